@@ -72,7 +72,7 @@ public static partial class Problems
 
         var details = problem.Errors.Count == 0
             ? new Microsoft.AspNetCore.Mvc.ProblemDetails()
-            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal)) ;
+            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal));
         details.Status = problem.Status;
         details.Detail = problem.Message;
         await http.RequestServices.GetRequiredService<IProblemDetailsService>()

@@ -105,7 +105,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         var hasData = File.Exists(versionFile);
         if (hasData && !passwords.Knows(Superuser))
         {
-            throw new EngineException($"{run.Path} holds a database but its passwords.json is gone. Put it back, or start afresh with --reset, which deletes the data.");
+            throw new EngineException($"{run.Path} holds a database but its {Passwords.FileName} is gone. Put it back, or start afresh with --reset, which deletes the data.");
         }
 
         var binaries = await PostgresBinaries.FindAsync(hasData ? int.Parse(await File.ReadAllTextAsync(versionFile, ct), CultureInfo.InvariantCulture) : null, log, ct);

@@ -1,0 +1,34 @@
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Customers;
+
+/// <summary>Signing in, staying signed in and signing out.</summary>
+internal static class AuthApi
+{
+    public static void MapAuthApi(this IEndpointRouteBuilder app)
+    {
+        var auth = app.MapApi("/auth", "Authentication").AllowAnonymous();
+        auth.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Sign in with e-mail and password");
+        auth.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Exchange a refresh token for the next pair of tokens");
+        auth.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
+    }
+
+    private static async Task<Ok<TokenPair>> LoginAsync(LoginRequest request, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
+    {
+        var key = request.Email!.ToLowerInvariant();
+        var account = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.EmailKey == key, cancellationToken);
+        return TypedResults.Ok(await signIn.StartAsync(key, account, request.Password!, cancellationToken));
+    }
+
+    private static async Task<Ok<TokenPair>> RefreshAsync(RefreshRequest request, SignIn signIn, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await signIn.RefreshAsync(request.RefreshToken!, cancellationToken));
+
+    private static async Task<NoContent> LogoutAsync(RefreshRequest request, SignIn signIn, CancellationToken cancellationToken)
+    {
+        await signIn.EndAsync(request.RefreshToken!, cancellationToken);
+        return TypedResults.NoContent();
+    }
+}

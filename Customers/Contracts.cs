@@ -1,0 +1,113 @@
+using System.ComponentModel.DataAnnotations;
+using System.Linq.Expressions;
+using System.Text.Json.Serialization;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+
+namespace MicroPlatform.Customers;
+
+/// <summary>A customer as others see it.</summary>
+/// <param name="Id">The customer's id.</param>
+/// <param name="Email">E-mail address.</param>
+/// <param name="FirstName">Given name, may be empty.</param>
+/// <param name="LastName">Family name, may be empty.</param>
+/// <param name="IsAdmin">Whether the customer runs the shop.</param>
+/// <param name="CreatedAt">When the account was made (UTC).</param>
+/// <param name="Version">Sent as ETag.</param>
+public sealed record CustomerResponse(
+    long Id, string Email, string FirstName, string LastName, bool IsAdmin, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
+{
+    /// <summary>What is read of a customer to show it.</summary>
+    public static readonly Expression<Func<Customer, CustomerResponse>> FromCustomer =
+        c => new(c.Id, c.Email, c.FirstName, c.LastName, c.IsAdmin, c.CreatedAt, c.Version);
+
+    /// <summary>The same for one that is at hand.</summary>
+    public static readonly Func<Customer, CustomerResponse> Of = FromCustomer.Compile();
+}
+
+/// <summary>A new account.</summary>
+public sealed record RegisterCustomerRequest
+{
+    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    [Required, Email]
+    public string? Email { get; init; }
+
+    /// <summary>Password, 8 to 128 characters.</summary>
+    [Required, NewPassword]
+    public string? Password { get; init; }
+
+    /// <summary>Given name, 1 to 256 characters.</summary>
+    [StringLength(256, MinimumLength = 1)]
+    public string? FirstName { get; init; }
+
+    /// <summary>Family name, 1 to 256 characters.</summary>
+    [StringLength(256, MinimumLength = 1)]
+    public string? LastName { get; init; }
+
+    /// <summary>Whether the customer runs the shop; only an admin may say true.</summary>
+    public bool? IsAdmin { get; init; }
+}
+
+/// <summary>What to change of a customer; what is absent stays.</summary>
+public sealed record UpdateCustomerRequest
+{
+    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    [Email]
+    public string? Email { get; init; }
+
+    /// <summary>Given name, 1 to 256 characters.</summary>
+    [StringLength(256, MinimumLength = 1)]
+    public string? FirstName { get; init; }
+
+    /// <summary>Family name, 1 to 256 characters.</summary>
+    [StringLength(256, MinimumLength = 1)]
+    public string? LastName { get; init; }
+
+    /// <summary>Whether the customer runs the shop; only an admin may change it.</summary>
+    public bool? IsAdmin { get; init; }
+}
+
+/// <summary>A new password.</summary>
+public sealed record ChangePasswordRequest : IValidatableObject
+{
+    /// <summary>The present password; needed unless an admin changes somebody else's.</summary>
+    [StringLength(Passwords.MaxLength)]
+    public string? CurrentPassword { get; init; }
+
+    /// <summary>The new password, 8 to 128 characters.</summary>
+    [Required, NewPassword]
+    public string? NewPassword { get; init; }
+
+    /// <summary>The new password once more.</summary>
+    [Required]
+    public string? ConfirmNewPassword { get; init; }
+
+    /// <inheritdoc />
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!string.Equals(NewPassword, ConfirmNewPassword, StringComparison.Ordinal))
+        {
+            yield return new("This is not the same as newPassword.", [nameof(ConfirmNewPassword)]);
+        }
+    }
+}
+
+/// <summary>E-mail address and password.</summary>
+public sealed record LoginRequest
+{
+    /// <summary>E-mail address, in any case.</summary>
+    [Required, StringLength(EmailAttribute.MaxLength)]
+    public string? Email { get; init; }
+
+    /// <summary>Password.</summary>
+    [Required, StringLength(Passwords.MaxLength)]
+    public string? Password { get; init; }
+}
+
+/// <summary>A refresh token.</summary>
+public sealed record RefreshRequest
+{
+    /// <summary>The refresh token as it was given.</summary>
+    [Required, StringLength(200)]
+    public string? RefreshToken { get; init; }
+}

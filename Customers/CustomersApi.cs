@@ -1,0 +1,141 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+using MicroPlatform.ServiceDefaults.Messaging;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Customers;
+
+/// <summary>Accounts: registration by anyone, everything else by their owner or an admin.</summary>
+internal static class CustomersApi
+{
+    private const string What = "customer";
+
+    public static void MapCustomersApi(this IEndpointRouteBuilder app)
+    {
+        app.MapApi("/customers", "Customers").MapPost("/", RegisterAsync).AllowAnonymous().WithIdempotency<CustomersDbContext>()
+            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Register a customer");
+
+        app.MapApi("/customers", "Customers").RequirePolicy(Policies.Admin)
+            .MapGet("/", ListAsync).WithSummary("List customers, or those whose e-mail address or name contains a text");
+
+        var one = app.MapApi("/customers/{id}", "Customers").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
+        one.MapGet("/", GetAsync).WithSummary("Show a customer");
+        one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a customer");
+        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a customer, with the cart, and end every session");
+        one.MapPut("/password", ChangePasswordAsync).NoStore().WithSummary("Change the password, end every session and start a new one");
+    }
+
+    private static async Task<Created<CustomerResponse>> RegisterAsync(
+        RegisterCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (request.IsAdmin == true && !caller.IsInRole("admin"))
+        {
+            throw ProblemException.Forbidden("Only an admin makes admins.");
+        }
+
+        var customer = new Customer
+        {
+            Email = request.Email!,
+            FirstName = request.FirstName ?? "",
+            LastName = request.LastName ?? "",
+            IsAdmin = request.IsAdmin ?? false,
+            PasswordHash = signIn.Hash(request.Password!),
+            CreatedAt = time.GetUtcNow(),
+        };
+        db.Add(customer);
+        await SaveAsync(db, cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/customers/{customer.Id}", CustomerResponse.Of(customer));
+    }
+
+    private static async Task<Ok<Page<CustomerResponse>>> ListAsync(
+        [AsParameters] PageQuery page, CustomersDbContext db, CancellationToken cancellationToken,
+        [Description("Part of an e-mail address or a name, in any case; taken literally.")] string? search = null)
+    {
+        var customers = db.Accounts.AsNoTracking();
+        if (!string.IsNullOrEmpty(search))
+        {
+            var pattern = Paging.ContainsPattern(search);
+            customers = customers.Where(c =>
+                EF.Functions.ILike(c.Email, pattern, @"\") || EF.Functions.ILike(c.FirstName, pattern, @"\") || EF.Functions.ILike(c.LastName, pattern, @"\"));
+        }
+
+        return TypedResults.Ok(await customers.ToPageAsync(page, c => c.Id, CustomerResponse.FromCustomer, c => c.Id, cancellationToken));
+    }
+
+    private static async Task<Ok<CustomerResponse>> GetAsync(
+        [Description("A customer id, or me.")] string id, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
+    {
+        var customerId = caller.SelfOrAdmin(id, What);
+        return TypedResults.Ok(await db.Accounts.Where(c => c.Id == customerId).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound(What, customerId));
+    }
+
+    private static async Task<Ok<CustomerResponse>> UpdateAsync(
+        [Description("A customer id, or me.")] string id, UpdateCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var customer = await FindAsync(db, caller.SelfOrAdmin(id, What), ifMatch, cancellationToken);
+        if (request.IsAdmin is { } isAdmin && isAdmin != customer.IsAdmin && !caller.IsInRole("admin"))
+        {
+            throw ProblemException.Forbidden("Only an admin makes admins.");
+        }
+
+        customer.Email = request.Email ?? customer.Email;
+        customer.FirstName = request.FirstName ?? customer.FirstName;
+        customer.LastName = request.LastName ?? customer.LastName;
+        customer.IsAdmin = request.IsAdmin ?? customer.IsAdmin;
+        await SaveAsync(db, cancellationToken);
+        return TypedResults.Ok(CustomerResponse.Of(customer));
+    }
+
+    private static async Task<NoContent> DeleteAsync(
+        [Description("A customer id, or me.")] string id, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var customerId = caller.SelfOrAdmin(id, What);
+        await events.CommitAsync(async (happened, token) =>
+        {
+            db.Remove(await FindAsync(db, customerId, ifMatch, token));
+            happened.Add(new CustomerDeleted(customerId));
+            return await db.SaveChangesAsync(token);
+        }, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<TokenPair>> ChangePasswordAsync(
+        [Description("A customer id, or me.")] string id, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
+    {
+        var customerId = caller.SelfOrAdmin(id, What);
+        if (customerId == caller.Id() && string.IsNullOrEmpty(request.CurrentPassword))
+        {
+            throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
+        }
+
+        var customer = await FindAsync(db, customerId, ifMatch: null, cancellationToken);
+        var current = customerId == caller.Id() ? request.CurrentPassword : null;
+        return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, request.NewPassword!, cancellationToken));
+    }
+
+    private static async Task<Customer> FindAsync(CustomersDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    {
+        var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
+        ETags.Require(ifMatch, customer.Version);
+        return customer;
+    }
+
+    private static async Task SaveAsync(CustomersDbContext db, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+        }
+        catch (DbUpdateException failure) when (failure.Violates(CustomersDbContext.EmailIndex))
+        {
+            throw ProblemException.Conflict("There is an account with this e-mail address.", "email");
+        }
+    }
+}

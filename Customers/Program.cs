@@ -1,0 +1,22 @@
+using MicroPlatform.Customers;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+using MicroPlatform.ServiceDefaults.Messaging;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddGrpcDefaults();
+builder.AddPostgresContext<CustomersDbContext>("customersdb", CustomersDbContext.SeedAsync);
+builder.AddAccounts<CustomersDbContext, Customer, long>(Issuers.Customers);
+builder.AddMessaging<CustomersDbContext>("customersdb");
+builder.Services.AddValidation();
+builder.Services.AddOpenApi("customers", OpenApi.Configure);
+
+var app = builder.Build();
+app.UseServiceDefaults();
+app.MapAuthApi();
+app.MapCustomersApi();
+app.MapKeySet<CustomersDbContext>();
+app.MapGrpc<TokenValidationGrpcService>().AllowAnonymous();
+app.MapOpenApi().AllowAnonymous();
+return await app.RunServiceAsync(args);

@@ -1,0 +1,35 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace MicroPlatform.ServiceDefaults.Accounts;
+
+/// <summary>Settings of an authority, section <c>Accounts</c>.</summary>
+public sealed class AccountOptions
+{
+    /// <summary>Life of an access token; what ends a session elsewhere holds at the latest after this.</summary>
+    [Range(typeof(TimeSpan), "00:00:10", "1.00:00:00")]
+    public TimeSpan AccessTokenLifetime { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>How long a session can be continued by refreshing.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
+    public TimeSpan SessionLifetime { get; set; } = TimeSpan.FromDays(14);
+
+    /// <summary>How long a key signs before the next takes over.</summary>
+    [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
+    public TimeSpan KeyLifetime { get; set; } = TimeSpan.FromDays(30);
+
+    /// <summary>How long a new key is published before it signs; at least as long as others keep a key set.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "7.00:00:00")]
+    public TimeSpan KeyAnnouncement { get; set; } = TimeSpan.FromDays(2);
+
+    /// <summary>PBKDF2-HMAC-SHA512 iterations; older hashes are renewed at the next sign-in.</summary>
+    [Range(1, 10_000_000)]
+    public int HashIterations { get; set; } = Passwords.HashIterations;
+
+    /// <summary>Failed sign-ins after which a name is refused.</summary>
+    [Range(1, 1000)]
+    public int MaxFailures { get; set; } = 10;
+
+    /// <summary>The window in which failures count, and for which the name is then refused.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan FailureWindow { get; set; } = TimeSpan.FromMinutes(15);
+}

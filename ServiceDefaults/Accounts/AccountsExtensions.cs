@@ -1,0 +1,117 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
+
+namespace MicroPlatform.ServiceDefaults.Accounts;
+
+/// <summary>Makes a service the authority for its accounts: tokens, sessions, keys, and the check that a session still lives.</summary>
+public static class AccountsExtensions
+{
+    /// <summary>Adds <see cref="SignIn{TContext,TAccount,TKey}"/> and verification of the authority's own tokens, sessions included.</summary>
+    public static WebApplicationBuilder AddAccounts<TContext, TAccount, TKey>(this WebApplicationBuilder builder, string issuer)
+        where TContext : AccountsDbContext<TAccount, TKey>
+        where TAccount : Account<TKey>
+        where TKey : struct, IParsable<TKey>
+    {
+        builder.Services.AddOptions<AccountOptions>().BindConfiguration("Accounts").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddSingleton(new AccountAuthority(issuer));
+        builder.Services.AddSingleton<SigningKeys<TContext>>();
+        builder.Services.AddScoped(services => new SignIn<TContext, TAccount, TKey>(
+            services.GetRequiredService<TContext>(),
+            services.GetRequiredService<AccountAuthority>(),
+            services.GetRequiredService<SigningKeys<TContext>>(),
+            services.GetRequiredService<IOptions<AccountOptions>>(),
+            services.GetRequiredService<TimeProvider>()));
+        builder.Services.AddScoped<IHousekeepingTask, AccountsHousekeeping<TContext, TAccount, TKey>>();
+        builder.Services.AddHealthChecks().AddCheck<SigningKeysCheck<TContext>>("signing-keys", tags: ["ready"]);
+        builder.AddTokenAuthentication(issuer);
+        builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<SigningKeys<TContext>>((options, keys) =>
+        {
+            options.ConfigurationManager = keys;
+            options.Events.OnTokenValidated = RequireLiveSessionAsync<TContext, TAccount, TKey>;
+        });
+        return builder;
+    }
+
+    /// <summary>Publishes the public keys at <c>/.well-known/jwks.json</c> (RFC 7517).</summary>
+    public static void MapKeySet<TContext>(this WebApplication app)
+        where TContext : ServiceDbContext =>
+        app.MapGet("/.well-known/jwks.json", async (SigningKeys<TContext> keys, HttpResponse response, CancellationToken cancellationToken) =>
+        {
+            response.Headers.CacheControl = "public, max-age=300";
+            var set = await keys.GetKeySetAsync(cancellationToken);
+            return TypedResults.Json(new { keys = set.Keys.Select(key => new { kty = key.Kty, use = key.Use, alg = key.Alg, kid = key.Kid, n = key.N, e = key.E }) });
+        }).AllowAnonymous().ExcludeFromDescription();
+
+    /// <summary>In the authority itself a token is worth no more than its session, and the role is the present one.</summary>
+    private static async Task RequireLiveSessionAsync<TContext, TAccount, TKey>(TokenValidatedContext context)
+        where TContext : AccountsDbContext<TAccount, TKey>
+        where TAccount : Account<TKey>
+        where TKey : struct, IParsable<TKey>
+    {
+        var identity = (ClaimsIdentity)context.Principal!.Identity!;
+        var db = context.HttpContext.RequestServices.GetRequiredService<TContext>();
+        var now = context.HttpContext.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow();
+        var account = Guid.TryParse(identity.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
+            && TKey.TryParse(identity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value, System.Globalization.CultureInfo.InvariantCulture, out var accountId)
+                ? await db.Sessions.Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
+                    .Join(db.Accounts, session => session.AccountId, a => a.Id, (_, a) => a)
+                    .AsNoTracking()
+                    .SingleOrDefaultAsync(context.HttpContext.RequestAborted)
+                : null;
+        if (account is null)
+        {
+            context.Fail("The session has ended.");
+            return;
+        }
+
+        identity.RemoveClaim(identity.FindFirst("role"));
+        identity.AddClaim(new("role", account.Role));
+    }
+}
+
+/// <summary>Who the authority is.</summary>
+internal sealed class AccountAuthority(string issuer)
+{
+    private string? nobodysHash;
+
+    public string Issuer { get; } = issuer;
+
+    /// <summary>A hash that no password has, made with the same settings as the real ones.</summary>
+    public string NobodysHash<TContext, TAccount, TKey>(SignIn<TContext, TAccount, TKey> signIn)
+        where TContext : AccountsDbContext<TAccount, TKey>
+        where TAccount : Account<TKey>
+        where TKey : struct =>
+        nobodysHash ??= signIn.Hash(Guid.NewGuid().ToString());
+}
+
+/// <summary>Ready means, for an authority, that it can sign.</summary>
+internal sealed class SigningKeysCheck<TContext>(SigningKeys<TContext> keys) : IHealthCheck
+    where TContext : ServiceDbContext
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        await keys.GetSigningCredentialsAsync(cancellationToken);
+        return HealthCheckResult.Healthy();
+    }
+}
+
+internal sealed class AccountsHousekeeping<TContext, TAccount, TKey>(TContext db, IOptions<AccountOptions> options, TimeProvider time) : IHousekeepingTask
+    where TContext : AccountsDbContext<TAccount, TKey>
+    where TAccount : Account<TKey>
+    where TKey : struct
+{
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var windowStart = now - options.Value.FailureWindow;
+        await db.Sessions.Where(session => session.ExpiresAt < now).ExecuteDeleteAsync(cancellationToken);
+        await db.SignInFailures.Where(failures => failures.WindowStart < windowStart).ExecuteDeleteAsync(cancellationToken);
+    }
+}

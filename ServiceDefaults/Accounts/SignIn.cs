@@ -1,0 +1,205 @@
+using System.Diagnostics.Metrics;
+using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace MicroPlatform.ServiceDefaults.Accounts;
+
+/// <summary>A pair of tokens: one to call with, one to get the next pair with.</summary>
+/// <param name="AccessToken">Send it as <c>Authorization: Bearer ...</c>.</param>
+/// <param name="TokenType">Always <c>Bearer</c>.</param>
+/// <param name="ExpiresIn">Life of the access token, in seconds.</param>
+/// <param name="RefreshToken">Exchange it once for the next pair; a second use ends the session.</param>
+public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken);
+
+/// <summary>Signing in, staying signed in and signing out, for any kind of account.</summary>
+public sealed class SignIn<TContext, TAccount, TKey>
+    where TContext : AccountsDbContext<TAccount, TKey>
+    where TAccount : Account<TKey>
+    where TKey : struct
+{
+    private static readonly Counter<long> Failures = new Meter(Telemetry.Prefix + "Accounts").CreateCounter<long>(
+        "microplatform.sign_in.failures", description: "Sign-ins refused: wrong name or password, or too many failures before");
+
+    private readonly TContext db;
+    private readonly AccountAuthority authority;
+    private readonly TimeProvider time;
+    private readonly AccountOptions options;
+    private readonly PasswordHasher<object> hasher;
+    private readonly Func<CancellationToken, Task<SigningCredentials>> signing;
+
+    internal SignIn(TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time)
+    {
+        this.db = db;
+        this.authority = authority;
+        this.time = time;
+        this.options = options.Value;
+        hasher = Passwords.Hasher(this.options.HashIterations);
+        signing = keys.GetSigningCredentialsAsync;
+    }
+
+    /// <summary>The hash to store for a new password.</summary>
+    public string Hash(string password) => hasher.HashPassword(hasher, password);
+
+    /// <summary>Signs in: starts a session and gives its first tokens.</summary>
+    /// <param name="name">The name as given, for counting failures.</param>
+    /// <param name="account">The account of that name, or null if there is none: the work, the time and the answer are the same.</param>
+    /// <param name="password">The password as given.</param>
+    /// <param name="cancellationToken">Cancels the work.</param>
+    /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
+    public async Task<TokenPair> StartAsync(string name, TAccount? account, string password, CancellationToken cancellationToken)
+    {
+        await RequireNotThrottledAsync(name, cancellationToken);
+        // For an unknown name the same work, so that the time tells nothing about whether it exists.
+        var verified = hasher.VerifyHashedPassword(hasher, account?.PasswordHash ?? authority.NobodysHash(this), password);
+        if (account is null || verified == PasswordVerificationResult.Failed)
+        {
+            Failures.Add(1);
+            await CountFailureAsync(name, cancellationToken);
+            throw ProblemException.Unauthorized("The name or the password is wrong.");
+        }
+
+        var nameHash = NameHashOf(name);
+        await db.SignInFailures.Where(failures => failures.NameHash == nameHash).ExecuteDeleteAsync(cancellationToken);
+        if (verified == PasswordVerificationResult.SuccessRehashNeeded)
+        {
+            var hash = Hash(password);
+            await db.Accounts.Where(a => a.Id.Equals(account.Id)).ExecuteUpdateAsync(a => a.SetProperty(x => x.PasswordHash, hash), cancellationToken);
+        }
+
+        return await StartSessionAsync(account, cancellationToken);
+    }
+
+    /// <summary>Starts a session for an account that has proved itself otherwise, after a change of password for example.</summary>
+    public async Task<TokenPair> StartSessionAsync(TAccount account, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var session = new Session<TKey> { AccountId = account.Id, StartedAt = now, ExpiresAt = now + options.SessionLifetime };
+        db.Add(session);
+        var pair = await IssueAsync(account, session.Id, cancellationToken);
+        await db.SaveChangesAsync(cancellationToken);
+        return pair;
+    }
+
+    /// <summary>Exchanges a refresh token for the next pair.</summary>
+    /// <exception cref="ProblemException">401 when it is unknown, expired, or was used before; the last also ends the session, since one of the two users is a thief.</exception>
+    public async Task<TokenPair> RefreshAsync(string refreshToken, CancellationToken cancellationToken)
+    {
+        var hash = HashOf(refreshToken);
+        var now = time.GetUtcNow();
+        var pair = await db.InTransactionAsync(async token =>
+        {
+            // One statement decides who of several uses the token; the others wait for it here and then find it used.
+            var isMine = await db.RefreshTokens.Where(row => row.Hash == hash && row.UsedAt == null)
+                .ExecuteUpdateAsync(row => row.SetProperty(r => r.UsedAt, now), token) == 1;
+            var session = await db.Sessions.AsNoTracking()
+                .SingleOrDefaultAsync(s => db.RefreshTokens.Any(row => row.Hash == hash && row.SessionId == s.Id), token);
+            if (session is null || session.ExpiresAt <= now)
+            {
+                return null;
+            }
+
+            if (!isMine)
+            {
+                await db.Sessions.Where(s => s.Id == session.Id).ExecuteDeleteAsync(token);
+                return null;
+            }
+
+            var account = await db.Accounts.AsNoTracking().SingleAsync(a => a.Id.Equals(session.AccountId), token);
+            var next = await IssueAsync(account, session.Id, token);
+            await db.SaveChangesAsync(token);
+            return next;
+        }, cancellationToken);
+        return pair ?? throw ProblemException.Unauthorized("This refresh token is not, or no longer, valid; sign in again.");
+    }
+
+    /// <summary>Ends the session that the refresh token belongs to; an unknown one is no error, since there is nothing to end.</summary>
+    public Task EndAsync(string refreshToken, CancellationToken cancellationToken)
+    {
+        var hash = HashOf(refreshToken);
+        return db.Sessions.Where(session => db.RefreshTokens.Any(row => row.Hash == hash && row.SessionId == session.Id)).ExecuteDeleteAsync(cancellationToken);
+    }
+
+    /// <summary>Ends every session of the account.</summary>
+    public Task EndAllAsync(TKey accountId, CancellationToken cancellationToken) =>
+        db.Sessions.Where(session => session.AccountId.Equals(accountId)).ExecuteDeleteAsync(cancellationToken);
+
+    /// <summary>Changes the password, ends every session and starts a new one.</summary>
+    /// <param name="account">The account, tracked.</param>
+    /// <param name="currentPassword">The present password, or null when an admin does this for somebody.</param>
+    /// <param name="newPassword">The new password.</param>
+    /// <param name="cancellationToken">Cancels the work.</param>
+    /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is wrong, 429 after too many failures.</exception>
+    public async Task<TokenPair> ChangePasswordAsync(TAccount account, string? currentPassword, string newPassword, CancellationToken cancellationToken)
+    {
+        if (currentPassword is not null)
+        {
+            var name = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"password of {account.Id}");
+            await RequireNotThrottledAsync(name, cancellationToken);
+            if (hasher.VerifyHashedPassword(hasher, account.PasswordHash, currentPassword) == PasswordVerificationResult.Failed)
+            {
+                await CountFailureAsync(name, cancellationToken);
+                throw ProblemException.Invalid("currentPassword", "This is not the current password.");
+            }
+        }
+
+        account.PasswordHash = Hash(newPassword);
+        await EndAllAsync(account.Id, cancellationToken);
+        return await StartSessionAsync(account, cancellationToken);
+    }
+
+    private async Task<TokenPair> IssueAsync(TAccount account, Guid sessionId, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var access = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+        {
+            Issuer = authority.Issuer,
+            Audience = Issuers.Audience,
+            IssuedAt = now.UtcDateTime,
+            Expires = (now + options.AccessTokenLifetime).UtcDateTime,
+            Subject = new ClaimsIdentity([
+                new(JwtRegisteredClaimNames.Sub, account.Id.ToString()!),
+                new(JwtRegisteredClaimNames.Jti, Guid.NewGuid().ToString("N")),
+                new(JwtRegisteredClaimNames.Sid, sessionId.ToString("N")),
+                new("role", account.Role),
+            ]),
+            SigningCredentials = await signing(cancellationToken),
+        });
+        var refresh = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(32));
+        db.Add(new RefreshToken { Hash = HashOf(refresh), SessionId = sessionId });
+        return new(access, "Bearer", (int)options.AccessTokenLifetime.TotalSeconds, refresh);
+    }
+
+    private async Task RequireNotThrottledAsync(string name, CancellationToken cancellationToken)
+    {
+        var nameHash = NameHashOf(name);
+        var failures = await db.SignInFailures.AsNoTracking().SingleOrDefaultAsync(row => row.NameHash == nameHash, cancellationToken);
+        if (failures is not null && failures.Count >= options.MaxFailures && failures.WindowStart + options.FailureWindow > time.GetUtcNow())
+        {
+            Failures.Add(1);
+            throw ProblemException.TooManyRequests("Too many failed attempts; wait as long as Retry-After says.", failures.WindowStart + options.FailureWindow - time.GetUtcNow());
+        }
+    }
+
+    private Task<int> CountFailureAsync(string name, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var windowStart = now - options.FailureWindow;
+        return db.Database.ExecuteSqlAsync($"""
+            INSERT INTO sign_in_failures (name_hash, count, window_start) VALUES ({NameHashOf(name)}, 1, {now})
+            ON CONFLICT (name_hash) DO UPDATE SET
+                count = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN 1 ELSE sign_in_failures.count + 1 END,
+                window_start = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN {now} ELSE sign_in_failures.window_start END
+            """, cancellationToken);
+    }
+
+    private static byte[] NameHashOf(string name) => HashOf(name.ToLowerInvariant());
+
+    private static byte[] HashOf(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
+}

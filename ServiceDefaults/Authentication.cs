@@ -1,0 +1,187 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Http.Resilience;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Protocols;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>The policies that endpoints name. Which accounts they mean follows from the issuers that the service accepts.</summary>
+public static class Policies
+{
+    /// <summary>Any customer of the shop; whose data it is, the handler says (self or shop admin).</summary>
+    public const string Customer = "customer";
+
+    /// <summary>Any account of Users.</summary>
+    public const string User = "user";
+
+    /// <summary>An account of Users with the role <c>staff</c> or <c>admin</c>: the back office.</summary>
+    public const string Staff = "staff";
+
+    /// <summary>Role <c>admin</c> of the authority whose tokens the service takes.</summary>
+    public const string Admin = "admin";
+}
+
+/// <summary>The two authorities: each service is the authority for its own accounts.</summary>
+public static class Issuers
+{
+    /// <summary>The people who buy.</summary>
+    public const string Customers = "microplatform/customers";
+
+    /// <summary>The people who keep to-dos and run the business.</summary>
+    public const string Users = "microplatform/users";
+
+    /// <summary>The audience of every token.</summary>
+    public const string Audience = "microplatform";
+
+    /// <summary>The service that an issuer is, by its service-discovery name.</summary>
+    public static string ServiceOf(string issuer) => issuer[(issuer.LastIndexOf('/') + 1)..];
+}
+
+/// <summary>Bearer tokens: every service verifies every token itself, with the key set its issuer publishes.</summary>
+public static class Authentication
+{
+    // Clocks of machines in one platform agree to well under this.
+    private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(5);
+
+    /// <summary>Accepts tokens of the named <see cref="Issuers"/> (one scheme each) and adds the <see cref="Policies"/>.</summary>
+    public static WebApplicationBuilder AddTokenAuthentication(this WebApplicationBuilder builder, params string[] issuers)
+    {
+        var authentication = builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme);
+        authentication.AddPolicyScheme(JwtBearerDefaults.AuthenticationScheme, displayName: null, options =>
+            options.ForwardDefaultSelector = context => issuers.FirstOrDefault(issuer => string.Equals(issuer, IssuerOf(context.Request), StringComparison.Ordinal)) ?? issuers[0]);
+        builder.Services.AddHttpClient("jwks", client => client.Timeout = TimeSpan.FromSeconds(10))
+            .AddStandardResilienceHandler(options => options.Retry.DisableForUnsafeHttpMethods());
+        foreach (var issuer in issuers)
+        {
+            authentication.AddJwtBearer(issuer, options => options.Configure(issuer));
+            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory>((options, clients) =>
+                options.ConfigurationManager ??= new ConfigurationManager<OpenIdConnectConfiguration>(
+                    $"http://{Issuers.ServiceOf(issuer)}/.well-known/jwks.json",
+                    new KeySetRetriever(issuer),
+                    new HttpDocumentRetriever(clients.CreateClient("jwks")) { RequireHttps = false }));
+            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
+                options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
+                    expires is { } end && time.GetUtcNow().UtcDateTime < end + parameters.ClockSkew
+                    && (notBefore is not { } start || time.GetUtcNow().UtcDateTime >= start - parameters.ClockSkew));
+        }
+
+        builder.Services.AddPolicies();
+        return builder;
+    }
+
+    /// <summary>Adds the <see cref="Policies"/>; a call that no endpoint declared open is refused to the anonymous.</summary>
+    public static void AddPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
+        .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers))
+        .AddPolicy(Policies.User, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Users))
+        .AddPolicy(Policies.Staff, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("staff", "admin"))
+        .AddPolicy(Policies.Admin, policy => policy.RequireRole("admin"))
+        .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+
+    /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
+    public static void Configure(this JwtBearerOptions options, string issuer)
+    {
+        options.MapInboundClaims = false;
+        options.TokenValidationParameters = new TokenValidationParameters
+        {
+            ValidAlgorithms = [SecurityAlgorithms.RsaSha256],
+            ValidIssuer = issuer,
+            ValidAudience = Issuers.Audience,
+            RequireExpirationTime = true,
+            RequireSignedTokens = true,
+            ClockSkew = ClockSkew,
+            NameClaimType = JwtRegisteredClaimNames.Sub,
+            RoleClaimType = "role",
+        };
+        options.Events = new JwtBearerEvents
+        {
+            OnMessageReceived = context =>
+            {
+                context.Token = TokenOf(context.Request);
+                return Task.CompletedTask;
+            },
+        };
+    }
+
+    /// <summary>The caller's token: <c>Bearer TOKEN</c>, the scheme in any case; over gRPC also the bare token.</summary>
+    public static string? TokenOf(HttpRequest request)
+    {
+        if (request.Headers.Authorization is not [{ } header])
+        {
+            return null;
+        }
+
+        return header.Split(' ', StringSplitOptions.RemoveEmptyEntries) switch
+        {
+        [var scheme, var token] when string.Equals(scheme, JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase) => token,
+        [var token] when request.HttpContext.IsGrpc() => token,
+            _ => null,
+        };
+    }
+
+    /// <summary>
+    /// The account that a path names: its id, or <c>me</c>. Yours always; another's only for an admin.
+    /// </summary>
+    /// <exception cref="ProblemException">404 when it is no id at all, 403 when it is another's.</exception>
+    public static long SelfOrAdmin(this ClaimsPrincipal user, string idOrMe, string what)
+    {
+        var self = user.Id();
+        if (string.Equals(idOrMe, "me", StringComparison.OrdinalIgnoreCase))
+        {
+            return self;
+        }
+
+        if (!long.TryParse(idOrMe, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id))
+        {
+            throw ProblemException.NotFound(what, idOrMe);
+        }
+
+        return id == self || user.IsInRole("admin") ? id : throw ProblemException.Forbidden($"This {what} is not yours.");
+    }
+
+    /// <summary>The caller's customer id.</summary>
+    public static long Id(this ClaimsPrincipal user) =>
+        long.Parse(user.FindFirstValue(JwtRegisteredClaimNames.Sub)!, System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>The caller's user id.</summary>
+    public static Guid UserId(this ClaimsPrincipal user) => Guid.Parse(user.FindFirstValue(JwtRegisteredClaimNames.Sub)!);
+
+    /// <summary>Read without verification, only to choose who verifies.</summary>
+    private static string? IssuerOf(HttpRequest request) =>
+        TokenOf(request) is { Length: < 8192 } token && new JsonWebTokenHandler() is var handler && handler.CanReadToken(token) && TryRead(handler, token) is { } jwt
+            ? jwt.Issuer
+            : null;
+
+    private static JsonWebToken? TryRead(JsonWebTokenHandler handler, string token)
+    {
+        try
+        {
+            return handler.ReadJsonWebToken(token);
+        }
+        catch (ArgumentException)
+        {
+            // Not a token: the default issuer's scheme refuses it with its usual answer.
+            return null;
+        }
+    }
+
+    private sealed class KeySetRetriever(string issuer) : IConfigurationRetriever<OpenIdConnectConfiguration>
+    {
+        public async Task<OpenIdConnectConfiguration> GetConfigurationAsync(string address, IDocumentRetriever retriever, CancellationToken cancel)
+        {
+            var configuration = new OpenIdConnectConfiguration { Issuer = issuer };
+            foreach (var key in new JsonWebKeySet(await retriever.GetDocumentAsync(address, cancel)).GetSigningKeys())
+            {
+                configuration.SigningKeys.Add(key);
+            }
+
+            return configuration;
+        }
+    }
+}

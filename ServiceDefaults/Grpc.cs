@@ -1,0 +1,182 @@
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Grpc.Net.Client.Configuration;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>gRPC as every service serves it and calls it.</summary>
+public static class GrpcDefaults
+{
+    /// <summary>How long a call to another service may take when the caller set no deadline.</summary>
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(2);
+
+    /// <summary>Adds gRPC with rich errors, the standard health service and, in development, reflection.</summary>
+    public static WebApplicationBuilder AddGrpcDefaults(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddGrpc(options =>
+        {
+            options.Interceptors.Add<ProblemInterceptor>();
+            options.MaxReceiveMessageSize = (int)ServiceDefaultsExtensions.MaxRequestBodyBytes;
+        });
+        builder.Services.AddGrpcHealthChecks(options => options.Services.Map(string.Empty, check => check.Tags.Contains("ready", StringComparer.Ordinal)));
+        if (builder.Environment.IsDevelopment())
+        {
+            builder.Services.AddGrpcReflection();
+        }
+
+        return builder;
+    }
+
+    /// <summary>Maps a gRPC service beside health and, in development, reflection.</summary>
+    public static GrpcServiceEndpointConventionBuilder MapGrpc<TService>(this IEndpointRouteBuilder app)
+        where TService : class
+    {
+        app.MapGrpcHealthChecksService().AllowAnonymous();
+        if (app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment())
+        {
+            app.MapGrpcReflectionService().AllowAnonymous();
+        }
+
+        return app.MapGrpcService<TService>();
+    }
+
+    /// <summary>
+    /// Adds a client of another service's <c>grpc</c> endpoint: one shared channel, a deadline on every call,
+    /// and, only for methods that <paramref name="retried"/> names because they change nothing, another try when it does not answer.
+    /// </summary>
+    public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service, params string[] retried)
+        where TClient : ClientBase =>
+        builder.Services
+            .AddGrpcClient<TClient>(options => options.Address = new Uri($"http://_grpc.{service}"))
+            .ConfigureChannel(channel => channel.ServiceConfig = retried.Length == 0 ? null : RetryPolicyFor(retried))
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            {
+                EnableMultipleHttp2Connections = true,
+                ConnectTimeout = TimeSpan.FromSeconds(1),
+                KeepAlivePingDelay = TimeSpan.FromSeconds(30),
+                KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            })
+            .AddInterceptor(() => new DeadlineInterceptor());
+
+    /// <summary>Whether the request is a gRPC call.</summary>
+    public static bool IsGrpc(this HttpContext context) =>
+        context.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true;
+
+    /// <summary>Answers a gRPC call without a message, with its status in the header block ("trailers-only").</summary>
+    public static void WriteGrpcStatus(this HttpContext context, StatusCode status, string detail)
+    {
+        context.Response.StatusCode = StatusCodes.Status200OK;
+        context.Response.ContentType = "application/grpc";
+        context.Response.Headers["grpc-status"] = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        context.Response.Headers["grpc-message"] = Uri.EscapeDataString(detail);
+    }
+
+    private static ServiceConfig RetryPolicyFor(string[] methods)
+    {
+        var config = new MethodConfig
+        {
+            RetryPolicy = new RetryPolicy
+            {
+                MaxAttempts = 3,
+                InitialBackoff = TimeSpan.FromMilliseconds(50),
+                MaxBackoff = TimeSpan.FromMilliseconds(500),
+                BackoffMultiplier = 2,
+                RetryableStatusCodes = { StatusCode.Unavailable },
+            },
+        };
+        foreach (var method in methods)
+        {
+            var parts = method.Split('/');
+            config.Names.Add(new MethodName { Service = parts[0], Method = parts[1] });
+        }
+
+        return new ServiceConfig { MethodConfigs = { config } };
+    }
+
+    private sealed class DeadlineInterceptor : Interceptor
+    {
+        public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
+            TRequest request, ClientInterceptorContext<TRequest, TResponse> context, AsyncUnaryCallContinuation<TRequest, TResponse> continuation) =>
+            continuation(request, context.Options.Deadline is null
+                ? new(context.Method, context.Host, context.Options.WithDeadline(DateTime.UtcNow + Deadline))
+                : context);
+    }
+
+    /// <summary>Refusals become rich statuses; a fault is logged and leaves as INTERNAL, with nothing of its inside.</summary>
+    private sealed class ProblemInterceptor(ILogger<ProblemInterceptor> logger) : Interceptor
+    {
+        public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+            TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+        {
+            try
+            {
+                return await continuation(request, context);
+            }
+            catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
+            {
+                throw Translate(failure, context);
+            }
+        }
+
+        public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
+            TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
+        {
+            try
+            {
+                await continuation(request, responseStream, context);
+            }
+            catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
+            {
+                throw Translate(failure, context);
+            }
+        }
+
+        private RpcException Translate(Exception failure, ServerCallContext context)
+        {
+            if (failure.ToProblem(context.GetHttpContext()) is not { } problem)
+            {
+                logger.LogError(failure, "{Method} failed", context.Method);
+                return new RpcException(new(StatusCode.Internal, "The call failed; the fault is on our side."));
+            }
+
+            var status = new Google.Rpc.Status { Code = (int)CodeOf(problem), Message = problem.Message };
+            if (problem.Errors.Count > 0)
+            {
+                status.Details.Add(Any.Pack(new BadRequest
+                {
+                    FieldViolations = { problem.Errors.SelectMany(error => error.Value.Select(text => new BadRequest.Types.FieldViolation { Field = error.Key, Description = text })) },
+                }));
+            }
+
+            if (problem.RetryAfter is { } wait)
+            {
+                status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }));
+            }
+
+            return status.ToRpcException();
+        }
+
+        private static Code CodeOf(ProblemException problem) => problem.Status switch
+        {
+            StatusCodes.Status400BadRequest => Code.InvalidArgument,
+            StatusCodes.Status401Unauthorized => Code.Unauthenticated,
+            StatusCodes.Status403Forbidden => Code.PermissionDenied,
+            StatusCodes.Status404NotFound => Code.NotFound,
+            // A field at fault means that its value is taken; otherwise the state is in the way.
+            StatusCodes.Status409Conflict => problem.Errors.Count > 0 ? Code.AlreadyExists : Code.FailedPrecondition,
+            StatusCodes.Status412PreconditionFailed => Code.Aborted,
+            StatusCodes.Status422UnprocessableEntity => Code.FailedPrecondition,
+            StatusCodes.Status429TooManyRequests => Code.ResourceExhausted,
+            StatusCodes.Status503ServiceUnavailable => Code.Unavailable,
+            _ => Code.Internal,
+        };
+    }
+}

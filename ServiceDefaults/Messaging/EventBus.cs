@@ -1,0 +1,56 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Npgsql;
+using Rebus.Bus;
+using Rebus.Config.Outbox;
+using Rebus.Pipeline;
+using Rebus.Transport;
+
+namespace MicroPlatform.ServiceDefaults.Messaging;
+
+/// <summary>Events leave and enter in the same transaction as the work they belong to.</summary>
+public sealed class EventBus<TContext>(TContext db, IBus bus, TimeProvider time)
+    where TContext : ServiceDbContext
+{
+    /// <summary>
+    /// Runs <paramref name="work"/> and stores the events it adds to its list, in one transaction: they leave if, and only if, it commits.
+    /// Joins the open transaction if there is one. The work may run again when the connection is lost.
+    /// </summary>
+    public Task<T> CommitAsync<T>(Func<ICollection<object>, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        db.InTransactionAsync(async token =>
+        {
+            var events = new List<object>();
+            var result = await work(events, token);
+            using var scope = new RebusTransactionScope();
+            scope.UseOutbox((NpgsqlConnection)db.Database.GetDbConnection(), (NpgsqlTransaction)db.Database.CurrentTransaction!.GetDbTransaction());
+            foreach (var happened in events)
+            {
+                await bus.Publish(happened);
+            }
+
+            await scope.CompleteAsync();
+            return result;
+        }, cancellationToken);
+
+    /// <summary>
+    /// Runs <paramref name="work"/> for the message at hand unless <paramref name="consumer"/> has handled it before;
+    /// the note that it has is written in the transaction of the work.
+    /// </summary>
+    /// <returns>False when the message was a redelivery.</returns>
+    public Task<bool> HandleOnceAsync(string consumer, Func<CancellationToken, Task> work)
+    {
+        var message = MessageContext.Current ?? throw new InvalidOperationException("Messages are handled once only inside a message handler.");
+        return db.InTransactionAsync(async token =>
+        {
+            var id = message.Headers[Rebus.Messages.Headers.MessageId];
+            var isFirst = await db.Database.ExecuteSqlAsync(
+                $"INSERT INTO inbox_messages (consumer, message_id, handled_at) VALUES ({consumer}, {id}, {time.GetUtcNow()}) ON CONFLICT DO NOTHING", token) == 1;
+            if (isFirst)
+            {
+                await work(token);
+            }
+
+            return isFirst;
+        }, message.IncomingStepContext.Load<CancellationToken>());
+    }
+}

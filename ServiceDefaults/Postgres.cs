@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>A service's own PostgreSQL database: pooled context, retries, health, telemetry, migrations at start.</summary>
+public static class Postgres
+{
+    /// <summary>Adds the context over the connection string <paramref name="name"/>; <paramref name="seed"/> runs with the migrations when <c>SeedDemoData</c> is true.</summary>
+    /// <exception cref="InvalidOperationException">The connection string is missing or is not one.</exception>
+    public static WebApplicationBuilder AddPostgresContext<TContext>(this WebApplicationBuilder builder, string name, Func<TContext, CancellationToken, Task>? seed = null)
+        where TContext : ServiceDbContext
+    {
+        var connectionString = builder.GetPostgresConnectionString(name);
+        var seeding = seed is not null && builder.Configuration.GetValue("SeedDemoData", defaultValue: false);
+        void Configure(DbContextOptionsBuilder options)
+        {
+            options.UseSnakeCaseNamingConvention();
+            if (seeding)
+            {
+                options.UseAsyncSeeding((context, _, cancellationToken) => seed!((TContext)context, cancellationToken));
+            }
+        }
+
+#if ASPIRE
+        builder.AddNpgsqlDbContext<TContext>(name, settings => settings.ConnectionString = connectionString, Configure);
+#else
+        builder.Services.AddDbContextPool<TContext>(options =>
+        {
+            options.UseNpgsql(connectionString, npgsql => npgsql.EnableRetryOnFailure());
+            Configure(options);
+        });
+#endif
+        builder.Services.AddHostedService<DatabaseMigrator<TContext>>();
+        builder.Services.AddHostedService<Housekeeping<TContext>>();
+        builder.Services.AddHealthChecks().AddCheck<DatabaseCheck<TContext>>("database", tags: ["ready"], timeout: TimeSpan.FromSeconds(2));
+        return builder;
+    }
+
+    /// <summary>The connection string, with statements prepared by use and an application name for the server's own statistics.</summary>
+    /// <exception cref="InvalidOperationException">It is missing or is not one; the message names the key.</exception>
+    public static string GetPostgresConnectionString(this WebApplicationBuilder builder, string name)
+    {
+        var key = $"ConnectionStrings:{name}";
+        // Writing a migration needs the provider, not a server.
+        var value = EF.IsDesignTime ? "Host=design-time" : builder.Configuration.GetConnectionString(name);
+        try
+        {
+            return string.IsNullOrWhiteSpace(value)
+                ? throw new InvalidOperationException($"The setting {key} is missing: it takes a PostgreSQL connection string, such as Host=localhost;Database={name};Username=...")
+                : new NpgsqlConnectionStringBuilder(value) { MaxAutoPrepare = 50, ApplicationName = builder.Environment.ApplicationName }.ConnectionString;
+        }
+        catch (ArgumentException malformed)
+        {
+            throw new InvalidOperationException($"The setting {key} is not a PostgreSQL connection string: {malformed.Message}", malformed);
+        }
+    }
+
+    /// <summary>
+    /// Runs <paramref name="work"/> in one transaction, joining the one that is already open if there is one,
+    /// and again from the start when the connection is lost before the commit.
+    /// </summary>
+    public static Task<T> InTransactionAsync<T>(this DbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        db.Database.CurrentTransaction is not null
+            ? work(cancellationToken)
+            : db.Database.CreateExecutionStrategy().ExecuteAsync(async token =>
+            {
+                db.ChangeTracker.Clear();
+                await using var transaction = await db.Database.BeginTransactionAsync(token);
+                var result = await work(token);
+                await transaction.CommitAsync(token);
+                return result;
+            }, cancellationToken);
+
+    /// <summary>Whether the database refused the change because of this constraint or unique index.</summary>
+    public static bool Violates(this DbUpdateException failure, string constraint) =>
+        failure.InnerException is PostgresException postgres && string.Equals(postgres.ConstraintName, constraint, StringComparison.Ordinal);
+
+    internal static async Task<int> MigrateOnlyAsync(this IServiceProvider services)
+    {
+        foreach (var migrator in services.GetServices<IHostedService>().OfType<IDatabaseMigrator>())
+        {
+            try
+            {
+                await migrator.MigrateAsync(CancellationToken.None);
+            }
+            catch (Exception failure) when (failure is not OperationCanceledException)
+            {
+                services.GetRequiredService<ILoggerFactory>().CreateLogger("Migrations").LogError(failure, "The database could not be migrated");
+                return 1;
+            }
+        }
+
+        return 0;
+    }
+
+    private interface IDatabaseMigrator
+    {
+        Task MigrateAsync(CancellationToken cancellationToken);
+    }
+
+    /// <summary>Brings the schema up to date before anything else starts, so that no request or message ever meets an old one.</summary>
+    private sealed class DatabaseMigrator<TContext>(IServiceScopeFactory scopes, ILogger<TContext> logger) : IHostedService, IDatabaseMigrator
+        where TContext : ServiceDbContext
+    {
+        private static readonly ActivitySource Source = new(Telemetry.Prefix + "Migrations");
+
+        public async Task StartAsync(CancellationToken cancellationToken)
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                try
+                {
+                    await MigrateAsync(cancellationToken);
+                    return;
+                }
+                catch (Exception failure) when (failure is NpgsqlException { IsTransient: true } || failure.InnerException is NpgsqlException { IsTransient: true })
+                {
+                    // A database that is still starting is no reason to give up; the orchestrator's start-up limit is.
+                    var pause = TimeSpan.FromSeconds(Math.Min(attempt, 5));
+                    logger.LogWarning("The database does not answer yet ({Reason}); trying again in {Seconds} s", failure.GetBaseException().Message, pause.TotalSeconds);
+                    await Task.Delay(pause, cancellationToken);
+                }
+            }
+        }
+
+        public async Task MigrateAsync(CancellationToken cancellationToken)
+        {
+            using var activity = Source.StartActivity($"Migrate {typeof(TContext).Name}");
+            await using var scope = scopes.CreateAsyncScope();
+            var db = scope.ServiceProvider.GetRequiredService<TContext>();
+            await db.Database.MigrateAsync(cancellationToken);
+            logger.LogInformation("The database is up to date");
+        }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

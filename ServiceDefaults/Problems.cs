@@ -1,0 +1,177 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>Every error leaves as problem details: refusals, malformed requests, lost dependencies and faults.</summary>
+public static partial class Problems
+{
+    internal static void AddProblems(this IServiceCollection services)
+    {
+        services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
+        {
+            // Validation names fields as the code does; callers know them as they stand in JSON and in the query.
+            if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors } validation)
+            {
+                validation.Errors = errors.ToDictionary(error => AsInJson(error.Key), error => error.Value, StringComparer.Ordinal);
+                validation.Title = null;
+                validation.Detail ??= ProblemException.InvalidDetail;
+            }
+        });
+        services.AddExceptionHandler<ProblemExceptionHandler>();
+        services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
+    }
+
+    /// <summary>Adds the error conventions to the pipeline; first, so that they cover all of it.</summary>
+    public static void UseProblems(this WebApplication app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages(async context =>
+        {
+            var http = context.HttpContext;
+            if (http.IsGrpc())
+            {
+                http.WriteGrpcStatus(GrpcStatusOf(http.Response.StatusCode), "The call was refused before it reached a method.");
+                return;
+            }
+
+            await http.WriteProblemAsync(new ProblemException(http.Response.StatusCode, DetailOf(http)));
+        });
+
+        // PostgreSQL text cannot hold NUL; JSON bodies are checked where they are read.
+        app.Use((context, next) => context.Request.QueryString.Value?.Contains("%00", StringComparison.Ordinal) == true
+            ? throw ProblemException.Invalid("query", "The query string contains a NUL character.")
+            : next(context));
+    }
+
+    /// <summary>Writes the refusal as problem details.</summary>
+    public static async Task WriteProblemAsync(this HttpContext http, ProblemException problem)
+    {
+        var response = http.Response;
+        response.StatusCode = problem.Status;
+        if (problem.RetryAfter is { } wait)
+        {
+            response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (problem.Status == StatusCodes.Status401Unauthorized && response.Headers.WWWAuthenticate.Count == 0)
+        {
+            response.Headers.WWWAuthenticate = "Bearer";
+        }
+
+        var details = problem.Errors.Count == 0
+            ? new Microsoft.AspNetCore.Mvc.ProblemDetails()
+            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal)) ;
+        details.Status = problem.Status;
+        details.Detail = problem.Message;
+        await http.RequestServices.GetRequiredService<IProblemDetailsService>()
+            .WriteAsync(new() { HttpContext = http, ProblemDetails = details });
+    }
+
+    /// <summary>Turns what went wrong into what the caller may know of it; null for a fault of ours.</summary>
+    public static ProblemException? ToProblem(this Exception exception, HttpContext http) => exception switch
+    {
+        ProblemException problem => problem,
+        BadHttpRequestException { InnerException: JsonException json } => ProblemException.Invalid(FieldOf(json), json.InnerException is null ? MessageOf(json) : "The value has the wrong type or is out of range."),
+        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad when BindingFailure().Match(bad.Message) is { Success: true } match =>
+            ProblemException.Invalid(JsonNamingPolicy.CamelCase.ConvertName(match.Groups["name"].Value), "The value has the wrong type or is out of range."),
+        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad when bad.Message.Contains("body", StringComparison.Ordinal) =>
+            ProblemException.Invalid("body", "Send the JSON body that this request takes."),
+        BadHttpRequestException bad => new ProblemException(bad.StatusCode, bad.Message),
+        DbUpdateConcurrencyException when http.Request.Headers.IfMatch.Count > 0 => ProblemException.PreconditionFailed(),
+        DbUpdateConcurrencyException => ProblemException.Conflict("Someone else changed this at the same moment; read it again and repeat the change."),
+        RpcException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded } => ProblemException.Unavailable(),
+        _ when IsDatabaseGone(exception) => ProblemException.Unavailable("The database does not answer; try again shortly."),
+        _ => null,
+    };
+
+    private static bool IsDatabaseGone(Exception exception) => exception switch
+    {
+        // Too many connections, shutdown in progress, still starting up: https://www.postgresql.org/docs/current/errcodes-appendix.html
+        PostgresException { SqlState: "53300" or "57P01" or "57P02" or "57P03" } => true,
+        PostgresException => false,
+        NpgsqlException { InnerException: SocketException or IOException or TimeoutException } => true,
+        SocketException or TimeoutException => true,
+        RetryLimitExceededException or DbUpdateException or InvalidOperationException or NpgsqlException when exception.InnerException is not null => IsDatabaseGone(exception.InnerException),
+        _ => false,
+    };
+
+    /// <summary>The field at fault as a caller wrote it: <c>$.items[0].quantity</c> becomes <c>items[0].quantity</c>.</summary>
+    private static string FieldOf(JsonException json)
+    {
+        if (UnknownField().Match(json.Message) is { Success: true } unknown)
+        {
+            return unknown.Groups["name"].Value;
+        }
+
+        return json.Path is { Length: > 2 } path ? path[2..] : "body";
+    }
+
+    private static string MessageOf(JsonException json) => UnknownField().IsMatch(json.Message)
+        ? "There is no such field."
+        : json.Path is { Length: > 2 } ? "The value has the wrong type or is out of range." : "The body is not the JSON that this request takes.";
+
+    private static string DetailOf(HttpContext http) => http.Response.StatusCode switch
+    {
+        StatusCodes.Status401Unauthorized => "Sign in and send the access token as: Authorization: Bearer <token>.",
+        StatusCodes.Status403Forbidden => "You may not do this.",
+        StatusCodes.Status404NotFound => "There is nothing at this address.",
+        StatusCodes.Status405MethodNotAllowed => $"{http.Request.Method} is not possible here; see the Allow header.",
+        StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
+        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json.",
+        StatusCodes.Status429TooManyRequests => "Too many requests; wait as long as Retry-After says.",
+        StatusCodes.Status503ServiceUnavailable => "This is not available right now; try again shortly.",
+        _ => "The request could not be served.",
+    };
+
+    private static StatusCode GrpcStatusOf(int status) => status switch
+    {
+        StatusCodes.Status400BadRequest => StatusCode.InvalidArgument,
+        StatusCodes.Status401Unauthorized => StatusCode.Unauthenticated,
+        StatusCodes.Status403Forbidden => StatusCode.PermissionDenied,
+        StatusCodes.Status404NotFound => StatusCode.Unimplemented,
+        StatusCodes.Status413PayloadTooLarge or StatusCodes.Status429TooManyRequests => StatusCode.ResourceExhausted,
+        StatusCodes.Status502BadGateway or StatusCodes.Status503ServiceUnavailable => StatusCode.Unavailable,
+        StatusCodes.Status504GatewayTimeout => StatusCode.DeadlineExceeded,
+        _ => StatusCode.Internal,
+    };
+
+    private static string AsInJson(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
+
+    [GeneratedRegex("^Failed to bind parameter \"[^\"]* (?<name>[^\" ]+)\" from", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex BindingFailure();
+
+    [GeneratedRegex("^The JSON property '(?<name>[^']+)' could not be mapped", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex UnknownField();
+
+    private sealed class ProblemExceptionHandler : IExceptionHandler
+    {
+        public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+        {
+            if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested)
+            {
+                httpContext.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+                return true;
+            }
+
+            if (exception.ToProblem(httpContext) is not { } problem)
+            {
+                return false;
+            }
+
+            await httpContext.WriteProblemAsync(problem);
+            return true;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>A service's database: its own tables, and the two that every service needs to do a thing exactly once.</summary>
+public abstract class ServiceDbContext(DbContextOptions options) : DbContext(options)
+{
+    internal DbSet<IdempotencyKey> IdempotencyKeys => Set<IdempotencyKey>();
+
+    internal DbSet<InboxMessage> InboxMessages => Set<InboxMessage>();
+
+    /// <inheritdoc />
+    protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder) =>
+        configurationBuilder.Properties<decimal>().HavePrecision(12, 2);
+
+    /// <inheritdoc />
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<IdempotencyKey>(entity =>
+        {
+            entity.HasKey(row => new { row.Caller, row.Key });
+            entity.Property(row => row.Key).HasMaxLength(Idempotency.MaxKeyLength);
+            entity.HasIndex(row => row.CreatedAt);
+        });
+        modelBuilder.Entity<InboxMessage>(entity =>
+        {
+            entity.HasKey(row => new { row.Consumer, row.MessageId });
+            entity.HasIndex(row => row.HandledAt);
+        });
+    }
+}
+
+/// <summary>The first answer to a request that carried an idempotency key.</summary>
+public sealed class IdempotencyKey
+{
+    /// <summary>Who sent it; keys of different callers never meet.</summary>
+    public required string Caller { get; init; }
+
+    /// <summary>The key as sent, up to 255 characters.</summary>
+    public required string Key { get; init; }
+
+    /// <summary>SHA-256 over method, path and body.</summary>
+    public required byte[] Fingerprint { get; init; }
+
+    /// <summary>The status of the answer.</summary>
+    public int Status { get; set; }
+
+    /// <summary>Headers of the answer that are part of the contract, as JSON.</summary>
+    public string? Headers { get; set; }
+
+    /// <summary>The body of the answer.</summary>
+    public byte[]? Body { get; set; }
+
+    /// <summary>When the request came first; kept for 24 hours.</summary>
+    public DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>Says that a consumer has handled a message; written in the transaction of that work.</summary>
+public sealed class InboxMessage
+{
+    /// <summary>The handler.</summary>
+    public required string Consumer { get; init; }
+
+    /// <summary>The id of the message.</summary>
+    public required string MessageId { get; init; }
+
+    /// <summary>When it was handled.</summary>
+    public DateTimeOffset HandledAt { get; init; }
+}
+
+/// <summary>Ready means: the database answers and its schema is this version's.</summary>
+internal sealed class DatabaseCheck<TContext>(TContext db) : IHealthCheck
+    where TContext : ServiceDbContext
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """).ToListAsync(cancellationToken);
+        return db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any()
+            ? HealthCheckResult.Unhealthy("The schema is older than this version of the service.")
+            : HealthCheckResult.Healthy();
+    }
+}
+
+/// <summary>Deletes, once an hour, what is kept only for a while.</summary>
+internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimeProvider time, ILogger<Housekeeping<TContext>> logger) : BackgroundService
+    where TContext : ServiceDbContext
+{
+    // Longer than any message can still be delivered again.
+    private static readonly TimeSpan InboxLifetime = TimeSpan.FromDays(30);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromHours(1), time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                await using var scope = scopes.CreateAsyncScope();
+                var db = scope.ServiceProvider.GetRequiredService<TContext>();
+                var now = time.GetUtcNow();
+                await db.IdempotencyKeys.Where(row => row.CreatedAt < now - Idempotency.Lifetime).ExecuteDeleteAsync(stoppingToken);
+                await db.InboxMessages.Where(row => row.HandledAt < now - InboxLifetime).ExecuteDeleteAsync(stoppingToken);
+                foreach (var task in scope.ServiceProvider.GetServices<IHousekeepingTask>())
+                {
+                    await task.RunAsync(stoppingToken);
+                }
+            }
+            catch (Exception failure) when (failure is not OperationCanceledException)
+            {
+                logger.LogWarning(failure, "Housekeeping failed; it is tried again in an hour");
+            }
+        }
+    }
+}
+
+/// <summary>Something that a service deletes or renews once an hour.</summary>
+internal interface IHousekeepingTask
+{
+    Task RunAsync(CancellationToken cancellationToken);
+}

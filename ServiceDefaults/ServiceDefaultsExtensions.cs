@@ -1,0 +1,79 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>What every service of the platform shares: one call when building it, one when it is built.</summary>
+public static class ServiceDefaultsExtensions
+{
+    /// <summary>The largest request body that any service accepts, in bytes (1 MiB); beyond it the answer is 413.</summary>
+    public const long MaxRequestBodyBytes = 1024 * 1024;
+
+    /// <summary>Adds telemetry, health, service discovery, JSON and error conventions, and request limits.</summary>
+    public static WebApplicationBuilder AddServiceDefaults(this WebApplicationBuilder builder)
+    {
+        builder.AddTelemetry();
+        builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
+        builder.Services.AddServiceDiscovery();
+        builder.Services.ConfigureHttpClientDefaults(http => http.AddServiceDiscovery());
+        builder.Services.AddProblems();
+        builder.Services.AddJsonConventions();
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.Configure<KestrelServerOptions>(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxRequestBodyBytes;
+        });
+
+        return builder;
+    }
+
+    /// <summary>Adds the middleware that every service shares, and its health endpoints, in every environment.</summary>
+    public static WebApplication UseServiceDefaults(this WebApplication app)
+    {
+        app.UseSecurityHeaders();
+        app.UseProblems();
+        app.UseRouting();
+        if (app.Services.GetService<Microsoft.AspNetCore.Authentication.IAuthenticationSchemeProvider>() is not null)
+        {
+            app.UseAuthentication();
+            app.UseAuthorization();
+        }
+
+        app.UseIdempotency();
+        app.MapHealth("/health/live", "live");
+        app.MapHealth("/health/ready", "ready");
+        return app;
+    }
+
+    /// <summary>Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed).</summary>
+    public static async Task<int> RunServiceAsync(this WebApplication app, string[] args)
+    {
+        if (args.Contains("--migrate", StringComparer.Ordinal))
+        {
+            return await app.Services.MigrateOnlyAsync();
+        }
+
+        await app.RunAsync();
+        return Environment.ExitCode;
+    }
+
+    private static void UseSecurityHeaders(this WebApplication app) => app.Use((context, next) =>
+    {
+        // Set last, so that an answer passed through the Gateway does not carry them twice.
+        context.Response.OnStarting(() =>
+        {
+            context.Response.Headers.XContentTypeOptions = "nosniff";
+            context.Response.Headers.XFrameOptions = "DENY";
+            return Task.CompletedTask;
+        });
+        return next(context);
+    });
+
+    private static void MapHealth(this WebApplication app, string path, string tag) =>
+        app.MapHealthChecks(path, new HealthCheckOptions { Predicate = check => check.Tags.Contains(tag) })
+            .AllowAnonymous();
+}

@@ -51,11 +51,11 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
         get
         {
             var server = new Npgsql.NpgsqlConnectionStringBuilder(_postgres!.ConnectionString);
-            yield return new ProcessReport(Postgres, [new Uri($"tcp://{server.Host}:{server.Port}")], _postgres.ProcessId, _postgres.Version, _postgresReadyAfter);
+            yield return new ProcessReport(Postgres, [$"{server.Host}:{server.Port}"], _postgres.ProcessId, _postgres.Version, _postgresReadyAfter);
             foreach (var process in _processes)
             {
                 var version = FileVersionInfo.GetVersionInfo(BuildOutput.Assembly(process.Service)).ProductVersion ?? "";
-                yield return new ProcessReport(process.Name, process.Endpoints.Values.ToArray(), process.Process?.Id, version.Split('+')[0], process.ReadyAfter);
+                yield return new ProcessReport(process.Name, process.Endpoints.Values.Select(address => address.OriginalString.TrimEnd('/')).ToArray(), process.Process?.Id, version.Split('+')[0], process.ReadyAfter);
             }
         }
     }

@@ -204,6 +204,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         [
             "listen_addresses=127.0.0.1", "unix_socket_directories=", $"port={Port}", $"max_connections={_maxConnections}",
             "password_encryption=scram-sha-256", "jit=off", "log_checkpoints=off", "log_line_prefix=",
+            "log_min_messages=log", // a failed statement is for the service that sent it to report
             // A folder that goes with the run need not survive the machine; surviving the process takes no fsync.
             .. _run!.IsTemporary ? ["fsync=off", "full_page_writes=off"] : (string[])[],
         ];

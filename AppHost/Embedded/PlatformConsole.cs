@@ -39,7 +39,7 @@ internal sealed class PlatformConsole
                 process.Version,
                 Memory(process.ProcessId),
                 string.Create(CultureInfo.InvariantCulture, $"{process.ReadyAfter.TotalSeconds:0.0} s"),
-                string.Join("  ", process.Addresses.Select(address => address.OriginalString.TrimEnd('/'))),
+                string.Join("  ", process.Addresses),
             }),
         ];
         var table = new StringBuilder().AppendLine();
@@ -70,4 +70,4 @@ internal sealed class PlatformConsole
 }
 
 /// <summary>A row of the table.</summary>
-internal sealed record ProcessReport(string Name, IReadOnlyList<Uri> Addresses, int? ProcessId, string Version, TimeSpan ReadyAfter);
+internal sealed record ProcessReport(string Name, IReadOnlyList<string> Addresses, int? ProcessId, string Version, TimeSpan ReadyAfter);

@@ -7,8 +7,13 @@ internal static class PlatformModel
     public static IReadOnlyList<Service> Services { get; } =
     [
         new("customers", Databases: ["customersdb", "busdb"]),
-        new("cart", Databases: ["cartdb", "busdb"], References: ["customers"]),
-        new("gateway", References: ["customers", "cart"]) { IsPublic = true },
+        new("users", Databases: ["usersdb", "busdb"]),
+        new("warehouse", Databases: ["warehousedb", "busdb"], References: ["users"]),
+        new("accounting", Databases: ["accountingdb", "busdb"], References: ["users"]),
+        new("sales", Databases: ["salesdb", "busdb"], References: ["customers", "users", "warehouse"]),
+        new("cart", Databases: ["cartdb", "busdb"], References: ["customers", "sales"]),
+        new("todo", Databases: ["tododb", "busdb"], References: ["users"]),
+        new("gateway", References: ["customers", "users", "warehouse", "accounting", "sales", "cart", "todo"]) { IsPublic = true },
     ];
 }
 

@@ -152,8 +152,8 @@ internal sealed class ServiceProcess : IAsyncDisposable
                 var ran = Stopwatch.StartNew();
                 await _process!.WaitForExitAsync(ct);
                 pause = ran.Elapsed > Steady ? ShortestPause : pause;
-                Note($"ended with exit code {_process.ExitCode}; starting it again in {pause.TotalSeconds:0.0} s");
-                await Task.Delay(pause, ct);
+                await Task.Delay(pause, ct); // Ctrl-C ends it at the same time as it tells us to stop
+                Note($"ended with exit code {_process.ExitCode} and is started again");
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestPause.Ticks));
                 _run.Untrack(_process.Id);
                 _process.Dispose();

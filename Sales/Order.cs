@@ -52,8 +52,8 @@ public sealed class Order
     /// <summary>When it was cancelled (UTC), if it was.</summary>
     public DateTimeOffset? CancelledAt { get; private set; }
 
-    /// <summary>Customer and key of the checkout that placed it, so that none does twice; null for orders entered by staff.</summary>
-    public string? CheckoutKey { get; init; }
+    /// <summary>The checkout that placed it, so that none does twice; null for orders entered by staff.</summary>
+    public Guid? CheckoutId { get; init; }
 
     /// <summary>What was ordered, in the order it was given.</summary>
     public List<OrderLine> Lines { get; } = [];

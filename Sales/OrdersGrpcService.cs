@@ -1,5 +1,3 @@
-using System.Globalization;
-using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using MicroPlatform.Sales.V1;
 using MicroPlatform.ServiceDefaults;
@@ -12,19 +10,16 @@ namespace MicroPlatform.Sales;
 [Authorize(Policies.Customer)]
 internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
 {
-    private const int MaxKeyLength = 255;
-
     private const long MaxPriceCents = 99_999_999;
 
     public override async Task<V1.Order> PlaceOrder(PlaceOrderRequest request, ServerCallContext context)
     {
-        Validate(request);
+        var checkoutId = Validate(request);
         var customerId = context.GetHttpContext().User.Id();
-        var key = string.Create(CultureInfo.InvariantCulture, $"{customerId}/{request.Key}");
-        var first = await FindPlacedAsync(key, context.CancellationToken);
-        if (first is null)
+        var placed = await FindPlacedAsync(checkoutId, context.CancellationToken);
+        if (placed is null)
         {
-            var order = new Order { CustomerId = customerId, Date = time.GetUtcNow(), CheckoutKey = key };
+            var order = new Order { CustomerId = customerId, Date = time.GetUtcNow(), CheckoutId = checkoutId };
             foreach (var line in request.Lines)
             {
                 order.Add(line.Sku, itemId: null, line.Quantity, line.UnitPriceCents / 100m);
@@ -38,18 +33,19 @@ internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry teleme
                 telemetry.Placed.Add(1);
                 return Of(order);
             }
-            catch (DbUpdateException failure) when (failure.Violates(SalesDbContext.CheckoutKeyIndex))
+            catch (DbUpdateException failure) when (failure.Violates(SalesDbContext.CheckoutIndex))
             {
                 // The same checkout came twice at once and the other one was first.
                 db.ChangeTracker.Clear();
-                first = await FindPlacedAsync(key, context.CancellationToken);
+                placed = await FindPlacedAsync(checkoutId, context.CancellationToken);
             }
         }
 
-        // Prices are not compared: a repeated call gets the prices of the first one.
-        return first!.Lines.OrderBy(l => l.Line).Select(l => (l.Sku, l.Quantity)).SequenceEqual(request.Lines.Select(l => (l.Sku, l.Quantity)))
-            ? Of(first)
-            : throw ProblemException.Unprocessable("This key was used for an order of other goods; take a new key for a new order.");
+        // Prices are not compared: whoever repeats a checkout gets the prices of the first time.
+        return placed!.CustomerId == customerId
+            && placed.Lines.OrderBy(l => l.Line).Select(l => (l.Sku, l.Quantity)).SequenceEqual(request.Lines.Select(l => (l.Sku, l.Quantity)))
+                ? Of(placed)
+                : throw ProblemException.Unprocessable("This checkout ordered other goods before; take a new checkout_id for a new order.");
     }
 
     public override async Task<V1.Order> GetOrder(GetOrderRequest request, ServerCallContext context)
@@ -59,17 +55,17 @@ internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry teleme
             ?? throw ProblemException.NotFound("order", request.Id));
     }
 
-    private Task<Order?> FindPlacedAsync(string key, CancellationToken cancellationToken) =>
-        db.Orders.AsNoTracking().Include(o => o.Lines).SingleOrDefaultAsync(o => o.CheckoutKey == key, cancellationToken);
+    private Task<Order?> FindPlacedAsync(Guid checkoutId, CancellationToken cancellationToken) =>
+        db.Orders.AsNoTracking().Include(o => o.Lines).SingleOrDefaultAsync(o => o.CheckoutId == checkoutId, cancellationToken);
 
-    private static void Validate(PlaceOrderRequest request)
+    private static Guid Validate(PlaceOrderRequest request)
     {
         var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
-        Check($"key", IsText(request.Key, MaxKeyLength), $"Send a key of 1 to {MaxKeyLength} characters.");
+        Check($"checkout_id", Guid.TryParse(request.CheckoutId, out var checkoutId), "Send a UUID.");
         Check($"lines", request.Lines.Count is > 0 and <= Order.MaxLines, $"An order has 1 to {Order.MaxLines} lines.");
         foreach (var (i, line) in request.Lines.Index())
         {
-            Check($"lines[{i}].sku", IsText(line.Sku, 64), "Send a SKU of 1 to 64 characters.");
+            Check($"lines[{i}].sku", line.Sku.Length is > 0 and <= 64, "Send a SKU of 1 to 64 characters.");
             Check($"lines[{i}].quantity", line.Quantity is > 0 and <= CreateOrderItem.MaxQuantity, $"Order 1 to {CreateOrderItem.MaxQuantity} pieces.");
             Check($"lines[{i}].unit_price_cents", line.UnitPriceCents is >= 0 and <= MaxPriceCents, $"The price must be 0 to {MaxPriceCents} hundredths.");
         }
@@ -79,6 +75,8 @@ internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry teleme
             throw ProblemException.Invalid(errors);
         }
 
+        return checkoutId;
+
         void Check(FormattableString field, bool isGood, string message)
         {
             if (!isGood)
@@ -87,9 +85,6 @@ internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry teleme
             }
         }
     }
-
-    // PostgreSQL text cannot hold NUL.
-    private static bool IsText(string value, int maxLength) => value.Length > 0 && value.Length <= maxLength && !value.Contains('\0', StringComparison.Ordinal);
 
     private static V1.Order Of(Order order) => new()
     {

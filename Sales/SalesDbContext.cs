@@ -6,8 +6,8 @@ namespace MicroPlatform.Sales;
 /// <summary>The database of Sales.</summary>
 public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : ServiceDbContext(options)
 {
-    /// <summary>Name of the unique index on the key of a checkout.</summary>
-    public const string CheckoutKeyIndex = "ix_orders_checkout_key";
+    /// <summary>Name of the unique index on the checkout.</summary>
+    public const string CheckoutIndex = "ix_orders_checkout_id";
 
     /// <summary>The orders.</summary>
     public DbSet<Order> Orders => Set<Order>();
@@ -64,8 +64,7 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
             });
             order.Property(o => o.Status).HasConversion<string>().HasMaxLength(20);
             order.Property(o => o.Reason).HasMaxLength(500);
-            order.Property(o => o.CheckoutKey).HasMaxLength(300);
-            order.HasIndex(o => o.CheckoutKey).IsUnique();
+            order.HasIndex(o => o.CheckoutId).IsUnique();
             order.HasIndex(o => new { o.CustomerId, o.Id });
             order.HasIndex(o => new { o.Status, o.Id });
             order.HasMany(o => o.Lines).WithOne().HasForeignKey(l => l.OrderId).OnDelete(DeleteBehavior.Cascade);

@@ -55,7 +55,7 @@ namespace MicroPlatform.Sales.Migrations
                     confirmed_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                     rejected_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                     cancelled_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
-                    checkout_key = table.Column<string>(type: "character varying(300)", maxLength: 300, nullable: true),
+                    checkout_id = table.Column<Guid>(type: "uuid", nullable: true),
                     xmin = table.Column<uint>(type: "xid", rowVersion: true, nullable: false)
                 },
                 constraints: table =>
@@ -115,9 +115,9 @@ namespace MicroPlatform.Sales.Migrations
                 column: "handled_at");
 
             migrationBuilder.CreateIndex(
-                name: "ix_orders_checkout_key",
+                name: "ix_orders_checkout_id",
                 table: "orders",
-                column: "checkout_key",
+                column: "checkout_id",
                 unique: true);
 
             migrationBuilder.CreateIndex(

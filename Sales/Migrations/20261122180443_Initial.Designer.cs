@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace MicroPlatform.Sales.Migrations
 {
     [DbContext(typeof(SalesDbContext))]
-    [Migration("20261122175829_Initial")]
+    [Migration("20261122180443_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -38,10 +38,9 @@ namespace MicroPlatform.Sales.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("cancelled_at");
 
-                    b.Property<string>("CheckoutKey")
-                        .HasMaxLength(300)
-                        .HasColumnType("character varying(300)")
-                        .HasColumnName("checkout_key");
+                    b.Property<Guid?>("CheckoutId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("checkout_id");
 
                     b.Property<DateTimeOffset?>("ConfirmedAt")
                         .HasColumnType("timestamp with time zone")
@@ -79,9 +78,9 @@ namespace MicroPlatform.Sales.Migrations
                     b.HasKey("Id")
                         .HasName("pk_orders");
 
-                    b.HasIndex("CheckoutKey")
+                    b.HasIndex("CheckoutId")
                         .IsUnique()
-                        .HasDatabaseName("ix_orders_checkout_key");
+                        .HasDatabaseName("ix_orders_checkout_id");
 
                     b.HasIndex("CustomerId", "Id")
                         .HasDatabaseName("ix_orders_customer_id_id");

@@ -125,6 +125,7 @@ public static class GrpcDefaults
         {
             try
             {
+                GrpcInput.RequireNoNul(request);
                 return await continuation(request, context);
             }
             catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
@@ -138,6 +139,7 @@ public static class GrpcDefaults
         {
             try
             {
+                GrpcInput.RequireNoNul(request);
                 await continuation(request, responseStream, context);
             }
             catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
@@ -159,7 +161,7 @@ public static class GrpcDefaults
             {
                 status.Details.Add(Any.Pack(new BadRequest
                 {
-                    FieldViolations = { problem.Errors.SelectMany(error => error.Value.Select(text => new BadRequest.Types.FieldViolation { Field = error.Key, Description = text })) },
+                    FieldViolations = { problem.Errors.SelectMany(error => error.Value.Select(text => new BadRequest.Types.FieldViolation { Field = GrpcInput.ProtoName(error.Key), Description = text })) },
                 }));
             }
 

@@ -17,6 +17,7 @@ if (app.MissingEndpoint() is { } missing)
 
 app.UseEdge();
 app.UseServiceDefaults(Edge.UseLimits);
+app.MapPages();
 app.MapApiReference();
 app.MapProxy();
 return await app.RunServiceAsync(args);

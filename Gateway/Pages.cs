@@ -1,5 +1,6 @@
 using System.Net.Mime;
 using System.Text;
+using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace MicroPlatform.Gateway;
@@ -25,9 +26,9 @@ internal static class Pages
         pages.MapGet("/", (HttpResponse response) => Page(response, home));
         pages.MapGet("/protos", (HttpResponse response) => Page(response, protos));
         pages.MapGet("/pages/style.css", () => TypedResults.Text(style, MediaTypeNames.Text.Css, Encoding.UTF8));
-        pages.MapGet("/protos/{file}", Results<ContentHttpResult, NotFound> (string file) => Protos.TryGetValue(file, out var text)
+        pages.MapGet("/protos/{file}", (string file) => Protos.TryGetValue(file, out var text)
             ? TypedResults.Text(text, MediaTypeNames.Text.Plain, Encoding.UTF8)
-            : TypedResults.NotFound());
+            : throw new ProblemException(StatusCodes.Status404NotFound, $"There is no such file; there is {string.Join(", ", Protos.Keys)}."));
     }
 
     private static ContentHttpResult Page(HttpResponse response, string html)

@@ -1,8 +1,22 @@
+using MicroPlatform.Gateway;
 using MicroPlatform.ServiceDefaults;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+builder.AddTokenAuthentication(Issuers.Customers, Issuers.Users);
+builder.AddEdge();
+builder.AddProxy();
+builder.AddApiReference();
 
 var app = builder.Build();
-app.UseServiceDefaults();
+if (app.MissingEndpoint() is { } missing)
+{
+    await Console.Error.WriteLineAsync(missing);
+    return 1;
+}
+
+app.UseEdge();
+app.UseServiceDefaults(Edge.UseLimits);
+app.MapApiReference();
+app.MapProxy();
 return await app.RunServiceAsync(args);

@@ -4,10 +4,8 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Http.Resilience;
+using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Protocols;
-using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -56,16 +54,13 @@ public static class Authentication
         var authentication = builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme);
         authentication.AddPolicyScheme(JwtBearerDefaults.AuthenticationScheme, displayName: null, options =>
             options.ForwardDefaultSelector = context => issuers.FirstOrDefault(issuer => string.Equals(issuer, IssuerOf(context.Request), StringComparison.Ordinal)) ?? issuers[0]);
-        builder.Services.AddHttpClient("jwks", client => client.Timeout = TimeSpan.FromSeconds(10))
-            .AddStandardResilienceHandler(options => options.Retry.DisableForUnsafeHttpMethods());
+        builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = GrpcDefaults.Deadline)
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)
         {
             authentication.AddJwtBearer(issuer, options => options.Configure(issuer));
-            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory>((options, clients) =>
-                options.ConfigurationManager ??= new ConfigurationManager<OpenIdConnectConfiguration>(
-                    $"http://{Issuers.ServiceOf(issuer)}/.well-known/jwks.json",
-                    new KeySetRetriever(issuer),
-                    new HttpDocumentRetriever(clients.CreateClient("jwks")) { RequireHttps = false }));
+            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory, TimeProvider, ILogger<KeySet>>((options, clients, time, logger) =>
+                options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
                 options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
                     expires is { } end && time.GetUtcNow().UtcDateTime < end + parameters.ClockSkew
@@ -101,28 +96,39 @@ public static class Authentication
         };
         options.Events = new JwtBearerEvents
         {
-            OnMessageReceived = context =>
+            OnMessageReceived = async context =>
             {
                 context.Token = TokenOf(context.Request);
-                return Task.CompletedTask;
+                if (context.Token is null)
+                {
+                    return;
+                }
+
+                try
+                {
+                    await context.Options.ConfigurationManager!.GetConfigurationAsync(context.HttpContext.RequestAborted);
+                }
+                catch (KeySetUnavailableException unavailable)
+                {
+                    // Left to itself, validation takes missing keys for a bad signature. What is no token of this issuer is bad whatever its keys.
+                    if (string.Equals(IssuerOf(context.Request), issuer, StringComparison.Ordinal))
+                    {
+                        context.Fail(unavailable);
+                    }
+                }
             },
+            OnChallenge = context => context.AuthenticateFailure is KeySetUnavailableException
+                ? throw ProblemException.Unavailable("Nobody can check the token right now; try again shortly.")
+                : Task.CompletedTask,
         };
     }
 
     /// <summary>The caller's token: <c>Bearer TOKEN</c>, the scheme in any case; over gRPC also the bare token.</summary>
     public static string? TokenOf(HttpRequest request)
     {
-        if (request.Headers.Authorization is not [{ } header])
-        {
-            return null;
-        }
-
-        return header.Split(' ', StringSplitOptions.RemoveEmptyEntries) switch
-        {
-        [var scheme, var token] when string.Equals(scheme, JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase) => token,
-        [var token] when request.HttpContext.IsGrpc() => token,
-            _ => null,
-        };
+        var words = request.Headers.Authorization is [{ } header] ? header.Split(' ', StringSplitOptions.RemoveEmptyEntries) : [];
+        var hasScheme = words.Length == 2 && string.Equals(words[0], JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase);
+        return hasScheme || (words.Length == 1 && request.HttpContext.IsGrpc()) ? words[^1] : null;
     }
 
     /// <summary>
@@ -168,20 +174,6 @@ public static class Authentication
         {
             // Not a token: the default issuer's scheme refuses it with its usual answer.
             return null;
-        }
-    }
-
-    private sealed class KeySetRetriever(string issuer) : IConfigurationRetriever<OpenIdConnectConfiguration>
-    {
-        public async Task<OpenIdConnectConfiguration> GetConfigurationAsync(string address, IDocumentRetriever retriever, CancellationToken cancel)
-        {
-            var configuration = new OpenIdConnectConfiguration { Issuer = issuer };
-            foreach (var key in new JsonWebKeySet(await retriever.GetDocumentAsync(address, cancel)).GetSigningKeys())
-            {
-                configuration.SigningKeys.Add(key);
-            }
-
-            return configuration;
         }
     }
 }

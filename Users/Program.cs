@@ -1,8 +1,22 @@
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Users;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+builder.AddGrpcDefaults();
+builder.AddPostgresContext<UsersDbContext>("usersdb", UsersDbContext.SeedAsync);
+builder.AddAccounts<UsersDbContext, User, Guid>(Issuers.Users);
+builder.AddMessaging<UsersDbContext>("usersdb");
+builder.Services.AddScoped<UserAccounts>();
+builder.Services.AddValidation();
+builder.Services.AddOpenApi("users", OpenApi.Configure);
 
 var app = builder.Build();
 app.UseServiceDefaults();
+app.MapUsersApi();
+app.MapKeySet<UsersDbContext>();
+app.MapGrpc<UsersGrpcService>().RequireAuthorization(Policies.User);
+app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -1,0 +1,123 @@
+using System.ComponentModel.DataAnnotations;
+using System.Linq.Expressions;
+using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+
+namespace MicroPlatform.Users;
+
+/// <summary>An account as its owner and admins see it.</summary>
+/// <param name="Id">The account's id, a UUID v7.</param>
+/// <param name="Username">The name to sign in with.</param>
+/// <param name="Email">E-mail address.</param>
+/// <param name="Role">One of <c>user</c>, <c>staff</c>, <c>admin</c>.</param>
+/// <param name="CreatedAt">When the account was made (UTC).</param>
+/// <param name="Version">Sent as ETag.</param>
+public sealed record UserResponse(
+    Guid Id, string Username, string Email, string Role, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
+{
+    /// <summary>What is read of an account to show it.</summary>
+    public static readonly Expression<Func<User, UserResponse>> FromUser = u => new(u.Id, u.Username, u.Email, u.Role, u.CreatedAt, u.Version);
+
+    /// <summary>The same for one that is at hand.</summary>
+    public static readonly Func<User, UserResponse> Of = FromUser.Compile();
+}
+
+/// <summary>A new account.</summary>
+public sealed record RegisterUserRequest
+{
+    /// <summary>The name to sign in with: 1 to 100 letters, digits and <c>. _ - @ +</c>; unique, whatever the case of its letters.</summary>
+    [Required, Username]
+    public string? Username { get; init; }
+
+    /// <summary>Password, 8 to 128 characters.</summary>
+    [Required, NewPassword]
+    public string? Password { get; init; }
+
+    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    [Required, Email]
+    public string? Email { get; init; }
+}
+
+/// <summary>What to change of one's own account, at least one field; what is absent stays.</summary>
+public sealed record UpdateMeRequest
+{
+    /// <summary>The name to sign in with: 1 to 100 letters, digits and <c>. _ - @ +</c>; unique, whatever the case of its letters.</summary>
+    [Username]
+    public string? Username { get; init; }
+
+    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    [Email]
+    public string? Email { get; init; }
+}
+
+/// <summary>What an admin changes of an account.</summary>
+public sealed record ChangeRoleRequest
+{
+    /// <summary>One of <c>user</c>, <c>staff</c>, <c>admin</c>; another than before ends every session of the account.</summary>
+    [Required, AllowedValues(Roles.User, Roles.Staff, Roles.Admin, null, ErrorMessage = "A role is user, staff or admin.")]
+    public string? Role { get; init; }
+}
+
+/// <summary>A new password.</summary>
+public sealed record ChangePasswordRequest : IValidatableObject
+{
+    /// <summary>The present password.</summary>
+    [Required, StringLength(Passwords.MaxLength)]
+    public string? CurrentPassword { get; init; }
+
+    /// <summary>The new password, 8 to 128 characters.</summary>
+    [Required, NewPassword]
+    public string? NewPassword { get; init; }
+
+    /// <summary>The new password once more.</summary>
+    [Required]
+    public string? ConfirmNewPassword { get; init; }
+
+    /// <inheritdoc />
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!string.Equals(NewPassword, ConfirmNewPassword, StringComparison.Ordinal))
+        {
+            yield return new("This is not the same as newPassword.", [nameof(ConfirmNewPassword)]);
+        }
+    }
+}
+
+/// <summary>Username and password.</summary>
+public sealed record LoginRequest
+{
+    /// <summary>The username, in any case.</summary>
+    [Required, StringLength(UsernameAttribute.MaxLength)]
+    public string? Username { get; init; }
+
+    /// <summary>Password.</summary>
+    [Required, StringLength(Passwords.MaxLength)]
+    public string? Password { get; init; }
+}
+
+/// <summary>A refresh token.</summary>
+public sealed record RefreshRequest
+{
+    /// <summary>The refresh token as it was given.</summary>
+    [Required, StringLength(200)]
+    public string? RefreshToken { get; init; }
+}
+
+/// <summary>Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed partial class UsernameAttribute : ValidationAttribute
+{
+    /// <summary>The longest username, in characters.</summary>
+    public const int MaxLength = 100;
+
+    /// <inheritdoc />
+    public override bool IsValid(object? value) => value is null || (value is string { Length: > 0 and <= MaxLength } text && Allowed().IsMatch(text));
+
+    /// <inheritdoc />
+    public override string FormatErrorMessage(string name) => $"A username has 1 to {MaxLength} letters, digits and . _ - @ +.";
+
+    [GeneratedRegex(@"\A[\p{L}\p{M}\p{Nd}._@+-]+\z", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 100)]
+    private static partial Regex Allowed();
+}

@@ -1,0 +1,91 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Accounts;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Users;
+
+/// <summary>Accounts over REST: signing in by anyone, one's own account by oneself, roles by an admin.</summary>
+internal static class UsersApi
+{
+    public static void MapUsersApi(this IEndpointRouteBuilder app)
+    {
+        var open = app.MapApi("/users", "Users").AllowAnonymous();
+        open.MapPost("/", RegisterAsync).WithIdempotency<UsersDbContext>().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Register a user");
+        open.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Sign in with username and password");
+        open.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Exchange a refresh token for the next pair of tokens");
+        open.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
+
+        var me = app.MapApi("/users/me", "Users").RequirePolicy(Policies.User);
+        me.MapGet("/", GetMeAsync).WithSummary("Show your account");
+        me.MapPatch("/", UpdateMeAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change your account");
+        me.MapDelete("/", DeleteMeAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+            .WithSummary("Delete your account with its to-dos, and end every session; not for the last admin");
+        me.MapPut("/password", ChangePasswordAsync).NoStore().WithSummary("Change your password, end every session and start a new one");
+
+        var admin = app.MapApi("/users", "Users").RequirePolicy(Policies.Admin);
+        admin.MapGet("/", ListAsync).WithSummary("List users, or those whose username or e-mail address contains a text");
+        admin.MapGet("/{id:guid}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a user");
+        admin.MapPatch("/{id:guid}", ChangeRoleAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+            .WithSummary("Give a user another role, which ends the user's sessions; the last admin stays one");
+    }
+
+    private static async Task<Created<UserResponse>> RegisterAsync(RegisterUserRequest request, UserAccounts accounts, CancellationToken cancellationToken)
+    {
+        var user = await accounts.RegisterAsync(request, cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/users/{user.Id}", user);
+    }
+
+    private static async Task<Ok<TokenPair>> LoginAsync(LoginRequest request, UserAccounts accounts, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await accounts.LoginAsync(request, cancellationToken));
+
+    private static async Task<Ok<TokenPair>> RefreshAsync(RefreshRequest request, SignIn signIn, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await signIn.RefreshAsync(request.RefreshToken!, cancellationToken));
+
+    private static async Task<NoContent> LogoutAsync(RefreshRequest request, SignIn signIn, CancellationToken cancellationToken)
+    {
+        await signIn.EndAsync(request.RefreshToken!, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<UserResponse>> GetMeAsync(ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await accounts.GetAsync(caller.UserId(), cancellationToken));
+
+    private static async Task<Ok<UserResponse>> UpdateMeAsync(
+        UpdateMeRequest request, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
+        TypedResults.Ok(await accounts.UpdateAsync(caller.UserId(), request, ifMatch, cancellationToken));
+
+    private static async Task<NoContent> DeleteMeAsync(
+        ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        await accounts.DeleteAsync(caller.UserId(), ifMatch, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<TokenPair>> ChangePasswordAsync(ChangePasswordRequest request, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await accounts.ChangePasswordAsync(caller.UserId(), request, cancellationToken));
+
+    private static async Task<Ok<Page<UserResponse>>> ListAsync(
+        [AsParameters] PageQuery page, UsersDbContext db, CancellationToken cancellationToken,
+        [Description("Part of a username or an e-mail address, in any case; taken literally.")] string? search = null)
+    {
+        var users = db.Accounts.AsNoTracking();
+        if (!string.IsNullOrEmpty(search))
+        {
+            var pattern = Paging.ContainsPattern(search);
+            users = users.Where(u => EF.Functions.ILike(u.Username, pattern, @"\") || EF.Functions.ILike(u.Email, pattern, @"\"));
+        }
+
+        return TypedResults.Ok(await users.ToPageAsync(page, u => u.Id, UserResponse.FromUser, u => u.Id, cancellationToken));
+    }
+
+    private static async Task<Ok<UserResponse>> GetAsync(Guid id, UserAccounts accounts, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await accounts.GetAsync(id, cancellationToken));
+
+    private static async Task<Ok<UserResponse>> ChangeRoleAsync(
+        Guid id, ChangeRoleRequest request, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
+        TypedResults.Ok(await accounts.ChangeRoleAsync(id, request.Role!, ifMatch, cancellationToken));
+}

@@ -13,7 +13,7 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>The policies that endpoints name. Which accounts they mean follows from the issuers that the service accepts.</summary>
 public static class Policies
 {
-    /// <summary>Any customer of the shop; whose data it is, the handler says (self or shop admin).</summary>
+    /// <summary>Any customer of the shop; where the path has a <c>{customerId}</c>, that customer or a shop admin.</summary>
     public const string Customer = "customer";
 
     /// <summary>Any account of Users.</summary>
@@ -73,11 +73,18 @@ public static class Authentication
 
     /// <summary>Adds the <see cref="Policies"/>; a call that no endpoint declared open is refused to the anonymous.</summary>
     public static void AddPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
-        .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers))
+        .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers).RequireAssertion(IsSelfOrAdmin))
         .AddPolicy(Policies.User, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Users))
         .AddPolicy(Policies.Staff, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("staff", "admin"))
         .AddPolicy(Policies.Admin, policy => policy.RequireRole("admin"))
         .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+
+    /// <summary>Whose data a path with <c>{customerId}</c> means is settled before the body is read, so that nobody probes with bodies.</summary>
+    private static bool IsSelfOrAdmin(AuthorizationHandlerContext context) =>
+        (context.Resource as HttpContext)?.GetRouteValue("customerId") is not string customerId
+        || context.User.IsInRole("admin")
+        || !long.TryParse(customerId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id)
+        || id == context.User.Id();
 
     /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
     public static void Configure(this JwtBearerOptions options, string issuer)

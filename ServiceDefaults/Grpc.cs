@@ -5,6 +5,7 @@ using Grpc.Core.Interceptors;
 using Grpc.Net.Client.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -79,6 +80,22 @@ public static class GrpcDefaults
         context.Response.Headers["grpc-message"] = Uri.EscapeDataString(detail);
     }
 
+    /// <summary>
+    /// A message that is not the method's Protobuf fails before any interceptor, as UNKNOWN; it is the caller's fault.
+    /// Whatever fails later is translated there, so UNKNOWN has no other cause.
+    /// </summary>
+    internal static void UseGrpcStatuses(this WebApplication app) => app.Use(async (context, next) =>
+    {
+        await next(context);
+        if (context.IsGrpc()
+            && context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { IsReadOnly: false } trailers
+            && trailers.GrpcStatus == ((int)StatusCode.Unknown).ToString(System.Globalization.CultureInfo.InvariantCulture))
+        {
+            trailers.GrpcStatus = ((int)StatusCode.InvalidArgument).ToString(System.Globalization.CultureInfo.InvariantCulture);
+            trailers.GrpcMessage = "The message is not what this method takes.";
+        }
+    });
+
     private static ServiceConfig RetryPolicyFor(string[] methods)
     {
         var config = new MethodConfig
@@ -121,7 +138,7 @@ public static class GrpcDefaults
                 GrpcInput.RequireNoNul(request);
                 return await continuation(request, context);
             }
-            catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
+            catch (Exception failure) when (!context.CancellationToken.IsCancellationRequested)
             {
                 throw Translate(failure, context);
             }
@@ -135,7 +152,7 @@ public static class GrpcDefaults
                 GrpcInput.RequireNoNul(request);
                 await continuation(request, responseStream, context);
             }
-            catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
+            catch (Exception failure) when (!context.CancellationToken.IsCancellationRequested)
             {
                 throw Translate(failure, context);
             }
@@ -152,6 +169,8 @@ public static class GrpcDefaults
             var status = new Google.Rpc.Status { Code = (int)CodeOf(problem), Message = problem.Message };
             if (problem.Errors.Count > 0)
             {
+                // Many clients show the message and not the details.
+                status.Message = string.Join(' ', problem.Errors.SelectMany(error => error.Value.Select(text => $"{GrpcInput.ProtoName(error.Key)}: {text}")));
                 status.Details.Add(Any.Pack(new BadRequest
                 {
                     FieldViolations = { problem.Errors.SelectMany(error => error.Value.Select(text => new BadRequest.Types.FieldViolation { Field = GrpcInput.ProtoName(error.Key), Description = text })) },

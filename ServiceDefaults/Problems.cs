@@ -42,7 +42,7 @@ public static partial class Problems
             var http = context.HttpContext;
             if (http.IsGrpc())
             {
-                http.WriteGrpcStatus(GrpcStatusOf(http.Response.StatusCode), "The call was refused before it reached a method.");
+                http.WriteGrpcStatus(GrpcStatusOf(http.Response.StatusCode), DetailOf(http));
                 return;
             }
 

@@ -36,6 +36,7 @@ public static class ServiceDefaultsExtensions
     {
         app.UseSecurityHeaders();
         app.UseProblems();
+        app.UseGrpcStatuses();
         app.UseRouting();
         if (app.Services.GetService<Microsoft.AspNetCore.Authentication.IAuthenticationSchemeProvider>() is not null)
         {

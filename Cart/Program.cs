@@ -1,8 +1,20 @@
+using MicroPlatform.Cart;
+using MicroPlatform.Customers.V1;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+builder.AddPostgresContext<CartDbContext>("cartdb", CartDbContext.SeedAsync);
+builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
+builder.AddCustomerAuthentication();
+builder.AddMessaging<CartDbContext>("cartdb", services => services.AddEventHandler<CustomerDeleted, CustomerDeletedHandler>());
+builder.Services.AddValidation();
+builder.Services.AddOpenApi("cart", OpenApi.Configure);
 
 var app = builder.Build();
 app.UseServiceDefaults();
+app.MapProductsApi();
+app.MapCartsApi();
+app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -112,17 +112,9 @@ public static class Authentication
     /// <summary>The caller's token: <c>Bearer TOKEN</c>, the scheme in any case; over gRPC also the bare token.</summary>
     public static string? TokenOf(HttpRequest request)
     {
-        if (request.Headers.Authorization is not [{ } header])
-        {
-            return null;
-        }
-
-        return header.Split(' ', StringSplitOptions.RemoveEmptyEntries) switch
-        {
-        [var scheme, var token] when string.Equals(scheme, JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase) => token,
-        [var token] when request.HttpContext.IsGrpc() => token,
-            _ => null,
-        };
+        var words = request.Headers.Authorization is [{ } header] ? header.Split(' ', StringSplitOptions.RemoveEmptyEntries) : [];
+        var hasScheme = words.Length == 2 && string.Equals(words[0], JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase);
+        return hasScheme || (words.Length == 1 && request.HttpContext.IsGrpc()) ? words[^1] : null;
     }
 
     /// <summary>

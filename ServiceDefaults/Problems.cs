@@ -22,11 +22,11 @@ public static partial class Problems
         services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
         {
             // Validation names fields as the code does; callers know them as they stand in JSON and in the query.
-            if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors } validation)
+            if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors, Detail: null } validation)
             {
                 validation.Errors = errors.ToDictionary(error => AsInJson(error.Key), error => error.Value, StringComparer.Ordinal);
                 validation.Title = null;
-                validation.Detail ??= ProblemException.InvalidDetail;
+                validation.Detail = ProblemException.InvalidDetail;
             }
         });
         services.AddExceptionHandler<ProblemExceptionHandler>();
@@ -72,7 +72,7 @@ public static partial class Problems
 
         var details = problem.Errors.Count == 0
             ? new Microsoft.AspNetCore.Mvc.ProblemDetails()
-            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal)) ;
+            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal));
         details.Status = problem.Status;
         details.Detail = problem.Message;
         await http.RequestServices.GetRequiredService<IProblemDetailsService>()
@@ -147,7 +147,8 @@ public static partial class Problems
         _ => StatusCode.Internal,
     };
 
-    private static string AsInJson(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
+    // Headers keep their names: If-Match is not a field.
+    private static string AsInJson(string path) => path.Contains('-', StringComparison.Ordinal) ? path : string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
 
     [GeneratedRegex("^Failed to bind parameter \"[^\"]* (?<name>[^\" ]+)\" from", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex BindingFailure();
@@ -159,7 +160,7 @@ public static partial class Problems
     {
         public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
         {
-            if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested)
+            if (exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled } && httpContext.RequestAborted.IsCancellationRequested)
             {
                 httpContext.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
                 return true;

@@ -105,7 +105,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         var hasData = File.Exists(versionFile);
         if (hasData && !passwords.Knows(Superuser))
         {
-            throw new EngineException($"{run.Path} holds a database but its passwords.json is gone. Put it back, or start afresh with --reset, which deletes the data.");
+            throw new EngineException($"{run.Path} holds a database but its {Passwords.FileName} is gone. Put it back, or start afresh with --reset, which deletes the data.");
         }
 
         var binaries = await PostgresBinaries.FindAsync(hasData ? int.Parse(await File.ReadAllTextAsync(versionFile, ct), CultureInfo.InvariantCulture) : null, log, ct);
@@ -204,6 +204,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         [
             "listen_addresses=127.0.0.1", "unix_socket_directories=", $"port={Port}", $"max_connections={_maxConnections}",
             "password_encryption=scram-sha-256", "jit=off", "log_checkpoints=off", "log_line_prefix=",
+            "log_min_messages=log", // a failed statement is for the service that sent it to report
             // A folder that goes with the run need not survive the machine; surviving the process takes no fsync.
             .. _run!.IsTemporary ? ["fsync=off", "full_page_writes=off"] : (string[])[],
         ];

@@ -6,6 +6,8 @@ namespace MicroPlatform.AppHost;
 /// <summary>The generated passwords of a run's database logins, in a file that only we can read.</summary>
 internal sealed class Passwords
 {
+    public const string FileName = "passwords.json";
+
     // Letters and digits only: safe in a connection string and in a URL.
     private const string Alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
     private readonly string _file;
@@ -13,7 +15,7 @@ internal sealed class Passwords
 
     public Passwords(RunFolder run)
     {
-        _file = Path.Combine(run.Path, "passwords.json");
+        _file = Path.Combine(run.Path, FileName);
         _byLogin = File.Exists(_file) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(_file))! : [];
     }
 

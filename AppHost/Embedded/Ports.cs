@@ -36,7 +36,10 @@ internal static class Ports
         }
     }
 
-    public static bool IsFree(int port) => CanListen(IPAddress.Loopback, port) && (!Socket.OSSupportsIPv6 || CanListen(IPAddress.IPv6Loopback, port));
+    /// <summary>The command that names the program on a port.</summary>
+    public static string HowToAsk(int port) => OperatingSystem.IsWindows() ? $"netstat -ano | findstr :{port}" : $"lsof -i :{port}";
+
+    private static bool IsFree(int port) => CanListen(IPAddress.Loopback, port) && (!Socket.OSSupportsIPv6 || CanListen(IPAddress.IPv6Loopback, port));
 
     private static int Any() => Random.Shared.Next(First, Last + 1);
 

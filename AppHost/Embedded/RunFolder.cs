@@ -26,6 +26,9 @@ internal sealed class RunFolder : IAsyncDisposable
     /// <summary>Whether the folder goes when the run ends.</summary>
     public bool IsTemporary { get; }
 
+    /// <summary>How many processes of a killed run were found and ended.</summary>
+    public int Recovered { get; private set; }
+
     private string ProcessFile => System.IO.Path.Combine(Path, "processes");
 
     private static string OwnerFile(string folder) => System.IO.Path.Combine(folder, "owner");
@@ -53,6 +56,20 @@ internal sealed class RunFolder : IAsyncDisposable
     }
 
     public void Untrack(int processId) => Update(() => _processes.Remove(processId));
+
+    /// <summary>Deletes what runs keep in the folder, and nothing else: it may be any folder the user named.</summary>
+    public void Clear()
+    {
+        foreach (var folder in new[] { System.IO.Path.Combine(Path, "postgres"), Folders.Server(Path) }.Where(Directory.Exists))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        foreach (var file in new[] { Passwords.FileName, GatewayCertificate.FileName, GatewayCertificate.KeyFileName })
+        {
+            File.Delete(System.IO.Path.Combine(Path, file));
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -107,12 +124,14 @@ internal sealed class RunFolder : IAsyncDisposable
             return;
         }
 
-        var leftovers = from line in await File.ReadAllLinesAsync(ProcessFile, ct)
-                        let parts = line.Split(' ')
-                        let process = Find(int.Parse(parts[0], CultureInfo.InvariantCulture), long.Parse(parts[1], CultureInfo.InvariantCulture))
-                        where process is not null
-                        select process;
+        var leftovers = (from line in await File.ReadAllLinesAsync(ProcessFile, ct)
+                         let parts = line.Split(' ')
+                         let process = Find(int.Parse(parts[0], CultureInfo.InvariantCulture), long.Parse(parts[1], CultureInfo.InvariantCulture))
+                         where process is not null
+                         select process).ToList();
         await Task.WhenAll(leftovers.Select(process => Signals.EndAsync(process, Signals.Interrupt, ct)));
+        leftovers.ForEach(process => process.Dispose());
+        Recovered = leftovers.Count;
         File.Delete(ProcessFile);
     }
 

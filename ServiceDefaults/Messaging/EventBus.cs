@@ -12,6 +12,9 @@ namespace MicroPlatform.ServiceDefaults.Messaging;
 public sealed class EventBus<TContext>(TContext db, IBus bus, TimeProvider time)
     where TContext : ServiceDbContext
 {
+    private static IMessageContext CurrentMessage =>
+        MessageContext.Current ?? throw new InvalidOperationException("There is a message only inside a message handler.");
+
     /// <summary>
     /// Runs <paramref name="work"/> and stores the events it adds to its list, in one transaction: they leave if, and only if, it commits.
     /// Joins the open transaction if there is one. The work may run again when the connection is lost.
@@ -33,13 +36,29 @@ public sealed class EventBus<TContext>(TContext db, IBus bus, TimeProvider time)
         }, cancellationToken);
 
     /// <summary>
+    /// Runs <paramref name="work"/> in one transaction and then publishes the replies it returns. They leave at once, past the outbox:
+    /// when the process dies in between, the message comes again, so the work must find what it did before and return the same replies.
+    /// </summary>
+    public async Task ReplyAsync(Func<CancellationToken, Task<IEnumerable<object>>> work)
+    {
+        var replies = await db.InTransactionAsync(work, CurrentMessage.IncomingStepContext.Load<CancellationToken>());
+        using var scope = new RebusTransactionScope();
+        foreach (var reply in replies)
+        {
+            await bus.Publish(reply);
+        }
+
+        await scope.CompleteAsync();
+    }
+
+    /// <summary>
     /// Runs <paramref name="work"/> for the message at hand unless <paramref name="consumer"/> has handled it before;
     /// the note that it has is written in the transaction of the work.
     /// </summary>
     /// <returns>False when the message was a redelivery.</returns>
     public Task<bool> HandleOnceAsync(string consumer, Func<CancellationToken, Task> work)
     {
-        var message = MessageContext.Current ?? throw new InvalidOperationException("Messages are handled once only inside a message handler.");
+        var message = CurrentMessage;
         return db.InTransactionAsync(async token =>
         {
             var id = message.Headers[Rebus.Messages.Headers.MessageId];

@@ -1,0 +1,30 @@
+using System.Text.Json;
+
+namespace MicroPlatform.AppHost;
+
+/// <summary>What another program needs to know to use a running platform.</summary>
+internal static class PlatformState
+{
+    private static readonly JsonSerializerOptions Readable = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    public static void Write(string file, EmbeddedPlatform platform, IEnumerable<ServiceProcess> processes, IEnumerable<string> databases)
+    {
+        var connectionStrings = databases.Distinct(StringComparer.Ordinal).ToDictionary(database => database, platform.ConnectionString, StringComparer.Ordinal);
+        connectionStrings["postgres"] = platform.SuperuserConnectionString;
+        PrivateFile.Write(Path.GetFullPath(file), JsonSerializer.Serialize(
+            new
+            {
+                ProcessId = Environment.ProcessId,
+                platform.DataFolder,
+                Gateway = new { Http = platform.GatewayHttp, Https = platform.GatewayHttps, platform.CertificateFile },
+                Services = processes.GroupBy(process => process.Service.Name, StringComparer.Ordinal).ToDictionary(
+                    service => service.Key,
+                    service => service.Select(process => new { ProcessId = process.Process?.Id, process.Endpoints }),
+                    StringComparer.Ordinal),
+                Postgres = new { ProcessId = platform.ProcessId("postgres") },
+                ConnectionStrings = connectionStrings,
+                ReadyAfterSeconds = platform.ReadyAfter.TotalSeconds,
+            },
+            Readable));
+    }
+}

@@ -1,0 +1,149 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using MicroPlatform.Customers.V1;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Cart;
+
+/// <summary>Carts: each of its owner, all of them of the shop's admins.</summary>
+internal static class CartsApi
+{
+    private const string Whose = "A customer id, or me.";
+
+    public static void MapCartsApi(this IEndpointRouteBuilder app)
+    {
+        var carts = app.MapApi("/carts/{customerId}", "Carts").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
+        carts.MapGet("/", GetAsync).WithSummary("Show a cart; opens it when there is none yet");
+        carts.MapDelete("/", ClearAsync).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Take everything out of a cart");
+        carts.MapPost("/items", AddItemAsync).WithIdempotency<CartDbContext>()
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Put a product into a cart; opens it when there is none yet");
+        carts.MapPatch("/items/{itemId:long}", UpdateItemAsync).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Set how many pieces of a product a cart holds");
+        carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Take a product out of a cart");
+    }
+
+    /// <summary>Held until the transaction ends: keeps the opening of a customer's cart and the end of the customer apart.</summary>
+    public static Task<int> LockCartCreationAsync(this CartDbContext db, long customerId, CancellationToken cancellationToken) =>
+        db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('cart', {customerId}))", cancellationToken);
+
+    private static async Task<Ok<CartResponse>> GetAsync(
+        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        var cart = await ReadAsync(db, owner, cancellationToken);
+        if (cart is null)
+        {
+            await db.InTransactionAsync(token => OpenAsync(db, owner, time.GetUtcNow(), token), cancellationToken);
+            cart = await ReadAsync(db, owner, cancellationToken);
+        }
+
+        return TypedResults.Ok(cart ?? throw ProblemException.NotFound("customer", owner));
+    }
+
+    private static async Task<NoContent> ClearAsync(
+        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time, CancellationToken cancellationToken,
+        [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        return await db.InTransactionAsync(async token =>
+        {
+            await LockAsync(db, owner, ifMatch, time, token);
+            await db.CartItems.Where(i => i.CustomerId == owner).ExecuteDeleteAsync(token);
+            await db.SaveChangesAsync(token);
+            return TypedResults.NoContent();
+        }, cancellationToken);
+    }
+
+    private static async Task<Created<CartResponse>> AddItemAsync(
+        [Description(Whose)] string customerId, AddCartItemRequest request, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        try
+        {
+            var cart = await db.InTransactionAsync(async token =>
+            {
+                var now = time.GetUtcNow();
+                await OpenAsync(db, owner, now, token);
+                await LockAsync(db, owner, ifMatch, time, token);
+                db.Add(new CartItem { CustomerId = owner, ProductId = request.ProductId!.Value, Quantity = request.Quantity!.Value, CreatedAt = now });
+                await db.SaveChangesAsync(token);
+                return await ReadAsync(db, owner, token);
+            }, cancellationToken);
+            return TypedResults.Created($"{Api.Prefix}/carts/{owner}", cart);
+        }
+        catch (DbUpdateException failure) when (failure.Violates(CartDbContext.OncePerCartIndex))
+        {
+            throw ProblemException.Conflict("The product is in the cart already; change its quantity instead.", "productId");
+        }
+        catch (DbUpdateException failure) when (failure.Violates(CartDbContext.ProductKey))
+        {
+            throw ProblemException.Invalid("productId", "There is no such product.");
+        }
+    }
+
+    private static async Task<Ok<CartResponse>> UpdateItemAsync(
+        [Description(Whose)] string customerId, long itemId, UpdateCartItemRequest request, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers,
+        TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        return TypedResults.Ok(await db.InTransactionAsync(async token =>
+        {
+            (await LockItemAsync(db, owner, itemId, ifMatch, time, token)).Quantity = request.Quantity!.Value;
+            await db.SaveChangesAsync(token);
+            return await ReadAsync(db, owner, token);
+        }, cancellationToken));
+    }
+
+    private static async Task<NoContent> RemoveItemAsync(
+        [Description(Whose)] string customerId, long itemId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        return await db.InTransactionAsync(async token =>
+        {
+            db.Remove(await LockItemAsync(db, owner, itemId, ifMatch, time, token));
+            await db.SaveChangesAsync(token);
+            return TypedResults.NoContent();
+        }, cancellationToken);
+    }
+
+    private static Task<CartResponse?> ReadAsync(CartDbContext db, long owner, CancellationToken cancellationToken) =>
+        db.Carts.Where(c => c.CustomerId == owner).Select(CartResponse.FromCart).SingleOrDefaultAsync(cancellationToken);
+
+    /// <summary>Makes sure that there is a cart, however many ask for it at once; not for a customer who is gone.</summary>
+    private static async Task<bool> OpenAsync(CartDbContext db, long owner, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        if (await db.Carts.AnyAsync(c => c.CustomerId == owner, cancellationToken))
+        {
+            return false;
+        }
+
+        await db.LockCartCreationAsync(owner, cancellationToken);
+        return await db.Database.ExecuteSqlAsync($"""
+            INSERT INTO carts (customer_id, created_at, updated_at) SELECT {owner}, {now}, {now}
+            WHERE NOT EXISTS (SELECT FROM deleted_customers WHERE customer_id = {owner})
+            ON CONFLICT DO NOTHING
+            """, cancellationToken) == 1;
+    }
+
+    /// <summary>The cart, locked and marked as changed: writers take turns, and its version is new when they are done.</summary>
+    private static async Task<ShoppingCart> LockAsync(CartDbContext db, long owner, string? ifMatch, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var cart = await db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {owner} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("cart", owner);
+        ETags.Require(ifMatch, cart.Version);
+        cart.UpdatedAt = time.GetUtcNow();
+        // Written even when the clock has not moved since the last change.
+        db.Entry(cart).Property(c => c.UpdatedAt).IsModified = true;
+        return cart;
+    }
+
+    private static async Task<CartItem> LockItemAsync(CartDbContext db, long owner, long itemId, string? ifMatch, TimeProvider time, CancellationToken cancellationToken)
+    {
+        await LockAsync(db, owner, ifMatch, time, cancellationToken);
+        return await db.CartItems.SingleOrDefaultAsync(i => i.Id == itemId && i.CustomerId == owner, cancellationToken) ?? throw ProblemException.NotFound("item", itemId);
+    }
+}

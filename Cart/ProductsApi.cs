@@ -1,0 +1,119 @@
+using System.ComponentModel;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Cart;
+
+/// <summary>The catalogue: anyone reads it, shop admins keep it.</summary>
+internal static class ProductsApi
+{
+    private const string What = "product";
+
+    public static void MapProductsApi(this IEndpointRouteBuilder app)
+    {
+        var catalogue = app.MapApi("/products", "Products").AllowAnonymous();
+        catalogue.MapGet("/", ListAsync).WithSummary("List products, or those whose name contains a text");
+        catalogue.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a product");
+
+        var keeping = app.MapApi("/products", "Products").RequirePolicy(Policies.Admin);
+        keeping.MapPost("/", CreateAsync).WithIdempotency<CartDbContext>().WithSummary("Add a product");
+        keeping.MapPut("/{id:long}", ReplaceAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+            .WithSummary("Replace a product; carts that hold it show the new price");
+        keeping.MapDelete("/{id:long}", DeleteAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a product; refused while carts hold it, unless removeFromCarts says to take it out of them");
+    }
+
+    private static async Task<Ok<Page<ProductResponse>>> ListAsync(
+        [AsParameters] PageQuery page, CartDbContext db, CancellationToken cancellationToken,
+        [Description("Part of a name, in any case; taken literally.")] string? search = null)
+    {
+        var products = db.Products.AsNoTracking();
+        if (!string.IsNullOrEmpty(search))
+        {
+            var pattern = Paging.ContainsPattern(search);
+            products = products.Where(p => EF.Functions.ILike(p.Name, pattern, @"\"));
+        }
+
+        return TypedResults.Ok(await products.ToPageAsync(page, p => p.Id, ProductResponse.FromProduct, p => p.Id, cancellationToken));
+    }
+
+    private static async Task<Ok<ProductResponse>> GetAsync(long id, CartDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.Products.Where(p => p.Id == id).Select(ProductResponse.FromProduct).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound(What, id));
+
+    private static async Task<Created<ProductResponse>> CreateAsync(ProductRequest request, CartDbContext db, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var product = new Product
+        {
+            Sku = request.Sku!,
+            Name = request.Name!,
+            Description = request.Description ?? "",
+            Price = request.Price!.Value,
+            CreatedAt = time.GetUtcNow(),
+        };
+        db.Add(product);
+        await db.SaveChangesAsync(cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/products/{product.Id}", ProductResponse.Of(product));
+    }
+
+    private static async Task<Ok<ProductResponse>> ReplaceAsync(
+        long id, ProductRequest request, CartDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var product = await db.InTransactionAsync(async token =>
+        {
+            var found = await LockAsync(db, id, ifMatch, token);
+            if (found.Price != request.Price || !string.Equals(found.Name, request.Name, StringComparison.Ordinal))
+            {
+                // Whoever sends the ETag of a cart knows what it showed, prices and all.
+                await TouchCartsAsync(db, id, time, token);
+            }
+
+            (found.Sku, found.Name, found.Description, found.Price) = (request.Sku!, request.Name!, request.Description ?? "", request.Price!.Value);
+            await db.SaveChangesAsync(token);
+            return found;
+        }, cancellationToken);
+        return TypedResults.Ok(ProductResponse.Of(product));
+    }
+
+    private static async Task<NoContent> DeleteAsync(
+        long id, CartDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null,
+        [Description("Whether to take the product out of the carts that hold it.")] bool removeFromCarts = false)
+    {
+        try
+        {
+            return await db.InTransactionAsync(async token =>
+            {
+                db.Remove(await LockAsync(db, id, ifMatch, token));
+                if (removeFromCarts)
+                {
+                    await TouchCartsAsync(db, id, time, token);
+                    await db.CartItems.Where(i => i.ProductId == id).ExecuteDeleteAsync(token);
+                }
+
+                await db.SaveChangesAsync(token);
+                return TypedResults.NoContent();
+            }, cancellationToken);
+        }
+        catch (DbUpdateException failure) when (failure.Violates(CartDbContext.ProductKey))
+        {
+            throw ProblemException.Conflict("The product is in carts; delete it with removeFromCarts=true to take it out of them too.");
+        }
+    }
+
+    /// <summary>The product, locked: nobody changes it or puts it into a cart until this is over.</summary>
+    private static async Task<Product> LockAsync(CartDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    {
+        var product = await db.Products.FromSql($"SELECT *, xmin FROM products WHERE id = {id} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound(What, id);
+        ETags.Require(ifMatch, product.Version);
+        return product;
+    }
+
+    private static Task<int> TouchCartsAsync(CartDbContext db, long productId, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        return db.Carts.Where(c => c.Items.Any(i => i.ProductId == productId)).ExecuteUpdateAsync(cart => cart.SetProperty(c => c.UpdatedAt, now), cancellationToken);
+    }
+}

@@ -1,0 +1,133 @@
+using MicroPlatform.ServiceDefaults;
+using Yarp.ReverseProxy.Forwarder;
+using Yarp.ReverseProxy.Health;
+using Yarp.ReverseProxy.Model;
+using Yarp.ReverseProxy.ServiceDiscovery;
+
+namespace MicroPlatform.Gateway;
+
+/// <summary>Passes calls on to the services, and says in the platform's own words when one does not answer.</summary>
+internal static class Proxy
+{
+    public static void AddProxy(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<ProxyOptions>().BindConfiguration("Proxy").ValidateDataAnnotations().ValidateOnStart();
+        var options = builder.Configuration.GetSection("Proxy").Get<ProxyOptions>() ?? new();
+        builder.Services.AddReverseProxy()
+            .LoadFromMemory(Routes.ForYarp(), Routes.Clusters(options))
+            .ConfigureHttpClient((_, handler) =>
+            {
+                handler.ConnectTimeout = options.ConnectTimeout;
+                // A name may come to mean other machines.
+                handler.PooledConnectionLifetime = TimeSpan.FromMinutes(2);
+                handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+                handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
+            });
+        builder.Services.AddSingleton<IDestinationResolver, ServiceDestinations>();
+        builder.Services.AddSingleton<IPassiveHealthCheckPolicy, FirstFailurePolicy>();
+    }
+
+    public static void MapProxy(this WebApplication app) => app.MapReverseProxy(proxy =>
+    {
+        proxy.Use(ForwardAsync);
+        proxy.UseLoadBalancing();
+        proxy.UsePassiveHealthChecks();
+    });
+
+    /// <summary>The first route that leads to a service without an endpoint, in words for who starts the Gateway; null when there is none.</summary>
+    public static string? MissingEndpoint(this WebApplication app)
+    {
+        foreach (var cluster in Routes.Clusters(new()))
+        {
+            var host = new Uri(cluster.Destinations!.Values.Single().Address).Host;
+            var (service, endpoint) = host.StartsWith("_grpc.", StringComparison.Ordinal) ? (host["_grpc.".Length..], "grpc") : (host, "http");
+            if (!app.Configuration.GetSection($"services:{service}:{endpoint}").GetChildren().Any())
+            {
+                var route = Routes.ForYarp().First(route => string.Equals(route.ClusterId, cluster.ClusterId, StringComparison.Ordinal));
+                return $"The route {route.Match.Path} leads to the service {service}, which has no endpoint: set services__{service}__{endpoint}__0 to its address.";
+            }
+        }
+
+        return null;
+    }
+
+    private static async Task ForwardAsync(HttpContext context, RequestDelegate next)
+    {
+        var proxy = context.GetReverseProxyFeature();
+        if (proxy.Cluster.Config.HttpRequest!.Version!.Major == 2 && !HttpProtocol.IsHttp2(context.Request.Protocol))
+        {
+            throw new ProblemException(StatusCodes.Status426UpgradeRequired, "gRPC needs HTTP/2; call the https address.");
+        }
+
+        await next(context);
+        List<DestinationState>? untried = null;
+        while (context.GetForwarderErrorFeature() is { } failure && !context.Response.HasStarted)
+        {
+            untried ??= [.. proxy.AllDestinations];
+            untried.Remove(proxy.ProxiedDestination!);
+            if (untried.Count == 0 || !MayTryAnother(context.Request, failure))
+            {
+                await RefuseAsync(context, failure, proxy);
+                return;
+            }
+
+            context.Features.Set<IForwarderErrorFeature>(null);
+            context.Response.Clear();
+            proxy.AvailableDestinations = untried;
+            await next(context);
+        }
+    }
+
+    /// <summary>
+    /// A request that changes nothing goes to another replica when the first gave no answer; one that may change something only
+    /// if it carries a key that makes it happen once, and then only if the first replica never saw it.
+    /// </summary>
+    private static bool MayTryAnother(HttpRequest request, IForwarderErrorFeature failure)
+    {
+        var neverArrived = failure.Exception
+            is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
+            or OperationCanceledException { InnerException: TimeoutException }; // connecting took too long
+        return HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)
+            ? neverArrived || failure.Error == ForwarderError.Request
+            : neverArrived && request.Headers.ContainsKey(Idempotency.HeaderName);
+    }
+
+    private static Task RefuseAsync(HttpContext context, IForwarderErrorFeature failure, IReverseProxyFeature proxy)
+    {
+        switch (failure.Error)
+        {
+            case ForwarderError.RequestBodyClient:
+                // Its status says what was wrong with the body (413, 408, 400); the body is written where all such are.
+                return Task.CompletedTask;
+            case ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled or ForwarderError.ResponseBodyCanceled:
+                context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+                return Task.CompletedTask;
+            default:
+                context.Response.Clear();
+                var service = proxy.Cluster.Config.ClusterId.Split('.')[0];
+                return context.WriteProblemAsync(ProblemException.Unavailable($"The {service} service does not answer; try again shortly."));
+        }
+    }
+}
+
+/// <summary>Leaves a replica alone as soon as it fails once: another answers meanwhile, and it gets its next chance soon.</summary>
+internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPassiveHealthCheckPolicy
+{
+    public const string PolicyName = "FirstFailure";
+
+    public string Name => PolicyName;
+
+    public void RequestProxied(HttpContext context, ClusterState cluster, DestinationState destination)
+    {
+        DestinationHealth? seen = context.GetForwarderErrorFeature()?.Error switch
+        {
+            null => DestinationHealth.Healthy,
+            ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestBodyDestination or ForwarderError.ResponseBodyDestination => DestinationHealth.Unhealthy,
+            _ => null,
+        };
+        if (seen is { } now)
+        {
+            health.SetPassive(cluster, destination, now, cluster.Model.Config.HealthCheck!.Passive!.ReactivationPeriod!.Value);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Net;
+using MicroPlatform.ServiceDefaults;
+using Yarp.ReverseProxy.Configuration;
+using Yarp.ReverseProxy.Health;
+using Yarp.ReverseProxy.LoadBalancing;
+
+namespace MicroPlatform.Gateway;
+
+/// <summary>What can be reached from outside: all of it is in these tables, and what is not does not exist for callers.</summary>
+internal static class Routes
+{
+    /// <summary>The services, in the order people meet them.</summary>
+    public static readonly string[] Services = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
+
+    /// <summary>
+    /// REST: what is below a prefix goes to its service, and needs a token unless it is named here as verbs and path.
+    /// Where none of a path's verbs needs a token it is open to any, so that the service can say which one it takes.
+    /// </summary>
+    private static readonly (string Prefix, string Service, string[] Public)[] Rest =
+    [
+        ("/auth", "customers", ["ANY /login", "ANY /refresh", "ANY /logout"]),
+        ("/customers", "customers", ["POST /"]),
+        ("/products", "cart", ["GET,HEAD /{**rest}"]),
+        ("/carts", "cart", []),
+        ("/users", "users", ["POST /", "ANY /login", "ANY /refresh", "ANY /logout"]),
+        ("/todos", "todo", []),
+        ("/warehouse", "warehouse", []),
+        ("/accounting", "accounting", []),
+        ("/sales", "sales", []),
+    ];
+
+    /// <summary>gRPC services open to callers, and their methods that need no token.</summary>
+    private static readonly (string Name, string Service, string[] Public)[] Grpc =
+    [
+        ("users.v1.Users", "users", ["Register", "Login", "Refresh"]),
+        ("todo.v1.Todos", "todo", []),
+    ];
+
+    /// <summary>Where the REST resources are, for callers who lost the way.</summary>
+    public static IEnumerable<string> Prefixes => Rest.Select(rest => Api.Prefix + rest.Prefix);
+
+    /// <summary>The routes as YARP takes them.</summary>
+    public static IReadOnlyList<RouteConfig> ForYarp() =>
+    [
+        .. Rest.Select(rest => Route(rest.Service, "ANY", $"{Api.Prefix}{rest.Prefix}/{{**rest}}")),
+        .. Rest.SelectMany(rest => rest.Public.Select(open => Public(rest.Service, open.Split(' ')[0], Api.Prefix + rest.Prefix + open.Split(' ')[1]))),
+        .. Services.Select(service => Public(service, "GET,HEAD", $"/openapi/{service}.json")),
+        .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf).Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
+        {
+            Transforms = [new Dictionary<string, string>(StringComparer.Ordinal) { ["PathSet"] = "/.well-known/jwks.json" }],
+        }),
+        .. Grpc.Select(grpc => Route(GrpcOf(grpc.Service), "POST", $"/{grpc.Name}/{{method}}")),
+        .. Grpc.SelectMany(grpc => grpc.Public.Select(method => Public(GrpcOf(grpc.Service), "POST", $"/{grpc.Name}/{method}"))),
+    ];
+
+    /// <summary>One cluster for each service, and one more where its gRPC is open to callers; the addresses are for service discovery.</summary>
+    public static IReadOnlyList<ClusterConfig> Clusters(ProxyOptions options)
+    {
+        return
+        [
+            .. Services.Select(service => Cluster(service, $"http://{service}", HttpVersion.Version11)),
+            .. Grpc.Select(grpc => Cluster(GrpcOf(grpc.Service), $"http://_grpc.{grpc.Service}", HttpVersion.Version20)),
+        ];
+
+        ClusterConfig Cluster(string id, string address, Version version) => new()
+        {
+            ClusterId = id,
+            Destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { [id] = new() { Address = address } },
+            LoadBalancingPolicy = LoadBalancingPolicies.PowerOfTwoChoices,
+            HttpRequest = new() { ActivityTimeout = options.Deadline, Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
+            HealthCheck = new()
+            {
+                Passive = new() { Enabled = true, Policy = FirstFailurePolicy.PolicyName, ReactivationPeriod = options.ReactivationPeriod },
+                // When all have failed, trying beats refusing: whichever is back answers at once.
+                AvailableDestinationsPolicy = HealthCheckConstants.AvailableDestinations.HealthyOrPanic,
+            },
+        };
+    }
+
+    private static string GrpcOf(string service) => $"{service}.grpc";
+
+    private static RouteConfig Route(string cluster, string verbs, string path) => new()
+    {
+        RouteId = $"{verbs} {path}",
+        ClusterId = cluster,
+        Match = new() { Path = path, Methods = string.Equals(verbs, "ANY", StringComparison.Ordinal) ? null : verbs.Split(',') },
+    };
+
+    private static RouteConfig Public(string cluster, string verbs, string path) => Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
+}

@@ -1,0 +1,17 @@
+namespace MicroPlatform.Tests.Fixtures;
+
+/// <summary>Waits for what happens by itself, never longer than needed.</summary>
+internal static class Eventually
+{
+    /// <summary>Polls the condition until it holds, and fails after <paramref name="seconds"/>, by default 20.</summary>
+    public static async Task TrueAsync(Func<Task<bool>> condition, string because, int seconds = 20)
+    {
+        var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(25));
+        while (!await condition())
+        {
+            Assert.True(TimeProvider.System.GetTimestamp() < deadline, $"Not within {seconds} s: {because}");
+            await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+}

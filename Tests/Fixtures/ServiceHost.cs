@@ -1,0 +1,70 @@
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Http;
+
+namespace MicroPlatform.Tests.Fixtures;
+
+/// <summary>A service of the platform, whichever its entry point.</summary>
+internal interface IServiceHost : IAsyncDisposable
+{
+    IServiceProvider Services { get; }
+
+    HttpClient CreateHttpClient();
+
+    HttpMessageHandler CreateHandler();
+}
+
+/// <summary>One service in this process, with the databases and the clock of its platform.</summary>
+internal sealed class ServiceHost<TProgram>(TestPlatform platform, string service) : WebApplicationFactory<TProgram>, IServiceHost
+    where TProgram : class
+{
+    private readonly Lock starting = new();
+
+    // Asked for by several at once, the factory itself would start twice.
+    public override IServiceProvider Services
+    {
+        get
+        {
+            lock (starting)
+            {
+                return base.Services;
+            }
+        }
+    }
+
+    public HttpClient CreateHttpClient()
+    {
+        _ = Services;
+        return CreateClient(new() { AllowAutoRedirect = false });
+    }
+
+    public HttpMessageHandler CreateHandler()
+    {
+        _ = Services;
+        return Server.CreateHandler();
+    }
+
+    protected override void ConfigureWebHost(IWebHostBuilder builder)
+    {
+        builder.UseEnvironment("Development");
+        foreach (var (key, value) in platform.Settings)
+        {
+            builder.UseSetting(key, value);
+        }
+
+        if (service is not "gateway")
+        {
+            builder.UseSetting($"ConnectionStrings:{service}db", platform.ConnectionString($"{service}db"));
+            builder.UseSetting("ConnectionStrings:busdb", platform.ConnectionString("busdb"));
+        }
+
+        builder.ConfigureTestServices(services =>
+        {
+            services.AddSingleton<TimeProvider>(platform.Clock);
+            services.ConfigureAll<HttpClientFactoryOptions>(options =>
+                options.HttpMessageHandlerBuilderActions.Add(handler => handler.PrimaryHandler = platform.CreateRouter()));
+        });
+    }
+}

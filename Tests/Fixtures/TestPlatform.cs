@@ -1,0 +1,143 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Json;
+using System.Reflection;
+using System.Text.Json;
+using Grpc.Net.Client;
+using Microsoft.Extensions.Time.Testing;
+using Npgsql;
+
+namespace MicroPlatform.Tests.Fixtures;
+
+/// <summary>
+/// The platform's services in this process, each started when first asked for, on databases of this test class,
+/// and wired to each other in memory. What goes over real sockets and processes is tested in Platform/.
+/// </summary>
+public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
+{
+    /// <summary>The password of every demo account.</summary>
+    public const string Password = "testPass123";
+
+    private readonly ConcurrentDictionary<string, Lazy<Task<string>>> databases = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Lazy<IServiceHost>> hosts = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> stopped = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(string Issuer, string Name), Lazy<Task<string>>> tokens = new();
+
+    /// <summary>The clock of every service.</summary>
+    public FakeTimeProvider Clock { get; } = new(DateTimeOffset.UtcNow);
+
+    /// <summary>Settings for services that start later, such as <c>Accounts:MaxFailures</c>.</summary>
+    public Dictionary<string, string> Settings { get; } = new(StringComparer.Ordinal)
+    {
+        ["SeedDemoData"] = "true",
+        ["Logging:LogLevel:Default"] = "Error",
+        ["Accounts:HashIterations"] = "1000",
+        ["Messaging:PollingMilliseconds"] = "20",
+    };
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var host in hosts.Values.Where(host => host.IsValueCreated))
+        {
+            await host.Value.DisposeAsync();
+        }
+
+        foreach (var database in databases.Values.Where(database => database.IsValueCreated))
+        {
+            await cluster.DropAsync(await database.Value);
+        }
+    }
+
+    /// <summary>A client of the service's REST endpoint.</summary>
+    public HttpClient Http(string service) => Host(service).CreateHttpClient();
+
+    /// <summary>A channel to the service's gRPC endpoint.</summary>
+    public GrpcChannel Grpc(string service) =>
+        GrpcChannel.ForAddress($"http://{service}", new GrpcChannelOptions { HttpHandler = Host(service).CreateHandler() });
+
+    /// <summary>The services of the host, for what only the inside can tell.</summary>
+    public IServiceProvider Services(string service) => Host(service).Services;
+
+    /// <summary>An open connection to a service's database, such as <c>cartdb</c>.</summary>
+    public async Task<NpgsqlConnection> Db(string database)
+    {
+        var connection = new NpgsqlConnection(ConnectionString(database));
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    /// <summary>The first column of the first row that the query gives.</summary>
+    public async Task<T?> QueryAsync<T>(string database, string sql, params object[] parameters)
+    {
+        await using var connection = await Db(database);
+        await using var command = new NpgsqlCommand(sql, connection);
+        foreach (var parameter in parameters)
+        {
+            command.Parameters.Add(new() { Value = parameter });
+        }
+
+        return await command.ExecuteScalarAsync() is { } value and not DBNull ? (T)value : default;
+    }
+
+    /// <summary>An access token of a customer, from a real login; the same one each time.</summary>
+    public Task<string> CustomerTokenAsync(string email) => tokens.GetOrAdd(("customers", email), key => new(() =>
+        LoginAsync("customers", "/api/v1/auth/login", new { email = key.Name, password = Password }))).Value;
+
+    /// <summary>An access token of a user, from a real login; the same one each time.</summary>
+    public Task<string> UserTokenAsync(string username) => tokens.GetOrAdd(("users", username), key => new(() =>
+        LoginAsync("users", "/api/v1/users/login", new { username = key.Name, password = Password }))).Value;
+
+    /// <summary>Takes a service down: it stops, and whoever calls it finds nobody listening.</summary>
+    public async Task StopAsync(string service)
+    {
+        stopped[service] = true;
+        if (hosts.TryRemove(service, out var host) && host.IsValueCreated)
+        {
+            await host.Value.DisposeAsync();
+        }
+    }
+
+    /// <summary>Lets a stopped service come back, with the data it had.</summary>
+    public void Restart(string service)
+    {
+        stopped.TryRemove(service, out _);
+        Host(service);
+    }
+
+    /// <summary>A handler that reaches whichever service the request's host name means, as service discovery would.</summary>
+    internal HttpMessageHandler CreateRouter() => new Router(this);
+
+    internal string ConnectionString(string database) => cluster.ConnectionStringTo(databases.GetOrAdd(database, key => new(() =>
+        key is "busdb" ? cluster.CreateEmptyAsync("bus") : cluster.CloneAsync(key[..^2]))).Value.GetAwaiter().GetResult());
+
+    private IServiceHost Host(string service) => hosts.GetOrAdd(service, key => new(() =>
+    {
+        var program = Assembly.Load(char.ToUpperInvariant(key[0]) + key[1..]).EntryPoint!.DeclaringType!;
+        return (IServiceHost)Activator.CreateInstance(typeof(ServiceHost<>).MakeGenericType(program), this, key)!;
+    })).Value;
+
+    private async Task<string> LoginAsync(string service, string path, object credentials)
+    {
+        using var http = Http(service);
+        using var response = await http.PostAsJsonAsync(path, credentials);
+        response.EnsureSuccessStatusCode();
+        return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("accessToken").GetString()!;
+    }
+
+    private sealed class Router(TestPlatform platform) : HttpMessageHandler
+    {
+        private readonly ConcurrentDictionary<IServiceHost, HttpMessageInvoker> invokers = new();
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var service = request.RequestUri!.Host.Replace("_grpc.", "", StringComparison.Ordinal);
+            if (platform.stopped.ContainsKey(service))
+            {
+                throw new HttpRequestException(HttpRequestError.ConnectionError, $"Connection refused ({service}:80)");
+            }
+
+            return invokers.GetOrAdd(platform.Host(service), host => new(host.CreateHandler())).SendAsync(request, cancellationToken);
+        }
+    }
+}

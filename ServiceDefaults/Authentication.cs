@@ -106,7 +106,20 @@ public static class Authentication
                 context.Token = TokenOf(context.Request);
                 return Task.CompletedTask;
             },
+            OnTokenValidated = context =>
+            {
+                if (!IsSubject(context.Principal?.FindFirstValue(JwtRegisteredClaimNames.Sub)))
+                {
+                    context.Fail("The token does not say whose it is.");
+                }
+
+                return Task.CompletedTask;
+            },
         };
+
+        bool IsSubject(string? subject) => string.Equals(issuer, Issuers.Users, StringComparison.Ordinal)
+            ? Guid.TryParse(subject, out _)
+            : long.TryParse(subject, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out _);
     }
 
     /// <summary>The caller's token: <c>Bearer TOKEN</c>, the scheme in any case; over gRPC also the bare token.</summary>

@@ -22,7 +22,7 @@ internal static class CustomersApi
         app.MapApi("/customers", "Customers").RequirePolicy(Policies.Admin)
             .MapGet("/", ListAsync).WithSummary("List customers, or those whose e-mail address or name contains a text");
 
-        var one = app.MapApi("/customers/{id}", "Customers").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
+        var one = app.MapApi("/customers/{customerId}", "Customers").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("/", GetAsync).WithSummary("Show a customer");
         one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a customer");
         one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a customer, with the cart, and end every session");
@@ -67,18 +67,18 @@ internal static class CustomersApi
     }
 
     private static async Task<Ok<CustomerResponse>> GetAsync(
-        [Description("A customer id, or me.")] string id, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
+        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
     {
-        var customerId = caller.SelfOrAdmin(id, What);
-        return TypedResults.Ok(await db.Accounts.Where(c => c.Id == customerId).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
-            ?? throw ProblemException.NotFound(What, customerId));
+        var id = caller.SelfOrAdmin(customerId, What);
+        return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound(What, id));
     }
 
     private static async Task<Ok<CustomerResponse>> UpdateAsync(
-        [Description("A customer id, or me.")] string id, UpdateCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db,
+        [Description("A customer id, or me.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db,
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
-        var customer = await FindAsync(db, caller.SelfOrAdmin(id, What), ifMatch, cancellationToken);
+        var customer = await FindAsync(db, caller.SelfOrAdmin(customerId, What), ifMatch, cancellationToken);
         if (request.IsAdmin is { } isAdmin && isAdmin != customer.IsAdmin && !caller.IsInRole("admin"))
         {
             throw ProblemException.Forbidden("Only an admin makes admins.");
@@ -93,30 +93,30 @@ internal static class CustomersApi
     }
 
     private static async Task<NoContent> DeleteAsync(
-        [Description("A customer id, or me.")] string id, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
+        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
-        var customerId = caller.SelfOrAdmin(id, What);
+        var id = caller.SelfOrAdmin(customerId, What);
         await events.CommitAsync(async (happened, token) =>
         {
-            db.Remove(await FindAsync(db, customerId, ifMatch, token));
-            happened.Add(new CustomerDeleted(customerId));
+            db.Remove(await FindAsync(db, id, ifMatch, token));
+            happened.Add(new CustomerDeleted(id));
             return await db.SaveChangesAsync(token);
         }, cancellationToken);
         return TypedResults.NoContent();
     }
 
     private static async Task<Ok<TokenPair>> ChangePasswordAsync(
-        [Description("A customer id, or me.")] string id, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
+        [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
     {
-        var customerId = caller.SelfOrAdmin(id, What);
-        if (customerId == caller.Id() && string.IsNullOrEmpty(request.CurrentPassword))
+        var id = caller.SelfOrAdmin(customerId, What);
+        if (id == caller.Id() && string.IsNullOrEmpty(request.CurrentPassword))
         {
             throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
         }
 
-        var customer = await FindAsync(db, customerId, ifMatch: null, cancellationToken);
-        var current = customerId == caller.Id() ? request.CurrentPassword : null;
+        var customer = await FindAsync(db, id, ifMatch: null, cancellationToken);
+        var current = id == caller.Id() ? request.CurrentPassword : null;
         return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, request.NewPassword!, cancellationToken));
     }
 

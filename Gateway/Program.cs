@@ -4,7 +4,9 @@ using MicroPlatform.ServiceDefaults;
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddTokenAuthentication(Issuers.Customers, Issuers.Users);
+builder.AddEdge();
 builder.AddProxy();
+builder.AddApiReference();
 
 var app = builder.Build();
 if (app.MissingEndpoint() is { } missing)
@@ -13,6 +15,8 @@ if (app.MissingEndpoint() is { } missing)
     return 1;
 }
 
-app.UseServiceDefaults();
+app.UseEdge();
+app.UseServiceDefaults(Edge.UseLimits);
+app.MapApiReference();
 app.MapProxy();
 return await app.RunServiceAsync(args);

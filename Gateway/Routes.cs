@@ -36,8 +36,14 @@ internal static class Routes
         ("todo.v1.Todos", "todo", []),
     ];
 
-    /// <summary>Where the REST resources are, for callers who lost the way.</summary>
-    public static IEnumerable<string> Prefixes => Rest.Select(rest => Api.Prefix + rest.Prefix);
+    /// <summary>Says to a caller who lost the way where there is something.</summary>
+    public static string WhatThereIs(HttpContext context) => context switch
+    {
+        _ when context.IsGrpc() => $"There is no such method; the services are {string.Join(" and ", Grpc.Select(grpc => grpc.Name))}, described at /protos.",
+        { Request.Path: var path } when path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase, out var rest) && rest.HasValue && !path.StartsWithSegments(Api.Prefix, StringComparison.OrdinalIgnoreCase) =>
+            $"There is no such version of the API; the present one is {Api.Prefix}.",
+        _ => $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(route => Api.Prefix + route.Prefix))} and {Api.Prefix}/overview, and described at /scalar.",
+    };
 
     /// <summary>The routes as YARP takes them.</summary>
     public static IReadOnlyList<RouteConfig> ForYarp() =>

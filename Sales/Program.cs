@@ -1,8 +1,24 @@
+using MicroPlatform.Customers.V1;
+using MicroPlatform.Sales;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Warehouse.V1;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+builder.AddGrpcDefaults();
+builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
+builder.AddTokenAuthentication(Issuers.Users, Issuers.Customers);
+builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");
+builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.Inventory/BatchGetItems");
+builder.Services.AddSingleton<SalesTelemetry>();
+builder.Services.AddOrderPolicies();
+builder.Services.AddValidation();
+builder.Services.AddOpenApi("sales", OpenApi.Configure);
 
 var app = builder.Build();
 app.UseServiceDefaults();
+app.MapOrdersApi();
+app.MapSoldItemsApi();
+app.MapGrpc<OrdersGrpcService>();
+app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -4,10 +4,8 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Http.Resilience;
+using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Protocols;
-using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -15,7 +13,7 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>The policies that endpoints name. Which accounts they mean follows from the issuers that the service accepts.</summary>
 public static class Policies
 {
-    /// <summary>Any customer of the shop; whose data it is, the handler says (self or shop admin).</summary>
+    /// <summary>Any customer of the shop; where the path has a <c>{customerId}</c>, that customer or a shop admin.</summary>
     public const string Customer = "customer";
 
     /// <summary>Any account of Users.</summary>
@@ -56,16 +54,13 @@ public static class Authentication
         var authentication = builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme);
         authentication.AddPolicyScheme(JwtBearerDefaults.AuthenticationScheme, displayName: null, options =>
             options.ForwardDefaultSelector = context => issuers.FirstOrDefault(issuer => string.Equals(issuer, IssuerOf(context.Request), StringComparison.Ordinal)) ?? issuers[0]);
-        builder.Services.AddHttpClient("jwks", client => client.Timeout = TimeSpan.FromSeconds(10))
-            .AddStandardResilienceHandler(options => options.Retry.DisableForUnsafeHttpMethods());
+        builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = GrpcDefaults.Deadline)
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)
         {
             authentication.AddJwtBearer(issuer, options => options.Configure(issuer));
-            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory>((options, clients) =>
-                options.ConfigurationManager ??= new ConfigurationManager<OpenIdConnectConfiguration>(
-                    $"http://{Issuers.ServiceOf(issuer)}/.well-known/jwks.json",
-                    new KeySetRetriever(issuer),
-                    new HttpDocumentRetriever(clients.CreateClient("jwks")) { RequireHttps = false }));
+            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory, TimeProvider, ILogger<KeySet>>((options, clients, time, logger) =>
+                options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
                 options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
                     expires is { } end && time.GetUtcNow().UtcDateTime < end + parameters.ClockSkew
@@ -78,11 +73,18 @@ public static class Authentication
 
     /// <summary>Adds the <see cref="Policies"/>; a call that no endpoint declared open is refused to the anonymous.</summary>
     public static void AddPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
-        .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers))
+        .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers).RequireAssertion(IsSelfOrAdmin))
         .AddPolicy(Policies.User, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Users))
         .AddPolicy(Policies.Staff, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("staff", "admin"))
         .AddPolicy(Policies.Admin, policy => policy.RequireRole("admin"))
         .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+
+    /// <summary>Whose data a path with <c>{customerId}</c> means is settled before the body is read, so that nobody probes with bodies.</summary>
+    private static bool IsSelfOrAdmin(AuthorizationHandlerContext context) =>
+        (context.Resource as HttpContext)?.GetRouteValue("customerId") is not string customerId
+        || context.User.IsInRole("admin")
+        || !long.TryParse(customerId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id)
+        || id == context.User.Id();
 
     /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
     public static void Configure(this JwtBearerOptions options, string issuer)
@@ -101,10 +103,26 @@ public static class Authentication
         };
         options.Events = new JwtBearerEvents
         {
-            OnMessageReceived = context =>
+            OnMessageReceived = async context =>
             {
                 context.Token = TokenOf(context.Request);
-                return Task.CompletedTask;
+                if (context.Token is null)
+                {
+                    return;
+                }
+
+                try
+                {
+                    await context.Options.ConfigurationManager!.GetConfigurationAsync(context.HttpContext.RequestAborted);
+                }
+                catch (KeySetUnavailableException unavailable)
+                {
+                    // Left to itself, validation takes missing keys for a bad signature. What is no token of this issuer is bad whatever its keys.
+                    if (string.Equals(IssuerOf(context.Request), issuer, StringComparison.Ordinal))
+                    {
+                        context.Fail(unavailable);
+                    }
+                }
             },
             OnTokenValidated = context =>
             {
@@ -115,6 +133,9 @@ public static class Authentication
 
                 return Task.CompletedTask;
             },
+            OnChallenge = context => context.AuthenticateFailure is KeySetUnavailableException
+                ? throw ProblemException.Unavailable("Nobody can check the token right now; try again shortly.")
+                : Task.CompletedTask,
         };
 
         bool IsSubject(string? subject) => string.Equals(issuer, Issuers.Users, StringComparison.Ordinal)
@@ -173,20 +194,6 @@ public static class Authentication
         {
             // Not a token: the default issuer's scheme refuses it with its usual answer.
             return null;
-        }
-    }
-
-    private sealed class KeySetRetriever(string issuer) : IConfigurationRetriever<OpenIdConnectConfiguration>
-    {
-        public async Task<OpenIdConnectConfiguration> GetConfigurationAsync(string address, IDocumentRetriever retriever, CancellationToken cancel)
-        {
-            var configuration = new OpenIdConnectConfiguration { Issuer = issuer };
-            foreach (var key in new JsonWebKeySet(await retriever.GetDocumentAsync(address, cancel)).GetSigningKeys())
-            {
-                configuration.SigningKeys.Add(key);
-            }
-
-            return configuration;
         }
     }
 }

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
@@ -72,8 +73,14 @@ public static class GrpcDefaults
         context.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true;
 
     /// <summary>Answers a gRPC call without a message, with its status in the header block ("trailers-only").</summary>
-    public static void WriteGrpcStatus(this HttpContext context, StatusCode status, string detail)
+    public static void WriteGrpcStatus(this HttpContext context, StatusCode status, string detail, TimeSpan? retryAfter = null)
     {
+        if (retryAfter is { } wait)
+        {
+            var rich = new Google.Rpc.Status { Code = (int)status, Message = detail, Details = { Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }) } };
+            context.Response.Headers["grpc-status-details-bin"] = Convert.ToBase64String(rich.ToByteArray());
+        }
+
         context.Response.StatusCode = StatusCodes.Status200OK;
         context.Response.ContentType = "application/grpc";
         context.Response.Headers["grpc-status"] = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);

@@ -40,12 +40,6 @@ public static partial class Problems
         app.UseStatusCodePages(async context =>
         {
             var http = context.HttpContext;
-            if (http.IsGrpc())
-            {
-                http.WriteGrpcStatus(GrpcStatusOf(http.Response.StatusCode), DetailOf(http));
-                return;
-            }
-
             await http.WriteProblemAsync(new ProblemException(http.Response.StatusCode, DetailOf(http)));
         });
 
@@ -55,10 +49,16 @@ public static partial class Problems
             : next(context));
     }
 
-    /// <summary>Writes the refusal as problem details.</summary>
+    /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>
     public static async Task WriteProblemAsync(this HttpContext http, ProblemException problem)
     {
         var response = http.Response;
+        if (http.IsGrpc())
+        {
+            http.WriteGrpcStatus(GrpcStatusOf(problem.Status), problem.Message, problem.RetryAfter);
+            return;
+        }
+
         response.StatusCode = problem.Status;
         if (problem.RetryAfter is { } wait)
         {

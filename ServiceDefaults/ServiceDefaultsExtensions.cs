@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -32,7 +34,9 @@ public static class ServiceDefaultsExtensions
     }
 
     /// <summary>Adds the middleware that every service shares, and its health endpoints, in every environment.</summary>
-    public static WebApplication UseServiceDefaults(this WebApplication app)
+    /// <param name="app">The service.</param>
+    /// <param name="useCaller">Adds what has to know the caller and comes before anything is refused or allowed.</param>
+    public static WebApplication UseServiceDefaults(this WebApplication app, Action<WebApplication>? useCaller = null)
     {
         app.UseSecurityHeaders();
         app.UseProblems();
@@ -41,6 +45,9 @@ public static class ServiceDefaultsExtensions
         if (app.Services.GetService<Microsoft.AspNetCore.Authentication.IAuthenticationSchemeProvider>() is not null)
         {
             app.UseAuthentication();
+            useCaller?.Invoke(app);
+            // A wrong verb or media type is wrong whoever calls: routing has put that answer where the endpoint would be.
+            app.Use((context, next) => context.GetEndpoint() is { RequestDelegate: { } answer } and not RouteEndpoint ? answer(context) : next(context));
             app.UseAuthorization();
         }
 

@@ -1,8 +1,18 @@
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Warehouse;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+builder.AddGrpcDefaults();
+builder.AddPostgresContext<WarehouseDbContext>("warehousedb", WarehouseDbContext.SeedAsync);
+builder.AddTokenAuthentication(Issuers.Users);
+builder.Services.AddValidation();
+builder.Services.AddOpenApi("warehouse", OpenApi.Configure);
 
 var app = builder.Build();
 app.UseServiceDefaults();
+app.MapItemsApi();
+app.MapStockAdjustmentsApi();
+app.MapGrpc<InventoryGrpcService>().AllowAnonymous();
+app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -1,0 +1,38 @@
+using System.ComponentModel.DataAnnotations;
+using MicroPlatform.ServiceDefaults;
+
+namespace MicroPlatform.Accounting;
+
+/// <summary>Money taken for an order. It is never erased: voiding keeps it on record and takes it out of every total.</summary>
+public sealed class Transaction
+{
+    /// <summary>The transaction's id.</summary>
+    public long Id { get; init; }
+
+    /// <summary>The order it is for: a free reference, which may repeat.</summary>
+    public required long OrderId { get; set; }
+
+    /// <summary>The sum, above zero.</summary>
+    public required decimal Sum { get; init; }
+
+    /// <summary>When the money was taken (UTC).</summary>
+    public required DateTimeOffset Date { get; init; }
+
+    /// <summary>When it was voided (UTC); null while it counts.</summary>
+    public DateTimeOffset? VoidedAt { get; private set; }
+
+    /// <summary>What posted it without a person, such as <c>order:1</c>, at most once; null when staff entered it.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>Row version.</summary>
+    [Timestamp]
+    public uint Version { get; private set; }
+
+    /// <summary>Books it on another order.</summary>
+    /// <exception cref="ProblemException">409 when it is void.</exception>
+    public void MoveTo(long orderId) =>
+        OrderId = VoidedAt is null ? orderId : throw ProblemException.Conflict("A voided transaction stays as it was.");
+
+    /// <summary>Takes it out of every total; a second time changes nothing.</summary>
+    public void Void(DateTimeOffset now) => VoidedAt ??= now;
+}

@@ -1,0 +1,76 @@
+using System.ComponentModel;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Accounting;
+
+/// <summary>The books, for the back office.</summary>
+internal static class TransactionsApi
+{
+    public static void MapTransactionsApi(this IEndpointRouteBuilder app)
+    {
+        var transactions = app.MapApi("/accounting/transactions", "Transactions").RequirePolicy(Policies.Staff);
+        transactions.MapGet("/", ListAsync).WithSummary("List transactions, void ones included");
+        transactions.MapPost("/", CreateAsync).WithIdempotency<AccountingDbContext>().WithSummary("Enter a transaction");
+
+        var one = transactions.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound);
+        one.MapGet("/", GetAsync).WithSummary("Show a transaction");
+        one.MapPut("/", UpdateAsync)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Book a transaction on another order");
+        one.MapDelete("/", VoidAsync)
+            .ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Void a transaction: it stays readable and no longer counts");
+    }
+
+    private static async Task<Ok<Page<TransactionResponse>>> ListAsync(
+        [AsParameters] PageQuery page, AccountingDbContext db, CancellationToken cancellationToken,
+        [Description("Only those for this order.")] long? orderId = null)
+    {
+        var transactions = db.Transactions.AsNoTracking();
+        if (orderId is { } order)
+        {
+            transactions = transactions.Where(t => t.OrderId == order);
+        }
+
+        return TypedResults.Ok(await transactions.ToPageAsync(page, t => t.Id, TransactionResponse.FromTransaction, t => t.Id, cancellationToken));
+    }
+
+    private static async Task<Created<TransactionResponse>> CreateAsync(
+        CreateTransactionRequest request, AccountingDbContext db, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var transaction = new Transaction { OrderId = request.OrderId!.Value, Sum = request.Sum!.Value, Date = request.Date ?? time.GetUtcNow() };
+        db.Add(transaction);
+        await db.SaveChangesAsync(cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/accounting/transactions/{transaction.Id}", TransactionResponse.Of(transaction));
+    }
+
+    private static async Task<Ok<TransactionResponse>> GetAsync(long id, AccountingDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.Transactions.Where(t => t.Id == id).Select(TransactionResponse.FromTransaction).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("transaction", id));
+
+    private static async Task<Ok<TransactionResponse>> UpdateAsync(
+        long id, UpdateTransactionRequest request, AccountingDbContext db, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var transaction = await FindAsync(db, id, ifMatch, cancellationToken);
+        transaction.MoveTo(request.OrderId!.Value);
+        await db.SaveChangesAsync(cancellationToken);
+        return TypedResults.Ok(TransactionResponse.Of(transaction));
+    }
+
+    private static async Task<NoContent> VoidAsync(
+        long id, AccountingDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var transaction = await FindAsync(db, id, ifMatch, cancellationToken);
+        transaction.Void(time.GetUtcNow());
+        await db.SaveChangesAsync(cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Transaction> FindAsync(AccountingDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    {
+        var transaction = await db.Transactions.SingleOrDefaultAsync(t => t.Id == id, cancellationToken) ?? throw ProblemException.NotFound("transaction", id);
+        ETags.Require(ifMatch, transaction.Version);
+        return transaction;
+    }
+}

@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Claims;
+using System.Threading.RateLimiting;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.AspNetCore.ResponseCompression;
+using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
+
+namespace MicroPlatform.Gateway;
+
+/// <summary>What every call meets on its way in and out, wherever it goes: limits, identifiers, browsers' rules, compression.</summary>
+internal static class Edge
+{
+    private const string RequestId = "X-Request-Id";
+    private static readonly string[] ReadableHeaders = [HeaderNames.ETag, HeaderNames.Location, HeaderNames.RetryAfter, HeaderNames.Allow, HeaderNames.TraceParent, RequestId];
+
+    public static void AddEdge(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<CallerLimitOptions>().BindConfiguration("RateLimit").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddRateLimiter(_ => { });
+        builder.Services.AddOptions<RateLimiterOptions>().Configure<IOptions<CallerLimitOptions>>((limiter, limits) =>
+        {
+            limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => LimitOf(context, limits.Value));
+            limiter.OnRejected = (rejected, _) => new(rejected.HttpContext.WriteProblemAsync(ProblemException.TooManyRequests(
+                "You are calling faster than this platform allows; wait as long as Retry-After says.",
+                rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : TimeSpan.FromSeconds(1))));
+        });
+
+        if (builder.Configuration.GetSection("Cors:Origins").Get<string[]>() is { Length: > 0 } origins)
+        {
+            builder.Services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
+                .WithOrigins(origins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(ReadableHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
+        }
+
+        if (builder.Configuration.GetSection("TrustedProxies").Get<string[]>() is { Length: > 0 } proxies)
+        {
+            builder.Services.Configure<ForwardedHeadersOptions>(options =>
+            {
+                options.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
+                options.KnownProxies.Clear();
+                options.KnownIPNetworks.Clear();
+                foreach (var proxy in proxies)
+                {
+                    options.KnownIPNetworks.Add(System.Net.IPNetwork.Parse(proxy));
+                }
+            });
+        }
+
+        builder.Services.AddSingleton<IResponseCompressionProvider, Compression>();
+        builder.Services.AddResponseCompression(options => options.EnableForHttps = true);
+    }
+
+    /// <summary>What comes before anything can fail.</summary>
+    public static void UseEdge(this WebApplication app)
+    {
+        if (app.Configuration.GetSection("TrustedProxies").Exists())
+        {
+            app.UseForwardedHeaders();
+        }
+
+        if (!app.Environment.IsDevelopment())
+        {
+            app.UseHsts();
+        }
+
+        app.Use(IdentifyAsync);
+        app.UseResponseCompression();
+        if (app.Configuration.GetSection("Cors:Origins").Exists())
+        {
+            app.UseCors();
+        }
+    }
+
+    /// <summary>What needs to know who calls.</summary>
+    public static void UseLimits(this WebApplication app)
+    {
+        app.UseRateLimiter();
+        app.Use((context, next) => context switch
+        {
+            { Request.ContentLength: > ServiceDefaultsExtensions.MaxRequestBodyBytes } => throw new ProblemException(
+                StatusCodes.Status413PayloadTooLarge, $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes."),
+            _ when context.GetEndpoint() is null => throw new ProblemException(StatusCodes.Status404NotFound, Routes.WhatThereIs(context)),
+            _ => next(context),
+        });
+    }
+
+    /// <summary>Gives the request an id that it keeps through the platform, and tells the caller; and tells browsers to trust no page but ours.</summary>
+    private static Task IdentifyAsync(HttpContext context, RequestDelegate next)
+    {
+        var id = context.Request.Headers[RequestId] is [{ Length: > 0 and <= 128 } sent] && sent.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+            ? sent
+            : Guid.CreateVersion7().ToString("N");
+        context.Request.Headers[RequestId] = id;
+        var activity = Activity.Current;
+        activity?.SetTag("request.id", id);
+        context.Response.OnStarting(() =>
+        {
+            var headers = context.Response.Headers;
+            headers[RequestId] = id;
+            headers.TraceParent = activity?.Id;
+            headers["Referrer-Policy"] = "no-referrer";
+            if (headers.ContentSecurityPolicy.Count == 0)
+            {
+                headers.ContentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'";
+            }
+
+            return Task.CompletedTask;
+        });
+        return next(context);
+    }
+
+    /// <summary>A bucket of tokens for each caller: the account of a verified token, else the address.</summary>
+    private static RateLimitPartition<string> LimitOf(HttpContext context, CallerLimitOptions limits) =>
+        context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
+            ? RateLimitPartition.GetNoLimiter("")
+            : RateLimitPartition.GetTokenBucketLimiter(CallerOf(context), _ => new()
+            {
+                TokensPerPeriod = limits.PermitsPerSecond,
+                TokenLimit = limits.Burst,
+                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                QueueLimit = 0,
+            });
+
+    private static string CallerOf(HttpContext context) => context.User.FindFirstValue("sub") is { } subject
+        ? $"{context.User.FindFirstValue("iss")}/{subject}"
+        : AddressOf(context.Connection.RemoteIpAddress ?? IPAddress.None);
+
+    private static string AddressOf(IPAddress address)
+    {
+        if (address.IsIPv4MappedToIPv6 || address.AddressFamily == AddressFamily.InterNetwork)
+        {
+            return address.MapToIPv4().ToString();
+        }
+
+        // Whoever has one IPv6 address has a whole /64 of them.
+        return new IPAddress([.. address.GetAddressBytes()[..8], 0, 0, 0, 0, 0, 0, 0, 0]).ToString();
+    }
+
+    /// <summary>Compresses what is worth it, but nothing that carries tokens: the length of what is compressed speaks of its content.</summary>
+    private sealed class Compression(IServiceProvider services, IOptions<ResponseCompressionOptions> options) : ResponseCompressionProvider(services, options)
+    {
+        public override bool ShouldCompressResponse(HttpContext context) =>
+            !context.Response.Headers.CacheControl.ToString().Contains("no-store", StringComparison.OrdinalIgnoreCase) && base.ShouldCompressResponse(context);
+    }
+}

@@ -1,0 +1,133 @@
+using System.ComponentModel.DataAnnotations;
+using System.Linq.Expressions;
+using System.Text.Json.Serialization;
+using MicroPlatform.ServiceDefaults;
+
+namespace MicroPlatform.Sales;
+
+/// <summary>An order.</summary>
+/// <param name="Id">The order's id.</param>
+/// <param name="CustomerId">The customer it is for.</param>
+/// <param name="Date">When it was placed (UTC).</param>
+/// <param name="Status">How far it has come.</param>
+/// <param name="Reason">Why it was rejected; null otherwise.</param>
+/// <param name="Items">What it holds.</param>
+/// <param name="Steps">How it came to its status, oldest first.</param>
+/// <param name="Version">Sent as ETag.</param>
+public sealed record OrderResponse(
+    long Id, long CustomerId, DateTimeOffset Date, OrderStatus Status, string? Reason,
+    IReadOnlyList<OrderItemResponse> Items, IReadOnlyList<OrderStep> Steps, [property: JsonIgnore] uint Version) : IVersioned
+{
+    /// <summary>What is read of an order to show it.</summary>
+    public static readonly Expression<Func<Order, OrderResponse>> FromOrder = o => new(
+        o.Id, o.CustomerId, o.Date, o.Status, o.Reason,
+        o.Lines.OrderBy(l => l.Line).Select(l => new OrderItemResponse(l.ItemId, l.Sku, l.Quantity, l.UnitPrice)).ToList(),
+        StepsOf(o.Date, o.ConfirmedAt, o.RejectedAt, o.CancelledAt, o.Reason), o.Version);
+
+    /// <summary>The same for one that is at hand.</summary>
+    public static readonly Func<Order, OrderResponse> Of = FromOrder.Compile();
+
+    /// <summary>What it costs: the sum of its lines.</summary>
+    public decimal Total => Items.Sum(item => item.LineTotal);
+
+    private static List<OrderStep> StepsOf(DateTimeOffset placed, DateTimeOffset? confirmed, DateTimeOffset? rejected, DateTimeOffset? cancelled, string? reason)
+    {
+        List<OrderStep> steps = [new(OrderStatus.Pending, placed, Reason: null)];
+        if (confirmed is { } confirmedAt)
+        {
+            steps.Add(new(OrderStatus.Confirmed, confirmedAt, Reason: null));
+        }
+
+        if (rejected is { } rejectedAt)
+        {
+            steps.Add(new(OrderStatus.Rejected, rejectedAt, reason));
+        }
+
+        if (cancelled is { } cancelledAt)
+        {
+            steps.Add(new(OrderStatus.Cancelled, cancelledAt, Reason: null));
+        }
+
+        return steps;
+    }
+}
+
+/// <summary>A line of an order.</summary>
+/// <param name="ItemId">The warehouse item; null until the warehouse has said which it is.</param>
+/// <param name="Sku">Its stock-keeping unit when it was ordered.</param>
+/// <param name="Quantity">Pieces.</param>
+/// <param name="UnitPrice">Price of one piece when it was ordered.</param>
+public sealed record OrderItemResponse(long? ItemId, string Sku, int Quantity, decimal UnitPrice)
+{
+    /// <summary>What the line costs.</summary>
+    public decimal LineTotal => Quantity * UnitPrice;
+}
+
+/// <summary>A step in the life of an order.</summary>
+/// <param name="Status">The status it came to.</param>
+/// <param name="At">When (UTC).</param>
+/// <param name="Reason">Why, if it was rejected.</param>
+public sealed record OrderStep(OrderStatus Status, DateTimeOffset At, string? Reason);
+
+/// <summary>A new order.</summary>
+public sealed record CreateOrderRequest : IValidatableObject
+{
+    /// <summary>The customer it is for.</summary>
+    [Required, Range(1, long.MaxValue)]
+    public long? CustomerId { get; init; }
+
+    /// <summary>What it holds, 1 to 100 lines, each item once.</summary>
+    [Required, Length(1, Order.MaxLines)]
+    public IReadOnlyList<CreateOrderItem>? Items { get; init; }
+
+    /// <inheritdoc />
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        var seen = new HashSet<long>();
+        for (var i = 0; i < Items?.Count; i++)
+        {
+            if (Items[i] is not { ItemId: { } itemId })
+            {
+                yield return new("The line is empty.", [$"{nameof(Items)}[{i}]"]);
+            }
+            else if (!seen.Add(itemId))
+            {
+                yield return new("This item is in the order already; order more of it in one line.", [$"{nameof(Items)}[{i}].{nameof(CreateOrderItem.ItemId)}"]);
+            }
+        }
+    }
+}
+
+/// <summary>A line of a new order.</summary>
+public sealed record CreateOrderItem
+{
+    internal const string MaxPrice = "999999.99";
+    internal const int MaxQuantity = 100_000;
+
+    /// <summary>The warehouse item.</summary>
+    [Required, Range(1, long.MaxValue)]
+    public long? ItemId { get; init; }
+
+    /// <summary>Pieces, 1 to 100,000.</summary>
+    [Required, Range(1, MaxQuantity)]
+    public int? Quantity { get; init; }
+
+    /// <summary>Price of one piece, 0.00 to 999,999.99; the warehouse's when absent.</summary>
+    [Range(typeof(decimal), "0", MaxPrice, ParseLimitsInInvariantCulture = true)]
+    public decimal? UnitPrice { get; init; }
+}
+
+/// <summary>What can be changed of an order.</summary>
+public sealed record UpdateOrderRequest
+{
+    /// <summary>The customer it is for.</summary>
+    [Required, Range(1, long.MaxValue)]
+    public long? CustomerId { get; init; }
+}
+
+/// <summary>What confirmed orders have sold of an item.</summary>
+/// <param name="ItemId">The warehouse item.</param>
+/// <param name="Name">Its name now; null when the warehouse no longer has it.</param>
+/// <param name="Quantity">Pieces sold.</param>
+/// <param name="Revenue">What they brought.</param>
+public sealed record SoldItemResponse(long ItemId, string? Name, long Quantity, decimal Revenue);

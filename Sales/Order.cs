@@ -1,0 +1,184 @@
+using System.ComponentModel.DataAnnotations;
+using MicroPlatform.ServiceDefaults;
+
+namespace MicroPlatform.Sales;
+
+/// <summary>How far an order has come.</summary>
+public enum OrderStatus
+{
+    /// <summary>Placed; the warehouse has not answered yet.</summary>
+    Pending,
+
+    /// <summary>The goods are set aside and the order counts.</summary>
+    Confirmed,
+
+    /// <summary>It cannot be served; the reason says why.</summary>
+    Rejected,
+
+    /// <summary>Called off.</summary>
+    Cancelled,
+}
+
+/// <summary>An order: what it holds and costs is fixed when it is placed, what becomes of it is written here with the time of each step.</summary>
+public sealed class Order
+{
+    /// <summary>The largest total, which is also the largest sum of a transaction.</summary>
+    public const decimal MaxTotal = 9_999_999_999.99m;
+
+    /// <summary>The most lines.</summary>
+    public const int MaxLines = 100;
+
+    /// <summary>The order's id.</summary>
+    public long Id { get; init; }
+
+    /// <summary>The customer it is for.</summary>
+    public required long CustomerId { get; set; }
+
+    /// <summary>When it was placed (UTC).</summary>
+    public required DateTimeOffset Date { get; init; }
+
+    /// <summary>How far it has come.</summary>
+    public OrderStatus Status { get; private set; }
+
+    /// <summary>Why it was rejected; null otherwise.</summary>
+    public string? Reason { get; private set; }
+
+    /// <summary>When it was confirmed (UTC), if it was.</summary>
+    public DateTimeOffset? ConfirmedAt { get; private set; }
+
+    /// <summary>When it was rejected (UTC), if it was.</summary>
+    public DateTimeOffset? RejectedAt { get; private set; }
+
+    /// <summary>When it was cancelled (UTC), if it was.</summary>
+    public DateTimeOffset? CancelledAt { get; private set; }
+
+    /// <summary>The checkout that placed it, so that none does twice; null for orders entered by staff.</summary>
+    public Guid? CheckoutId { get; init; }
+
+    /// <summary>What was ordered, in the order it was given.</summary>
+    public List<OrderLine> Lines { get; } = [];
+
+    /// <summary>Row version.</summary>
+    [Timestamp]
+    public uint Version { get; private set; }
+
+    /// <summary>Adds a line behind the others.</summary>
+    public void Add(string sku, long? itemId, int quantity, decimal unitPrice) =>
+        Lines.Add(new() { Line = (short)Lines.Count, Sku = sku, ItemId = itemId, Quantity = quantity, UnitPrice = unitPrice });
+
+    /// <summary>Refuses an order that could not be put on the books.</summary>
+    /// <exception cref="ProblemException">400 on <paramref name="field"/> when the total is not 0.01 to <see cref="MaxTotal"/>.</exception>
+    public void RequireTotal(string field)
+    {
+        if (Lines.Sum(line => line.Quantity * line.UnitPrice) is <= 0 or > MaxTotal)
+        {
+            throw ProblemException.Invalid(field, "The total of an order must be 0.01 to 9,999,999,999.99.");
+        }
+    }
+
+    /// <summary>The goods are set aside. What is no longer pending stays as it is.</summary>
+    /// <returns>Whether this confirmed it.</returns>
+    public bool Confirm(DateTimeOffset now)
+    {
+        if (Status != OrderStatus.Pending)
+        {
+            return false;
+        }
+
+        (Status, ConfirmedAt) = (OrderStatus.Confirmed, now);
+        return true;
+    }
+
+    /// <summary>It cannot be served. What is no longer pending stays as it is.</summary>
+    /// <returns>Whether this rejected it.</returns>
+    public bool Reject(string reason, DateTimeOffset now)
+    {
+        if (Status != OrderStatus.Pending)
+        {
+            return false;
+        }
+
+        (Status, RejectedAt, Reason) = (OrderStatus.Rejected, now, reason);
+        return true;
+    }
+
+    /// <summary>Calls it off; a second time changes nothing.</summary>
+    /// <returns>Whether this cancelled it.</returns>
+    /// <exception cref="ProblemException">409 when it was rejected.</exception>
+    public bool Cancel(DateTimeOffset now)
+    {
+        switch (Status)
+        {
+            case OrderStatus.Rejected:
+                throw ProblemException.Conflict("This order was rejected; there is nothing to cancel.");
+            case OrderStatus.Cancelled:
+                return false;
+            default:
+                (Status, CancelledAt) = (OrderStatus.Cancelled, now);
+                return true;
+        }
+    }
+}
+
+/// <summary>A line of an order.</summary>
+public sealed class OrderLine
+{
+    /// <summary>The order.</summary>
+    public long OrderId { get; init; }
+
+    /// <summary>Its place in the order, from 0.</summary>
+    public required short Line { get; init; }
+
+    /// <summary>Stock-keeping unit when it was ordered.</summary>
+    public required string Sku { get; init; }
+
+    /// <summary>The warehouse item; null until the warehouse has said which it is.</summary>
+    public long? ItemId { get; set; }
+
+    /// <summary>Pieces, 1 to 100,000.</summary>
+    public required int Quantity { get; init; }
+
+    /// <summary>Price of one piece when it was ordered.</summary>
+    public required decimal UnitPrice { get; init; }
+}
+
+/// <summary>
+/// What confirmed orders have sold of an item. The database keeps it (<see cref="MaintainSql"/>), in the transaction in which an
+/// order becomes confirmed or stops being so: reading it costs the same after a thousand order lines and after a billion.
+/// </summary>
+public sealed class SoldItem
+{
+    // Deferred to the commit: by then the lines know their items, and the rows that every order touches are locked only for a moment,
+    // always in the same order.
+    internal const string MaintainSql = """
+        CREATE FUNCTION count_sold_items() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE line record;
+        BEGIN
+            IF EXISTS (SELECT 1 FROM order_lines WHERE order_id = NEW.id AND item_id IS NULL) THEN
+                RAISE EXCEPTION 'order % has a line without an item', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_orders_confirmed_items';
+            END IF;
+            FOR line IN SELECT item_id, sum(quantity) AS quantity, sum(quantity * unit_price) AS revenue FROM order_lines WHERE order_id = NEW.id GROUP BY item_id ORDER BY item_id LOOP
+                IF NEW.status = 'Confirmed' THEN
+                    INSERT INTO sold_items AS sold (item_id, quantity, revenue) VALUES (line.item_id, line.quantity, line.revenue)
+                    ON CONFLICT (item_id) DO UPDATE SET quantity = sold.quantity + excluded.quantity, revenue = sold.revenue + excluded.revenue;
+                ELSE
+                    UPDATE sold_items AS sold SET quantity = sold.quantity - line.quantity, revenue = sold.revenue - line.revenue WHERE item_id = line.item_id;
+                END IF;
+            END LOOP;
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER count_sold_items AFTER UPDATE OF status ON orders DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW WHEN ((OLD.status = 'Confirmed') <> (NEW.status = 'Confirmed')) EXECUTE FUNCTION count_sold_items();
+        """;
+
+    internal const string StopMaintainingSql = "DROP TRIGGER count_sold_items ON orders; DROP FUNCTION count_sold_items();";
+
+    /// <summary>The warehouse item.</summary>
+    public long ItemId { get; init; }
+
+    /// <summary>Pieces sold.</summary>
+    public long Quantity { get; init; }
+
+    /// <summary>What they brought.</summary>
+    public decimal Revenue { get; init; }
+}

@@ -1,0 +1,129 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Security.Claims;
+using Grpc.Core;
+using MicroPlatform.Customers.V1;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Warehouse.V1;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Sales;
+
+/// <summary>Orders: read by staff and by the customers they are for, written by staff.</summary>
+internal static class OrdersApi
+{
+    public static void MapOrdersApi(this IEndpointRouteBuilder app)
+    {
+        var read = app.MapApi("/sales/orders", "Orders").RequirePolicy(OrderPolicies.Reader);
+        read.MapGet("/", ListAsync).WithSummary("List orders; a customer sees the own ones");
+        read.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show an order with its steps");
+
+        var write = app.MapApi("/sales/orders", "Orders").RequirePolicy(Policies.Staff);
+        write.MapPost("/", CreateAsync).WithIdempotency<SalesDbContext>().WithSummary("Place an order for a customer");
+        var one = write.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed);
+        one.MapPut("/", UpdateAsync).WithSummary("Give an order to another customer");
+        one.MapDelete("/", CancelAsync).WithSummary("Cancel an order; it stays readable");
+    }
+
+    private static async Task<Ok<Page<OrderResponse>>> ListAsync(
+        [AsParameters] PageQuery page, ClaimsPrincipal caller, SalesDbContext db, CancellationToken cancellationToken,
+        [Description("Only those of this customer.")] long? customerId = null,
+        [Description("Only those with this status."), EnumDataType(typeof(OrderStatus))] OrderStatus? status = null)
+    {
+        var orders = db.Orders.AsNoTracking().VisibleTo(caller);
+        if (customerId is { } customer)
+        {
+            orders = orders.Where(o => o.CustomerId == customer);
+        }
+
+        if (status is { } wanted)
+        {
+            orders = orders.Where(o => o.Status == wanted);
+        }
+
+        return TypedResults.Ok(await orders.ToPageAsync(page, o => o.Id, OrderResponse.FromOrder, o => o.Id, cancellationToken));
+    }
+
+    private static async Task<Ok<OrderResponse>> GetAsync(long id, ClaimsPrincipal caller, SalesDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.Orders.AsNoTracking().VisibleTo(caller).Where(o => o.Id == id).Select(OrderResponse.FromOrder).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("order", id));
+
+    private static async Task<Created<OrderResponse>> CreateAsync(
+        CreateOrderRequest request, SalesDbContext db, TokenValidation.TokenValidationClient customers, Inventory.InventoryClient inventory,
+        SalesTelemetry telemetry, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var lines = request.Items!;
+        var known = RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
+        var lookup = inventory.BatchGetItemsAsync(new() { Ids = { lines.Select(line => line.ItemId!.Value) } }, cancellationToken: cancellationToken).ResponseAsync;
+        await Task.WhenAll(known, lookup);
+        var found = (await lookup).Items.ToDictionary(item => item.Id);
+        string[] problem = ["The warehouse has no such item."];
+        var unknown = lines.Index().Where(line => !found.ContainsKey(line.Item.ItemId!.Value)).ToDictionary(
+            line => string.Create(CultureInfo.InvariantCulture, $"items[{line.Index}].itemId"), _ => problem, StringComparer.Ordinal);
+        if (unknown.Count > 0)
+        {
+            throw ProblemException.Invalid(unknown);
+        }
+
+        var order = new Order { CustomerId = request.CustomerId.Value, Date = time.GetUtcNow() };
+        foreach (var line in lines)
+        {
+            var item = found[line.ItemId!.Value];
+            order.Add(item.Sku, item.Id, line.Quantity!.Value, line.UnitPrice ?? item.PriceCents / 100m);
+        }
+
+        order.RequireTotal("items");
+        db.Add(order);
+        await db.SaveChangesAsync(cancellationToken);
+        telemetry.Placed.Add(1);
+        return TypedResults.Created($"{Api.Prefix}/sales/orders/{order.Id}", OrderResponse.Of(order));
+    }
+
+    private static async Task<Ok<OrderResponse>> UpdateAsync(
+        long id, UpdateOrderRequest request, SalesDbContext db, TokenValidation.TokenValidationClient customers,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var order = await FindAsync(db.Orders.Include(o => o.Lines), id, ifMatch, cancellationToken);
+        await RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
+        order.CustomerId = request.CustomerId.Value;
+        await db.SaveChangesAsync(cancellationToken);
+        return TypedResults.Ok(OrderResponse.Of(order));
+    }
+
+    private static async Task<NoContent> CancelAsync(
+        long id, SalesDbContext db, SalesTelemetry telemetry, TimeProvider time,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var order = await FindAsync(db.Orders, id, ifMatch, cancellationToken);
+        if (order.Cancel(time.GetUtcNow()))
+        {
+            await db.SaveChangesAsync(cancellationToken);
+            telemetry.Cancelled.Add(1);
+        }
+
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Order> FindAsync(IQueryable<Order> orders, long id, string? ifMatch, CancellationToken cancellationToken)
+    {
+        var order = await orders.SingleOrDefaultAsync(o => o.Id == id, cancellationToken) ?? throw ProblemException.NotFound("order", id);
+        ETags.Require(ifMatch, order.Version);
+        return order;
+    }
+
+    private static async Task RequireCustomerAsync(TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await customers.GetCustomerAsync(new() { Id = id }, cancellationToken: cancellationToken);
+        }
+        catch (RpcException failure) when (failure.StatusCode == StatusCode.NotFound)
+        {
+            throw ProblemException.Invalid("customerId", "There is no such customer.");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using Grpc.Core;
+using MicroPlatform.Sales.V1;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Sales;
+
+/// <summary>Orders that customers place themselves: whose order it is, the token of the call says.</summary>
+[Authorize(Policies.Customer)]
+internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
+{
+    private const long MaxPriceCents = 99_999_999;
+
+    public override async Task<V1.Order> PlaceOrder(PlaceOrderRequest request, ServerCallContext context)
+    {
+        var checkoutId = Validate(request);
+        var customerId = context.GetHttpContext().User.Id();
+        var placed = await FindPlacedAsync(checkoutId, context.CancellationToken);
+        if (placed is null)
+        {
+            var order = new Order { CustomerId = customerId, Date = time.GetUtcNow(), CheckoutId = checkoutId };
+            foreach (var line in request.Lines)
+            {
+                order.Add(line.Sku, itemId: null, line.Quantity, line.UnitPriceCents / 100m);
+            }
+
+            order.RequireTotal("lines");
+            db.Add(order);
+            try
+            {
+                await db.SaveChangesAsync(context.CancellationToken);
+                telemetry.Placed.Add(1);
+                return Of(order);
+            }
+            catch (DbUpdateException failure) when (failure.Violates(SalesDbContext.CheckoutIndex))
+            {
+                // The same checkout came twice at once and the other one was first.
+                db.ChangeTracker.Clear();
+                placed = await FindPlacedAsync(checkoutId, context.CancellationToken);
+            }
+        }
+
+        // Prices are not compared: whoever repeats a checkout gets the prices of the first time.
+        return placed!.CustomerId == customerId
+            && placed.Lines.OrderBy(l => l.Line).Select(l => (l.Sku, l.Quantity)).SequenceEqual(request.Lines.Select(l => (l.Sku, l.Quantity)))
+                ? Of(placed)
+                : throw ProblemException.Unprocessable("This checkout ordered other goods before; take a new checkout_id for a new order.");
+    }
+
+    public override async Task<V1.Order> GetOrder(GetOrderRequest request, ServerCallContext context)
+    {
+        var customerId = context.GetHttpContext().User.Id();
+        return Of(await db.Orders.AsNoTracking().Include(o => o.Lines).SingleOrDefaultAsync(o => o.Id == request.Id && o.CustomerId == customerId, context.CancellationToken)
+            ?? throw ProblemException.NotFound("order", request.Id));
+    }
+
+    private Task<Order?> FindPlacedAsync(Guid checkoutId, CancellationToken cancellationToken) =>
+        db.Orders.AsNoTracking().Include(o => o.Lines).SingleOrDefaultAsync(o => o.CheckoutId == checkoutId, cancellationToken);
+
+    private static Guid Validate(PlaceOrderRequest request)
+    {
+        var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
+        Check($"checkout_id", Guid.TryParse(request.CheckoutId, out var checkoutId), "Send a UUID.");
+        Check($"lines", request.Lines.Count is > 0 and <= Order.MaxLines, $"An order has 1 to {Order.MaxLines} lines.");
+        foreach (var (i, line) in request.Lines.Index())
+        {
+            Check($"lines[{i}].sku", line.Sku.Length is > 0 and <= 64, "Send a SKU of 1 to 64 characters.");
+            Check($"lines[{i}].quantity", line.Quantity is > 0 and <= CreateOrderItem.MaxQuantity, $"Order 1 to {CreateOrderItem.MaxQuantity} pieces.");
+            Check($"lines[{i}].unit_price_cents", line.UnitPriceCents is >= 0 and <= MaxPriceCents, $"The price must be 0 to {MaxPriceCents} hundredths.");
+        }
+
+        if (errors.Count > 0)
+        {
+            throw ProblemException.Invalid(errors);
+        }
+
+        return checkoutId;
+
+        void Check(FormattableString field, bool isGood, string message)
+        {
+            if (!isGood)
+            {
+                errors[FormattableString.Invariant(field)] = [message];
+            }
+        }
+    }
+
+    private static V1.Order Of(Order order) => new()
+    {
+        Id = order.Id,
+        CustomerId = order.CustomerId,
+        Status = order.Status switch
+        {
+            OrderStatus.Pending => V1.OrderStatus.Pending,
+            OrderStatus.Confirmed => V1.OrderStatus.Confirmed,
+            OrderStatus.Rejected => V1.OrderStatus.Rejected,
+            _ => V1.OrderStatus.Cancelled,
+        },
+        Reason = order.Reason ?? "",
+        PlacedAt = order.Date.ToTimestamp(),
+        TotalCents = order.Lines.Sum(line => line.Quantity * Cents(line.UnitPrice)),
+        Lines =
+        {
+            order.Lines.OrderBy(line => line.Line).Select(line => new V1.OrderLine
+            {
+                Sku = line.Sku,
+                Quantity = line.Quantity,
+                UnitPriceCents = Cents(line.UnitPrice),
+                ItemId = line.ItemId ?? 0,
+            }),
+        },
+    };
+
+    private static long Cents(decimal money) => (long)(money * 100);
+}

@@ -1,0 +1,128 @@
+using System.ComponentModel.DataAnnotations;
+using System.Linq.Expressions;
+using System.Text.Json.Serialization;
+using MicroPlatform.ServiceDefaults;
+
+namespace MicroPlatform.Warehouse;
+
+/// <summary>An item of the warehouse.</summary>
+/// <param name="Id">The item's id.</param>
+/// <param name="Sku">Stock-keeping unit.</param>
+/// <param name="Name">Name.</param>
+/// <param name="Description">Description, may be empty.</param>
+/// <param name="CountryOfOrigin">Country of origin.</param>
+/// <param name="Price">Price of one piece.</param>
+/// <param name="Quantity">Pieces that are free to be sold.</param>
+/// <param name="Reserved">Pieces that orders have reserved, not counted in the quantity.</param>
+/// <param name="Version">Sent as ETag.</param>
+public sealed record ItemResponse(
+    long Id, string Sku, string Name, string Description, string CountryOfOrigin, decimal Price, long Quantity, long Reserved, [property: JsonIgnore] uint Version) : IVersioned
+{
+    /// <summary>What is read of an item to show it.</summary>
+    public static readonly Expression<Func<Item, ItemResponse>> FromItem =
+        i => new(i.Id, i.Sku, i.Name, i.Description, i.CountryOfOrigin, i.Price, i.Free, i.Reserved, i.Version);
+
+    /// <summary>The same for one that is at hand.</summary>
+    public static readonly Func<Item, ItemResponse> Of = FromItem.Compile();
+}
+
+/// <summary>A new item.</summary>
+public sealed record CreateItemRequest
+{
+    internal const string NotBlank = @"^\s*\S[\s\S]*$";
+    internal const string MaxPrice = "999999.99";
+
+    /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
+    [Required, StringLength(64)]
+    public string? Sku { get; init; }
+
+    /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
+    [Required, StringLength(200)]
+    public string? Name { get; init; }
+
+    /// <summary>Description, up to 2,000 characters; empty when absent.</summary>
+    [StringLength(2000)]
+    public string? Description { get; init; }
+
+    /// <summary>Country of origin, 1 to 200 characters.</summary>
+    [Required, StringLength(200)]
+    public string? CountryOfOrigin { get; init; }
+
+    /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
+    [Required, Range(typeof(decimal), "0", MaxPrice, ParseLimitsInInvariantCulture = true)]
+    public decimal? Price { get; init; }
+
+    /// <summary>Free pieces to begin with, 0 to 1,000,000,000; none when absent.</summary>
+    [Range(0, Item.MaxStock)]
+    public long? Quantity { get; init; }
+}
+
+/// <summary>What to change of an item; what is absent stays.</summary>
+public sealed record UpdateItemRequest
+{
+    /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
+    [StringLength(64), RegularExpression(CreateItemRequest.NotBlank)]
+    public string? Sku { get; init; }
+
+    /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
+    [StringLength(200), RegularExpression(CreateItemRequest.NotBlank)]
+    public string? Name { get; init; }
+
+    /// <summary>Description, up to 2,000 characters, may be empty.</summary>
+    [StringLength(2000)]
+    public string? Description { get; init; }
+
+    /// <summary>Country of origin, 1 to 200 characters.</summary>
+    [StringLength(200), RegularExpression(CreateItemRequest.NotBlank)]
+    public string? CountryOfOrigin { get; init; }
+
+    /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
+    [Range(typeof(decimal), "0", CreateItemRequest.MaxPrice, ParseLimitsInInvariantCulture = true)]
+    public decimal? Price { get; init; }
+
+    /// <summary>
+    /// Free pieces as counted, 0 to 1,000,000,000. The difference to what was known is noted as an adjustment; reserved pieces are not touched.
+    /// Send If-Match to be refused (412) when the stock has changed since it was read.
+    /// </summary>
+    [Range(0, Item.MaxStock)]
+    public long? Quantity { get; init; }
+}
+
+/// <summary>A change of an item's stock that was not an order's.</summary>
+/// <param name="Id">The adjustment's id.</param>
+/// <param name="ItemId">The item.</param>
+/// <param name="Delta">Pieces added, or, below zero, taken away.</param>
+/// <param name="Quantity">Free pieces after it.</param>
+/// <param name="Reason">Why.</param>
+/// <param name="At">When (UTC).</param>
+/// <param name="By">The user who made it; null for the platform itself.</param>
+public sealed record StockAdjustmentResponse(long Id, long ItemId, long Delta, long Quantity, string Reason, DateTimeOffset At, Guid? By)
+{
+    /// <summary>What is read of an adjustment to show it.</summary>
+    public static readonly Expression<Func<StockAdjustment, StockAdjustmentResponse>> FromAdjustment =
+        a => new(a.Id, a.ItemId, a.Delta, a.Quantity, a.Reason, a.At, a.By);
+
+    /// <summary>The same for one that is at hand.</summary>
+    public static readonly Func<StockAdjustment, StockAdjustmentResponse> Of = FromAdjustment.Compile();
+}
+
+/// <summary>A change of an item's stock.</summary>
+public sealed record AdjustStockRequest : IValidatableObject
+{
+    /// <summary>Pieces to add, or, below zero, to take away; not zero, up to 1,000,000,000 either way.</summary>
+    [Required, Range(-Item.MaxStock, Item.MaxStock)]
+    public long? Delta { get; init; }
+
+    /// <summary>Why, 1 to 200 characters.</summary>
+    [Required, StringLength(200)]
+    public string? Reason { get; init; }
+
+    /// <inheritdoc />
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Delta == 0)
+        {
+            yield return new("This changes nothing; send a number above or below zero.", [nameof(Delta)]);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using System.ComponentModel.DataAnnotations;
+using MicroPlatform.ServiceDefaults;
+
+namespace MicroPlatform.Warehouse;
+
+/// <summary>Something the warehouse keeps. Its stock is consistent at all times: received = free + reserved + shipped.</summary>
+public sealed class Item
+{
+    /// <summary>The most pieces of one item that can be free, and the largest change at once.</summary>
+    public const long MaxStock = 1_000_000_000;
+
+    /// <summary>The item's id.</summary>
+    public long Id { get; init; }
+
+    /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
+    public required string Sku { get; set; }
+
+    /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
+    public required string Name { get; set; }
+
+    /// <summary>Description, up to 2,000 characters, may be empty.</summary>
+    public required string Description { get; set; }
+
+    /// <summary>Country of origin, 1 to 200 characters.</summary>
+    public required string CountryOfOrigin { get; set; }
+
+    /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
+    public decimal Price { get; set; }
+
+    /// <summary>Pieces that ever came in, less those written off: the sum of all adjustments.</summary>
+    public long Received { get; private set; }
+
+    /// <summary>Pieces that are free to be sold.</summary>
+    public long Free { get; private set; }
+
+    /// <summary>Pieces that orders have reserved.</summary>
+    public long Reserved { get; private set; }
+
+    /// <summary>Pieces that have left with an order.</summary>
+    public long Shipped { get; private set; }
+
+    /// <summary>Every change of stock that was not an order's.</summary>
+    public List<StockAdjustment> Adjustments { get; } = [];
+
+    /// <summary>Row version.</summary>
+    [Timestamp]
+    public uint Version { get; private set; }
+
+    /// <summary>Changes the free stock and notes it in the history. The row must be locked, so that nobody changes it in between.</summary>
+    /// <exception cref="ProblemException">409 on <c>delta</c> when the free stock would leave 0 to <see cref="MaxStock"/>.</exception>
+    public StockAdjustment Adjust(long delta, string reason, Guid? by, DateTimeOffset at)
+    {
+        if (Free + delta is < 0 or > MaxStock)
+        {
+            throw ProblemException.Conflict($"The free stock is {Free}; it must stay between 0 and {MaxStock}.", "delta");
+        }
+
+        Free += delta;
+        Received += delta;
+        var adjustment = new StockAdjustment { Delta = delta, Quantity = Free, Reason = reason, By = by, At = at };
+        Adjustments.Add(adjustment);
+        return adjustment;
+    }
+
+    /// <summary>Sends free pieces out with an order.</summary>
+    internal void Ship(long pieces)
+    {
+        Free -= pieces;
+        Shipped += pieces;
+    }
+}
+
+/// <summary>A change of an item's stock that was not an order's: goods received, lost, found, counted.</summary>
+public sealed class StockAdjustment
+{
+    /// <summary>The adjustment's id.</summary>
+    public long Id { get; init; }
+
+    /// <summary>The item.</summary>
+    public long ItemId { get; init; }
+
+    /// <summary>Pieces added, or, below zero, taken away; never zero.</summary>
+    public long Delta { get; init; }
+
+    /// <summary>Free pieces after it.</summary>
+    public long Quantity { get; init; }
+
+    /// <summary>Why, 1 to 200 characters.</summary>
+    public required string Reason { get; init; }
+
+    /// <summary>The user who made it; null for the platform itself.</summary>
+    public Guid? By { get; init; }
+
+    /// <summary>When (UTC).</summary>
+    public DateTimeOffset At { get; init; }
+}

@@ -1,0 +1,133 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Warehouse;
+
+/// <summary>The items of the warehouse, for the back office.</summary>
+internal static class ItemsApi
+{
+    public static void MapItemsApi(this IEndpointRouteBuilder app)
+    {
+        var items = app.MapApi("/warehouse/items", "Items").RequirePolicy(Policies.Staff);
+        items.MapGet("/", ListAsync).WithSummary("List items, or those that match");
+        items.MapPost("/", CreateAsync).WithIdempotency<WarehouseDbContext>().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Add an item");
+
+        var one = items.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound);
+        one.MapGet("/", GetAsync).WithSummary("Show an item");
+        // One behaviour under both verbs: clients of old send PUT with only what changes.
+        one.MapMethods("/", [HttpMethods.Put, HttpMethods.Patch], UpdateAsync)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change an item; what is absent stays");
+        one.MapDelete("/", DeleteAsync)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Remove an item that no order has reserved or taken");
+    }
+
+    private static async Task<Ok<Page<ItemResponse>>> ListAsync(
+        [AsParameters] PageQuery page, WarehouseDbContext db, CancellationToken cancellationToken,
+        [Description("Part of the name, in any case; taken literally.")] string? name = null,
+        [Description("Part of the country of origin, in any case; taken literally.")] string? country = null,
+        [Description("Part of the SKU, the name or the description, in any case; taken literally.")] string? search = null)
+    {
+        var items = db.Items.AsNoTracking();
+        if (!string.IsNullOrEmpty(name))
+        {
+            var pattern = Paging.ContainsPattern(name);
+            items = items.Where(i => EF.Functions.ILike(i.Name, pattern, @"\"));
+        }
+
+        if (!string.IsNullOrEmpty(country))
+        {
+            var pattern = Paging.ContainsPattern(country);
+            items = items.Where(i => EF.Functions.ILike(i.CountryOfOrigin, pattern, @"\"));
+        }
+
+        if (!string.IsNullOrEmpty(search))
+        {
+            var pattern = Paging.ContainsPattern(search);
+            items = items.Where(i => EF.Functions.ILike(i.Sku, pattern, @"\") || EF.Functions.ILike(i.Name, pattern, @"\") || EF.Functions.ILike(i.Description, pattern, @"\"));
+        }
+
+        return TypedResults.Ok(await items.ToPageAsync(page, i => i.Id, ItemResponse.FromItem, i => i.Id, cancellationToken));
+    }
+
+    private static async Task<Created<ItemResponse>> CreateAsync(
+        CreateItemRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var item = new Item
+        {
+            Sku = request.Sku!,
+            Name = request.Name!,
+            Description = request.Description ?? "",
+            CountryOfOrigin = request.CountryOfOrigin!,
+            Price = request.Price!.Value,
+        };
+        if (request.Quantity is > 0 and var quantity)
+        {
+            item.Adjust(quantity, "Opening stock", caller.UserId(), time.GetUtcNow());
+        }
+
+        db.Add(item);
+        await SaveAsync(db, cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/warehouse/items/{item.Id}", ItemResponse.Of(item));
+    }
+
+    private static async Task<Ok<ItemResponse>> GetAsync(long id, WarehouseDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.Items.Where(i => i.Id == id).Select(ItemResponse.FromItem).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("item", id));
+
+    private static async Task<Ok<ItemResponse>> UpdateAsync(
+        long id, UpdateItemRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
+        TypedResults.Ok(await db.InTransactionAsync(async token =>
+        {
+            var item = await db.LockItemAsync(id, ifMatch, token);
+            item.Sku = request.Sku ?? item.Sku;
+            item.Name = request.Name ?? item.Name;
+            item.Description = request.Description ?? item.Description;
+            item.CountryOfOrigin = request.CountryOfOrigin ?? item.CountryOfOrigin;
+            item.Price = request.Price ?? item.Price;
+            if (request.Quantity is { } counted && counted != item.Free)
+            {
+                item.Adjust(counted - item.Free, "Set to a counted quantity", caller.UserId(), time.GetUtcNow());
+            }
+
+            await SaveAsync(db, token);
+            return ItemResponse.Of(item);
+        }, cancellationToken));
+
+    private static async Task<NoContent> DeleteAsync(
+        long id, WarehouseDbContext db, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        await db.InTransactionAsync(async token =>
+        {
+            var item = await db.LockItemAsync(id, ifMatch, token);
+            if (item.Reserved > 0 || item.Shipped > 0)
+            {
+                throw ProblemException.Conflict("Orders have reserved or taken pieces of this item, so it stays on record; set its quantity to 0 to stop selling it.");
+            }
+
+            db.Remove(item);
+            return await db.SaveChangesAsync(token);
+        }, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task SaveAsync(WarehouseDbContext db, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+        }
+        catch (DbUpdateException failure) when (failure.Violates(WarehouseDbContext.SkuIndex))
+        {
+            throw ProblemException.Conflict("There is an item with this SKU.", "sku");
+        }
+        catch (DbUpdateException failure) when (failure.Violates(WarehouseDbContext.NameIndex))
+        {
+            throw ProblemException.Conflict("There is an item with this name from this country.", "name");
+        }
+    }
+}

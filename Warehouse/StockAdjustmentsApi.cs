@@ -1,0 +1,46 @@
+using System.Security.Claims;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Warehouse;
+
+/// <summary>Changes of stock that are not an order's, and their history.</summary>
+internal static class StockAdjustmentsApi
+{
+    public static void MapStockAdjustmentsApi(this IEndpointRouteBuilder app)
+    {
+        var adjustments = app.MapApi("/warehouse/items/{itemId:long}/stock-adjustments", "Stock adjustments")
+            .RequirePolicy(Policies.Staff).ProducesProblem(StatusCodes.Status404NotFound);
+        adjustments.MapGet("/", ListAsync).WithSummary("List how the stock of an item was adjusted");
+        adjustments.MapGet("/{id:long}", GetAsync).WithSummary("Show an adjustment");
+        adjustments.MapPost("/", AdjustAsync).WithIdempotency<WarehouseDbContext>()
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Adjust the stock of an item");
+    }
+
+    private static async Task<Ok<Page<StockAdjustmentResponse>>> ListAsync(
+        long itemId, [AsParameters] PageQuery page, WarehouseDbContext db, CancellationToken cancellationToken) =>
+        await db.Items.AnyAsync(i => i.Id == itemId, cancellationToken)
+            ? TypedResults.Ok(await db.StockAdjustments.Where(a => a.ItemId == itemId)
+                .ToPageAsync(page, a => a.Id, StockAdjustmentResponse.FromAdjustment, a => a.Id, cancellationToken))
+            : throw ProblemException.NotFound("item", itemId);
+
+    private static async Task<Ok<StockAdjustmentResponse>> GetAsync(long itemId, long id, WarehouseDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.StockAdjustments.Where(a => a.ItemId == itemId && a.Id == id).Select(StockAdjustmentResponse.FromAdjustment).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("adjustment", id));
+
+    private static async Task<Created<StockAdjustmentResponse>> AdjustAsync(
+        long itemId, AdjustStockRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time,
+        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        var adjustment = await db.InTransactionAsync(async token =>
+        {
+            var item = await db.LockItemAsync(itemId, ifMatch, token);
+            var made = item.Adjust(request.Delta!.Value, request.Reason!, caller.UserId(), time.GetUtcNow());
+            await db.SaveChangesAsync(token);
+            return made;
+        }, cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/warehouse/items/{itemId}/stock-adjustments/{adjustment.Id}", StockAdjustmentResponse.Of(adjustment));
+    }
+}

@@ -76,10 +76,11 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
             SELECT 900000 + n, 1, timestamptz '1950-01-01' + n * interval '1 minute' FROM generate_series(1, 20000) AS n
             """);
         await platform.QueryAsync<object>("accountingdb", "VACUUM ANALYZE transactions");
-        var statements = await Statements.OfAsync(trace => http.SendAsync("GET", Summary + "?from=1950-01-01&to=1950-01-31", token: platform.UserTokenAsync("clerk").Result, headers: trace));
+        var clerk = await platform.UserTokenAsync("clerk");
+        var statements = await Statements.OfAsync(trace => http.SendAsync("GET", Summary + "?from=1950-01-01&to=1950-01-31", token: clerk, headers: trace));
         var plan = await Plan.OfAsync(platform, "accountingdb", Assert.Single(statements), new DateTime(1950, 1, 1, 0, 0, 0, DateTimeKind.Utc), new DateTime(1950, 2, 1, 0, 0, 0, DateTimeKind.Utc));
-        Assert.Contains("Index Only Scan", plan.Nodes.Select(node => node.Type));
-        Assert.DoesNotContain("Seq Scan", plan.Nodes.Select(node => node.Type));
+        Assert.Contains("Index Only Scan", plan.Nodes.Select(node => node.Type), StringComparer.Ordinal);
+        Assert.DoesNotContain("Seq Scan", plan.Nodes.Select(node => node.Type), StringComparer.Ordinal);
     }
 
     private async Task<JsonElement> GetAsync(string query) => await http.SendAsync("GET", Summary + query, token: await platform.UserTokenAsync("clerk")).JsonAsync();

@@ -66,7 +66,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
 
         Assert.Equal(made.GetRawText(), (await SendAsync("GET", response.Headers.Location!.OriginalString).JsonAsync()).GetRawText());
         var ofOrder = await SendAsync("GET", Transactions + "?orderId=1").JsonAsync();
-        Assert.Contains(made.GetRawText(), ofOrder.GetProperty("items").EnumerateArray().Select(t => t.GetRawText()));
+        Assert.Contains(made.GetRawText(), ofOrder.GetProperty("items").EnumerateArray().Select(t => t.GetRawText()), StringComparer.Ordinal);
         Assert.All(ofOrder.GetProperty("items").EnumerateArray(), t => Assert.Equal(1, t.GetProperty("orderId").GetInt32()));
     }
 

@@ -281,7 +281,8 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = 1, quantity = 1 } } }).JsonAsync(HttpStatusCode.Created);
 
     /// <summary>Nothing of the order's own flow is under way that could change its version.</summary>
-    private Task SettledAsync(long id) => platform.QueryAsync<object>("salesdb", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = $1 AND status = 'Pending'", id);
+    private async Task SettledAsync(long id) =>
+        await platform.QueryAsync<object>("salesdb", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = $1 AND status = 'Pending'", id);
 
     private async Task<string?> RowsAsync() =>
         await platform.QueryAsync<string>("salesdb", "SELECT (SELECT count(*) FROM orders) || '/' || (SELECT count(*) FROM order_lines)");

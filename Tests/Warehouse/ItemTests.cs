@@ -179,7 +179,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         await CreateAsync($"{prefix}-3", price: "3.00", quantity: 3);
 
         var items = (await SendAsync("GET", $"{Items}?name={prefix}").JsonAsync()).GetProperty("items").EnumerateArray().ToList();
-        Assert.Equal(["7", "2", "4", "5", "8", "3"], items.Select(item => item.GetProperty("name").GetString()![(prefix.Length + 1)..]));
+        Assert.Equal(["7", "2", "4", "5", "8", "3"], items.Select(item => item.GetProperty("name").GetString()![(prefix.Length + 1)..]), StringComparer.Ordinal);
         Assert.All(items, item =>
         {
             var number = item.GetProperty("name").GetString()![(prefix.Length + 1)..];
@@ -267,8 +267,8 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         {
             var id = await CreateAsync(Unique());
             var longest = Unique() + new string('ä', length - Unique().Length);
-            await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string> { [field] = longest }).JsonAsync();
-            var problem = await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string> { [field] = longest + "x" }).ProblemAsync();
+            await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string>(StringComparer.Ordinal) { [field] = longest }).JsonAsync();
+            var problem = await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string>(StringComparer.Ordinal) { [field] = longest + "x" }).ProblemAsync();
             Assert.Equal((HttpStatusCode.BadRequest, field), (problem.Status, Assert.Single(problem.Fields)));
         }
     }
@@ -286,7 +286,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Equal(7, outcomes.Count(status => status == HttpStatusCode.PreconditionFailed));
 
         var now = await TagAsync(id);
-        Assert.NotEqual(tag, now);
+        Assert.NotEqual(tag, now, StringComparer.Ordinal);
         Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", tag)).StatusAsync());
         Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", now)).StatusAsync());
     }

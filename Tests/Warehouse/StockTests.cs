@@ -88,7 +88,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Trait("Covers", "N-21")]
     public async Task An_unknown_item_or_adjustment_is_not_found(string method, string path)
     {
-        var problem = await http.SendAsync(method, $"{Items}/{path}", method == "POST" ? new { delta = 1, reason = "r" } : null, await ClerkAsync()).ProblemAsync();
+        var problem = await http.SendAsync(method, $"{Items}/{path}", method is "POST" ? new { delta = 1, reason = "r" } : null, await ClerkAsync()).ProblemAsync();
         Assert.Equal(HttpStatusCode.NotFound, problem.Status);
     }
 

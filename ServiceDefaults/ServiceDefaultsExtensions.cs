@@ -40,6 +40,7 @@ public static class ServiceDefaultsExtensions
     {
         app.UseSecurityHeaders();
         app.UseProblems();
+        app.UseGrpcStatuses();
         app.UseRouting();
         app.UseRoutingAnswers();
         if (app.Services.GetService<Microsoft.AspNetCore.Authentication.IAuthenticationSchemeProvider>() is not null)

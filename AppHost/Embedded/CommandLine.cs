@@ -86,8 +86,7 @@ internal static class CommandLine
 
         void Stop(PosixSignalContext signal)
         {
-            // The second one does not wait for anything.
-            signal.Cancel = !stopping.IsCancellationRequested;
+            signal.Cancel = true; // often comes twice, from the terminal and from `dotnet run`
             stopping.Cancel();
         }
     }

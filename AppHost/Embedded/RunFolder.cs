@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 
 namespace MicroPlatform.AppHost;
 
@@ -13,7 +14,7 @@ internal sealed class RunFolder : IAsyncDisposable
     private const string LockFile = "lock";
     private static readonly TimeSpan JustCreated = TimeSpan.FromSeconds(5);
     private readonly FileStream _lock;
-    private readonly Dictionary<int, string> _processes = [];
+    private readonly Dictionary<int, Tracked> _processes = [];
     private readonly Lock _gate = new();
 
     private RunFolder(string path, bool isTemporary, FileStream @lock)
@@ -29,7 +30,7 @@ internal sealed class RunFolder : IAsyncDisposable
     /// <summary>How many processes of a killed run were found and ended.</summary>
     public int Recovered { get; private set; }
 
-    private string ProcessFile => System.IO.Path.Combine(Path, "processes");
+    private string ProcessFile => System.IO.Path.Combine(Path, "processes.json");
 
     private static string OwnerFile(string folder) => System.IO.Path.Combine(folder, "owner");
 
@@ -48,11 +49,11 @@ internal sealed class RunFolder : IAsyncDisposable
         return await TryOpenAsync(folder, isTemporary: true, FileMode.CreateNew, ct) ?? throw new EngineException($"{folder} was taken by another process.");
     }
 
-    /// <summary>Remembers a process, so that the next run can end it should this one be killed.</summary>
-    public void Track(Process process)
+    /// <summary>Remembers a process, so that the next run can end it with the signal it understands should this one be killed.</summary>
+    public void Track(Process process, int signal)
     {
         // The start time tells the process from a later one with the same number.
-        Update(() => _processes[process.Id] = process.StartTime.ToUniversalTime().Ticks.ToString(CultureInfo.InvariantCulture));
+        Update(() => _processes[process.Id] = new Tracked(process.Id, process.StartTime.ToUniversalTime(), signal));
     }
 
     public void Untrack(int processId) => Update(() => _processes.Remove(processId));
@@ -124,24 +125,28 @@ internal sealed class RunFolder : IAsyncDisposable
             return;
         }
 
-        var leftovers = (from line in await File.ReadAllLinesAsync(ProcessFile, ct)
-                         let parts = line.Split(' ')
-                         let process = Find(int.Parse(parts[0], CultureInfo.InvariantCulture), long.Parse(parts[1], CultureInfo.InvariantCulture))
-                         where process is not null
-                         select process).ToList();
-        await Task.WhenAll(leftovers.Select(process => Signals.EndAsync(process, Signals.Interrupt, ct)));
-        leftovers.ForEach(process => process.Dispose());
+        var leftovers = JsonSerializer.Deserialize<Tracked[]>(await File.ReadAllTextAsync(ProcessFile, ct))!
+            .Select(tracked => (tracked.Signal, Process: Find(tracked)))
+            .Where(leftover => leftover.Process is not null)
+            .ToList();
+        // The database last: services finish their work on it.
+        foreach (var together in leftovers.GroupBy(leftover => leftover.Signal == Signals.Interrupt).OrderBy(group => group.Key))
+        {
+            await Task.WhenAll(together.Select(leftover => Signals.EndAsync(leftover.Process!, leftover.Signal, ct)));
+        }
+
+        leftovers.ForEach(leftover => leftover.Process!.Dispose());
         Recovered = leftovers.Count;
         File.Delete(ProcessFile);
     }
 
-    private static Process? Find(int id, long startedTicks)
+    private static Process? Find(Tracked tracked)
     {
         try
         {
-            var process = Process.GetProcessById(id);
+            var process = Process.GetProcessById(tracked.Id);
             // The clock may be set while a process runs, and its start time is worked out from the clock.
-            if ((process.StartTime.ToUniversalTime() - new DateTime(startedTicks, DateTimeKind.Utc)).Duration() < TimeSpan.FromSeconds(2))
+            if ((process.StartTime.ToUniversalTime() - tracked.Started).Duration() < TimeSpan.FromSeconds(2))
             {
                 return process;
             }
@@ -187,7 +192,9 @@ internal sealed class RunFolder : IAsyncDisposable
         lock (_gate)
         {
             change();
-            PrivateFile.Write(ProcessFile, string.Concat(_processes.Select(process => $"{process.Key} {process.Value}\n")));
+            PrivateFile.Write(ProcessFile, JsonSerializer.Serialize(_processes.Values));
         }
     }
+
+    private sealed record Tracked(int Id, DateTime Started, int Signal);
 }

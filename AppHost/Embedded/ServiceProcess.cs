@@ -9,7 +9,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Steady = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan BetweenProbes = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan BetweenProbes = TimeSpan.FromMilliseconds(100);
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(3) };
     private readonly Queue<string> _lastLines = new();
     private readonly RunFolder _run;
@@ -133,7 +133,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
         }
 
         var process = System.Diagnostics.Process.Start(start)!;
-        _run.Track(process);
+        _run.Track(process, Signals.Terminate);
         process.StandardInput.Close();
         process.OutputDataReceived += (_, line) => Note(line.Data);
         process.ErrorDataReceived += (_, line) => Note(line.Data);

@@ -12,6 +12,9 @@ public sealed class AccountingDbContext(DbContextOptions<AccountingDbContext> op
     /// <summary>The books.</summary>
     public DbSet<Transaction> Transactions => Set<Transaction>();
 
+    /// <summary>Orders that were taken back.</summary>
+    public DbSet<CancelledOrder> CancelledOrders => Set<CancelledOrder>();
+
     /// <summary>Adds the transactions of the two demo orders, once.</summary>
     public static async Task SeedAsync(AccountingDbContext db, CancellationToken cancellationToken)
     {
@@ -29,7 +32,7 @@ public sealed class AccountingDbContext(DbContextOptions<AccountingDbContext> op
         }
 
         static Transaction Demo(long orderId, decimal sum, DateTimeOffset date) =>
-            new() { OrderId = orderId, Sum = sum, Date = date, Source = $"order:{orderId}" };
+            new() { OrderId = orderId, Sum = sum, Date = date, Source = Transaction.SourceOf(orderId) };
     }
 
     /// <inheritdoc />
@@ -48,6 +51,11 @@ public sealed class AccountingDbContext(DbContextOptions<AccountingDbContext> op
             transaction.HasIndex(t => new { t.OrderId, t.Id });
             // Totals read this index alone.
             transaction.HasIndex(t => t.Date).IncludeProperties(t => new { t.Sum }).HasFilter("voided_at IS NULL");
+        });
+        modelBuilder.Entity<CancelledOrder>(order =>
+        {
+            order.ToTable("cancelled_orders").HasKey(o => o.OrderId);
+            order.Property(o => o.OrderId).ValueGeneratedNever();
         });
     }
 }

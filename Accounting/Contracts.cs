@@ -31,7 +31,7 @@ public sealed record CreateTransactionRequest : IValidatableObject
     private static readonly DateTimeOffset EndOfDates = new(2200, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     /// <summary>The order it is for, above zero: a free reference, which may repeat.</summary>
-    [Required, Range(1, long.MaxValue)]
+    [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? OrderId { get; init; }
 
     /// <summary>The sum, 0.01 to 9,999,999,999.99.</summary>
@@ -55,7 +55,7 @@ public sealed record CreateTransactionRequest : IValidatableObject
 public sealed record UpdateTransactionRequest
 {
     /// <summary>The order it is for, above zero.</summary>
-    [Required, Range(1, long.MaxValue)]
+    [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? OrderId { get; init; }
 }
 

@@ -1,9 +1,14 @@
 using MicroPlatform.Accounting;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddPostgresContext<AccountingDbContext>("accountingdb", AccountingDbContext.SeedAsync);
+builder.AddMessaging<AccountingDbContext>("accountingdb", services => services
+    .AddEventHandler<OrderConfirmed, OrderConfirmedHandler>()
+    .AddEventHandler<OrderCancelled, OrderCancelledHandler>());
+builder.Services.AddSingleton<AccountingTelemetry>();
 builder.AddTokenAuthentication(Issuers.Users);
 builder.Services.AddValidation();
 builder.Services.AddOpenApi("accounting", OpenApi.Configure);

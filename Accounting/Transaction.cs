@@ -24,6 +24,9 @@ public sealed class Transaction
     /// <summary>What posted it without a person, such as <c>order:1</c>, at most once; null when staff entered it.</summary>
     public string? Source { get; init; }
 
+    /// <summary>The <see cref="Source"/> of what a confirmed order posts.</summary>
+    public static string SourceOf(long orderId) => FormattableString.Invariant($"order:{orderId}");
+
     /// <summary>Row version.</summary>
     [Timestamp]
     public uint Version { get; private set; }

@@ -21,6 +21,9 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
     /// <summary>What is in the carts.</summary>
     public DbSet<CartItem> CartItems => Set<CartItem>();
 
+    /// <summary>Carts on their way to becoming orders, and those that did.</summary>
+    public DbSet<Checkout> Checkouts => Set<Checkout>();
+
     /// <summary>Customers who will have no cart again.</summary>
     public DbSet<DeletedCustomer> DeletedCustomers => Set<DeletedCustomer>();
 
@@ -85,6 +88,14 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
             item.ToTable(table => table.HasCheckConstraint("ck_cart_items_quantity", $"quantity BETWEEN {CartItem.MinQuantity} AND {CartItem.MaxQuantity}"));
             item.HasIndex(i => new { i.CustomerId, i.ProductId }).IsUnique();
             item.HasOne(i => i.Product).WithMany().HasForeignKey(i => i.ProductId).OnDelete(DeleteBehavior.Restrict);
+        });
+        modelBuilder.Entity<Checkout>(checkout =>
+        {
+            checkout.Property(c => c.IdempotencyKey).HasMaxLength(Idempotency.MaxKeyLength);
+            checkout.HasOne<ShoppingCart>().WithMany().HasForeignKey(c => c.CustomerId).OnDelete(DeleteBehavior.Cascade);
+            checkout.HasIndex(c => new { c.CustomerId, c.IdempotencyKey }).IsUnique();
+            checkout.HasIndex(c => c.CustomerId, "ix_checkouts_open").IsUnique().HasFilter("settled_at IS NULL");
+            checkout.OwnsMany(c => c.Lines, lines => lines.ToJson());
         });
         modelBuilder.Entity<DeletedCustomer>(customer =>
         {

@@ -135,6 +135,11 @@ internal static class CartsApi
         var cart = await db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {owner} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("cart", owner);
         ETags.Require(ifMatch, cart.Version);
+        if (await db.Checkouts.AnyAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken))
+        {
+            throw ProblemException.Conflict("This cart is being checked out and stays as it is until the order is decided; if a checkout failed, repeat it.");
+        }
+
         cart.UpdatedAt = time.GetUtcNow();
         // Written even when the clock has not moved since the last change.
         db.Entry(cart).Property(c => c.UpdatedAt).IsModified = true;

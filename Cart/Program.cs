@@ -1,5 +1,6 @@
 using MicroPlatform.Cart;
 using MicroPlatform.Customers.V1;
+using MicroPlatform.Sales.V1;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 
@@ -8,7 +9,13 @@ builder.AddServiceDefaults();
 builder.AddPostgresContext<CartDbContext>("cartdb", CartDbContext.SeedAsync);
 builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
 builder.AddCustomerAuthentication();
-builder.AddMessaging<CartDbContext>("cartdb", services => services.AddEventHandler<CustomerDeleted, CustomerDeletedHandler>());
+builder.AddMessaging<CartDbContext>("cartdb", services => services
+    .AddEventHandler<CustomerDeleted, CustomerDeletedHandler>()
+    .AddEventHandler<OrderConfirmed, OrderHandlers>()
+    .AddEventHandler<OrderRejected, OrderHandlers>()
+    .AddEventHandler<OrderCancelled, OrderHandlers>());
+// Placing an order again under the same checkout gives the same order, so it is safe to retry.
+builder.AddServiceClient<Orders.OrdersClient>("sales", "sales.v1.Orders/PlaceOrder");
 builder.Services.AddValidation();
 builder.Services.AddOpenApi("cart", OpenApi.Configure);
 
@@ -16,5 +23,6 @@ var app = builder.Build();
 app.UseServiceDefaults();
 app.MapProductsApi();
 app.MapCartsApi();
+app.MapCheckoutApi();
 app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

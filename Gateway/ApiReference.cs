@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using MicroPlatform.ServiceDefaults;
 using Scalar.AspNetCore;
 
@@ -6,22 +7,47 @@ namespace MicroPlatform.Gateway;
 /// <summary>The documents of every service on one page, served from here to the last byte.</summary>
 internal static class ApiReference
 {
-    public const string OwnDocument = "gateway";
+    private const string OwnDocument = "gateway";
+
+    // With a query of their own the links load the page anew: a change of the fragment alone does not change the document.
+    private const string Header = """
+        <style>
+          :root { --scalar-custom-header-height: 48px }
+          nav.platform { position: sticky; top: 0; z-index: 20; box-sizing: border-box; height: 48px; display: flex; gap: 1.5rem; align-items: center;
+            overflow: auto hidden; white-space: nowrap; padding: 0 1.25rem; font: .9rem system-ui, sans-serif;
+            color: var(--scalar-color-1); background: var(--scalar-background-1); border-bottom: 1px solid var(--scalar-border-color) }
+          nav.platform a { color: inherit }
+        </style>
+        <nav class="platform" aria-label="MicroPlatform">
+          <a href="/">MicroPlatform</a>
+          <a href="/scalar/?as=customer#customers/tag/authentication/POST/api/v1/auth/login">Sign in as a customer</a>
+          <a href="/scalar/?as=user#users/tag/users/POST/api/v1/users/login">Sign in as a user or staff</a>
+          <span>then give the accessToken as Bearer Token.</span>
+          <a href="/protos/">gRPC</a>
+        </nav>
+        """;
+
+    /// <summary>The documents of the services, and the Gateway's own.</summary>
+    public static IEnumerable<string> Documents => Routes.Services.Append(OwnDocument);
 
     public static void AddApiReference(this WebApplicationBuilder builder) => builder.Services.AddOpenApi(OwnDocument, OpenApi.Configure);
 
     public static void MapApiReference(this WebApplication app)
     {
         app.MapOpenApi($"/openapi/{{documentName:regex(^{OwnDocument}$)}}.json").AllowAnonymous();
-        app.MapScalarApiReference("/scalar", options =>
+        app.MapScalarApiReference("/scalar", (options, context) =>
         {
-            foreach (var document in Routes.Services.Append(OwnDocument))
+            // The page writes its own styles while it runs; its scripts come from here alone, and it calls nothing but the Gateway.
+            var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
+            context.Response.Headers.ContentSecurityPolicy =
+                $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+            options.WithTitle("MicroPlatform API").WithNonce(nonce).AddHeaderContent(Header);
+            foreach (var document in Documents)
             {
                 options.AddDocument(document, char.ToUpperInvariant(document[0]) + document[1..], $"/openapi/{document}.json");
             }
 
-            options.WithTitle("MicroPlatform API").WithNonce();
-            options.DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().AddPreferredSecuritySchemes("Bearer");
+            options.DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton().AddPreferredSecuritySchemes("Bearer");
         }).AllowAnonymous();
     }
 }

@@ -6,6 +6,7 @@ builder.AddServiceDefaults();
 builder.AddTokenAuthentication(Issuers.Customers, Issuers.Users);
 builder.AddEdge();
 builder.AddProxy();
+builder.AddOverview();
 builder.AddApiReference();
 
 var app = builder.Build();
@@ -17,6 +18,8 @@ if (app.MissingEndpoint() is { } missing)
 
 app.UseEdge();
 app.UseServiceDefaults(Edge.UseLimits);
+app.MapPages();
 app.MapApiReference();
+app.MapOverviewApi();
 app.MapProxy();
 return await app.RunServiceAsync(args);

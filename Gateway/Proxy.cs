@@ -37,14 +37,11 @@ internal static class Proxy
     /// <summary>The first route that leads to a service without an endpoint, in words for who starts the Gateway; null when there is none.</summary>
     public static string? MissingEndpoint(this WebApplication app)
     {
-        foreach (var cluster in Routes.Clusters(new()))
+        foreach (var (route, service, endpoint) in Routes.Endpoints)
         {
-            var host = new Uri(cluster.Destinations!.Values.Single().Address).Host;
-            var (service, endpoint) = host.StartsWith("_grpc.", StringComparison.Ordinal) ? (host["_grpc.".Length..], "grpc") : (host, "http");
             if (!app.Configuration.GetSection($"services:{service}:{endpoint}").GetChildren().Any())
             {
-                var route = Routes.ForYarp().First(route => string.Equals(route.ClusterId, cluster.ClusterId, StringComparison.Ordinal));
-                return $"The route {route.Match.Path} leads to the service {service}, which has no endpoint: set services__{service}__{endpoint}__0 to its address.";
+                return $"The route {route} leads to the service {service}, which has no endpoint: set services__{service}__{endpoint}__0 to its address.";
             }
         }
 

@@ -45,6 +45,15 @@ internal static class Routes
         _ => $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(route => Api.Prefix + route.Prefix))} and {Api.Prefix}/overview, and described at /scalar.",
     };
 
+    /// <summary>The endpoints of services that the Gateway cannot do without, and a route that shows why.</summary>
+    public static IEnumerable<(string Route, string Service, string Endpoint)> Endpoints =>
+    [
+        .. Rest.Select(rest => (Api.Prefix + rest.Prefix, rest.Service, "http")),
+        .. Grpc.Select(grpc => ($"/{grpc.Name}", grpc.Service, "grpc")),
+        ($"{Api.Prefix}/overview", "customers", "grpc"),
+        ($"{Api.Prefix}/overview", "warehouse", "grpc"),
+    ];
+
     /// <summary>The routes as YARP takes them.</summary>
     public static IReadOnlyList<RouteConfig> ForYarp() =>
     [

@@ -73,11 +73,11 @@ public sealed record OrderStep(OrderStatus Status, DateTimeOffset At, string? Re
 public sealed record CreateOrderRequest : IValidatableObject
 {
     /// <summary>The customer it is for.</summary>
-    [Required, Range(1, long.MaxValue)]
+    [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? CustomerId { get; init; }
 
     /// <summary>What it holds, 1 to 100 lines, each item once.</summary>
-    [Required, Length(1, Order.MaxLines)]
+    [Required, Length(1, Order.MaxLines, ErrorMessage = "An order has 1 to 100 lines.")]
     public IReadOnlyList<CreateOrderItem>? Items { get; init; }
 
     /// <inheritdoc />
@@ -105,7 +105,7 @@ public sealed record CreateOrderItem
     internal const int MaxQuantity = 100_000;
 
     /// <summary>The warehouse item.</summary>
-    [Required, Range(1, long.MaxValue)]
+    [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? ItemId { get; init; }
 
     /// <summary>Pieces, 1 to 100,000.</summary>
@@ -121,7 +121,7 @@ public sealed record CreateOrderItem
 public sealed record UpdateOrderRequest
 {
     /// <summary>The customer it is for.</summary>
-    [Required, Range(1, long.MaxValue)]
+    [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? CustomerId { get; init; }
 }
 

@@ -77,12 +77,19 @@ public sealed class Order
     }
 
     /// <summary>The goods are set aside. What is no longer pending stays as it is.</summary>
+    /// <param name="itemIds">The warehouse's item of each line.</param>
+    /// <param name="now">The time.</param>
     /// <returns>Whether this confirmed it.</returns>
-    public bool Confirm(DateTimeOffset now)
+    public bool Confirm(IReadOnlyList<long> itemIds, DateTimeOffset now)
     {
         if (Status != OrderStatus.Pending)
         {
             return false;
+        }
+
+        foreach (var line in Lines)
+        {
+            line.ItemId = itemIds[line.Line];
         }
 
         (Status, ConfirmedAt) = (OrderStatus.Confirmed, now);

@@ -5,6 +5,7 @@ using System.Security.Claims;
 using Grpc.Core;
 using MicroPlatform.Customers.V1;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Warehouse.V1;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -54,7 +55,7 @@ internal static class OrdersApi
 
     private static async Task<Created<OrderResponse>> CreateAsync(
         CreateOrderRequest request, SalesDbContext db, TokenValidation.TokenValidationClient customers, Inventory.InventoryClient inventory,
-        SalesTelemetry telemetry, TimeProvider time, CancellationToken cancellationToken)
+        EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time, CancellationToken cancellationToken)
     {
         var lines = request.Items!;
         var known = RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
@@ -69,16 +70,21 @@ internal static class OrdersApi
             throw ProblemException.Invalid(unknown);
         }
 
-        var order = new Order { CustomerId = request.CustomerId.Value, Date = time.GetUtcNow() };
-        foreach (var line in lines)
+        var order = await events.CommitAsync(async (happened, token) =>
         {
-            var item = found[line.ItemId!.Value];
-            order.Add(item.Sku, item.Id, line.Quantity!.Value, line.UnitPrice ?? item.PriceCents / 100m);
-        }
+            var order = new Order { CustomerId = request.CustomerId.Value, Date = time.GetUtcNow() };
+            foreach (var line in lines)
+            {
+                var item = found[line.ItemId!.Value];
+                order.Add(item.Sku, item.Id, line.Quantity!.Value, line.UnitPrice ?? item.PriceCents / 100m);
+            }
 
-        order.RequireTotal("items");
-        db.Add(order);
-        await db.SaveChangesAsync(cancellationToken);
+            order.RequireTotal("items");
+            db.Add(order);
+            await db.SaveChangesAsync(token);
+            happened.Add(order.ToPlaced());
+            return order;
+        }, cancellationToken);
         telemetry.Placed.Add(1);
         return TypedResults.Created($"{Api.Prefix}/sales/orders/{order.Id}", OrderResponse.Of(order));
     }
@@ -95,13 +101,24 @@ internal static class OrdersApi
     }
 
     private static async Task<NoContent> CancelAsync(
-        long id, SalesDbContext db, SalesTelemetry telemetry, TimeProvider time,
+        long id, SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time,
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
-        var order = await FindAsync(db.Orders, id, ifMatch, cancellationToken);
-        if (order.Cancel(time.GetUtcNow()))
+        var isCancelled = await events.CommitAsync(async (happened, token) =>
         {
-            await db.SaveChangesAsync(cancellationToken);
+            var order = await db.LockOrderAsync(id, token);
+            ETags.Require(ifMatch, order.Version);
+            if (!order.Cancel(time.GetUtcNow()))
+            {
+                return false;
+            }
+
+            await db.SaveChangesAsync(token);
+            happened.Add(order.ToCancelled());
+            return true;
+        }, cancellationToken);
+        if (isCancelled)
+        {
             telemetry.Cancelled.Add(1);
         }
 

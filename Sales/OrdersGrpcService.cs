@@ -1,6 +1,7 @@
 using Grpc.Core;
 using MicroPlatform.Sales.V1;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.EntityFrameworkCore;
 
@@ -8,7 +9,7 @@ namespace MicroPlatform.Sales;
 
 /// <summary>Orders that customers place themselves: whose order it is, the token of the call says.</summary>
 [Authorize(Policies.Customer)]
-internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
+internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
 {
     private const long MaxPriceCents = 99_999_999;
 
@@ -19,17 +20,9 @@ internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry teleme
         var placed = await FindPlacedAsync(checkoutId, context.CancellationToken);
         if (placed is null)
         {
-            var order = new Order { CustomerId = customerId, Date = time.GetUtcNow(), CheckoutId = checkoutId };
-            foreach (var line in request.Lines)
-            {
-                order.Add(line.Sku, itemId: null, line.Quantity, line.UnitPriceCents / 100m);
-            }
-
-            order.RequireTotal("lines");
-            db.Add(order);
             try
             {
-                await db.SaveChangesAsync(context.CancellationToken);
+                var order = await events.CommitAsync((happened, token) => StoreAsync(request, checkoutId, customerId, happened, token), context.CancellationToken);
                 telemetry.Placed.Add(1);
                 return Of(order);
             }
@@ -53,6 +46,21 @@ internal sealed class OrdersGrpcService(SalesDbContext db, SalesTelemetry teleme
         var customerId = context.GetHttpContext().User.Id();
         return Of(await db.Orders.AsNoTracking().Include(o => o.Lines).SingleOrDefaultAsync(o => o.Id == request.Id && o.CustomerId == customerId, context.CancellationToken)
             ?? throw ProblemException.NotFound("order", request.Id));
+    }
+
+    private async Task<Order> StoreAsync(PlaceOrderRequest request, Guid checkoutId, long customerId, ICollection<object> happened, CancellationToken cancellationToken)
+    {
+        var order = new Order { CustomerId = customerId, Date = time.GetUtcNow(), CheckoutId = checkoutId };
+        foreach (var line in request.Lines)
+        {
+            order.Add(line.Sku, itemId: null, line.Quantity, line.UnitPriceCents / 100m);
+        }
+
+        order.RequireTotal("lines");
+        db.Add(order);
+        await db.SaveChangesAsync(cancellationToken);
+        happened.Add(order.ToPlaced());
+        return order;
     }
 
     private Task<Order?> FindPlacedAsync(Guid checkoutId, CancellationToken cancellationToken) =>

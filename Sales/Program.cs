@@ -1,12 +1,16 @@
 using MicroPlatform.Customers.V1;
 using MicroPlatform.Sales;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Warehouse.V1;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
+builder.AddMessaging<SalesDbContext>("salesdb", services => services
+    .AddEventHandler<StockReserved, StockReservedHandler>()
+    .AddEventHandler<StockRejected, StockRejectedHandler>());
 builder.AddTokenAuthentication(Issuers.Users, Issuers.Customers);
 builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");
 builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.Inventory/BatchGetItems");

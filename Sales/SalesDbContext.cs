@@ -36,7 +36,7 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
 
             db.Add(order);
             await db.SaveChangesAsync(cancellationToken);
-            order.Confirm(date.AddSeconds(1));
+            order.Confirm([.. lines.Select(line => line.ItemId)], date.AddSeconds(1));
             await db.SaveChangesAsync(cancellationToken);
         }
     }

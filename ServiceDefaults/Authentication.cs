@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -124,10 +125,23 @@ public static class Authentication
                     }
                 }
             },
+            OnTokenValidated = context =>
+            {
+                if (!IsSubject(context.Principal?.FindFirstValue(JwtRegisteredClaimNames.Sub)))
+                {
+                    context.Fail("The token does not say whose it is.");
+                }
+
+                return Task.CompletedTask;
+            },
             OnChallenge = context => context.AuthenticateFailure is KeySetUnavailableException
                 ? throw ProblemException.Unavailable("Nobody can check the token right now; try again shortly.")
                 : Task.CompletedTask,
         };
+
+        bool IsSubject(string? subject) => string.Equals(issuer, Issuers.Users, StringComparison.Ordinal)
+            ? Guid.TryParse(subject, out _)
+            : long.TryParse(subject, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out _);
     }
 
     /// <summary>The caller's token: <c>Bearer TOKEN</c>, the scheme in any case; over gRPC also the bare token.</summary>

@@ -6,6 +6,7 @@ using Grpc.Core.Interceptors;
 using Grpc.Net.Client.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -86,6 +87,22 @@ public static class GrpcDefaults
         context.Response.Headers["grpc-message"] = Uri.EscapeDataString(detail);
     }
 
+    /// <summary>
+    /// A message that is not the method's Protobuf fails before any interceptor, as UNKNOWN; it is the caller's fault.
+    /// Whatever fails later is translated there, so UNKNOWN has no other cause.
+    /// </summary>
+    internal static void UseGrpcStatuses(this WebApplication app) => app.Use(async (context, next) =>
+    {
+        await next(context);
+        if (context.IsGrpc()
+            && context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { IsReadOnly: false } trailers
+            && trailers.GrpcStatus == ((int)StatusCode.Unknown).ToString(System.Globalization.CultureInfo.InvariantCulture))
+        {
+            trailers.GrpcStatus = ((int)StatusCode.InvalidArgument).ToString(System.Globalization.CultureInfo.InvariantCulture);
+            trailers.GrpcMessage = "The message is not what this method takes.";
+        }
+    });
+
     private static ServiceConfig RetryPolicyFor(string[] methods)
     {
         var config = new MethodConfig
@@ -128,7 +145,7 @@ public static class GrpcDefaults
                 GrpcInput.RequireNoNul(request);
                 return await continuation(request, context);
             }
-            catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
+            catch (Exception failure) when (!context.CancellationToken.IsCancellationRequested)
             {
                 throw Translate(failure, context);
             }
@@ -142,7 +159,7 @@ public static class GrpcDefaults
                 GrpcInput.RequireNoNul(request);
                 await continuation(request, responseStream, context);
             }
-            catch (Exception failure) when (failure is not RpcException and not OperationCanceledException)
+            catch (Exception failure) when (!context.CancellationToken.IsCancellationRequested)
             {
                 throw Translate(failure, context);
             }
@@ -159,6 +176,8 @@ public static class GrpcDefaults
             var status = new Google.Rpc.Status { Code = (int)CodeOf(problem), Message = problem.Message };
             if (problem.Errors.Count > 0)
             {
+                // Many clients show the message and not the details.
+                status.Message = string.Join(' ', problem.Errors.SelectMany(error => error.Value.Select(text => $"{GrpcInput.ProtoName(error.Key)}: {text}")));
                 status.Details.Add(Any.Pack(new BadRequest
                 {
                     FieldViolations = { problem.Errors.SelectMany(error => error.Value.Select(text => new BadRequest.Types.FieldViolation { Field = GrpcInput.ProtoName(error.Key), Description = text })) },

@@ -24,11 +24,11 @@ public static class GrpcInput
     }
 
     /// <summary>The moment, to the microsecond, PostgreSQL's precision.</summary>
-    public static Timestamp ToTimestamp(this DateTimeOffset moment) => Timestamp.FromDateTimeOffset(moment.AddTicks(-(moment.Ticks % TimeSpan.TicksPerMicrosecond)));
+    public static Timestamp ToProto(this DateTimeOffset moment) => Timestamp.FromDateTimeOffset(moment.AddTicks(-(moment.Ticks % TimeSpan.TicksPerMicrosecond)));
 
     /// <summary>The moment that a caller sent, or null for none.</summary>
     /// <exception cref="ProblemException">400 on <paramref name="field"/> when it lies outside the years 1 to 9999.</exception>
-    public static DateTimeOffset? ToMoment(this Timestamp? timestamp, string field)
+    public static DateTimeOffset? FromProto(this Timestamp? timestamp, string field)
     {
         try
         {

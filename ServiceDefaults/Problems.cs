@@ -147,8 +147,7 @@ public static partial class Problems
         _ => StatusCode.Internal,
     };
 
-    // Headers keep their names: If-Match is not a field.
-    private static string AsInJson(string path) => path.Contains('-', StringComparison.Ordinal) ? path : string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
+    private static string AsInJson(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
 
     [GeneratedRegex("^Failed to bind parameter \"[^\"]* (?<name>[^\" ]+)\" from", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex BindingFailure();

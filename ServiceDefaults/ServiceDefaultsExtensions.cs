@@ -40,7 +40,9 @@ public static class ServiceDefaultsExtensions
     {
         app.UseSecurityHeaders();
         app.UseProblems();
+        app.UseGrpcStatuses();
         app.UseRouting();
+        app.UseRoutingAnswers();
         if (app.Services.GetService<Microsoft.AspNetCore.Authentication.IAuthenticationSchemeProvider>() is not null)
         {
             app.UseAuthentication();
@@ -67,6 +69,21 @@ public static class ServiceDefaultsExtensions
         await app.RunAsync();
         return Environment.ExitCode;
     }
+
+    /// <summary>What routing itself answers (404, 405, 415) protects nothing, so it needs no token: "sign in" would be the wrong advice.</summary>
+    private static void UseRoutingAnswers(this WebApplication app) => app.Use((context, next) =>
+    {
+        switch (context.GetEndpoint())
+        {
+            case RouteEndpoint:
+                return next(context);
+            case { RequestDelegate: { } answer }:
+                return answer(context);
+            default:
+                context.Response.StatusCode = StatusCodes.Status404NotFound;
+                return Task.CompletedTask;
+        }
+    });
 
     private static void UseSecurityHeaders(this WebApplication app) => app.Use((context, next) =>
     {

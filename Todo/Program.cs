@@ -1,8 +1,20 @@
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Todo;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+builder.AddGrpcDefaults();
+builder.AddPostgresContext<TodoDbContext>("tododb", TodoDbContext.SeedAsync);
+builder.AddTokenAuthentication(Issuers.Users);
+builder.AddMessaging<TodoDbContext>("tododb", services => services.AddEventHandler<UserDeleted, UserDeletedHandler>());
+builder.Services.AddScoped<UserTodos>();
+builder.Services.AddValidation();
+builder.Services.AddOpenApi("todo", OpenApi.Configure);
 
 var app = builder.Build();
 app.UseServiceDefaults();
+app.MapTodosApi();
+app.MapGrpc<TodosGrpcService>().RequireAuthorization(Policies.User);
+app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -68,7 +68,7 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
     private static Guid CallerOf(ServerCallContext context) => context.GetHttpContext().User.UserId();
 
     private static V1.User MessageOf(UserResponse user) =>
-        new() { Id = user.Id.ToString(), Username = user.Username, Email = user.Email, Role = user.Role, CreatedAt = user.CreatedAt.ToTimestamp() };
+        new() { Id = user.Id.ToString(), Username = user.Username, Email = user.Email, Role = user.Role, CreatedAt = user.CreatedAt.ToProto() };
 
     private static V1.Tokens MessageOf(TokenPair tokens) => new()
     {

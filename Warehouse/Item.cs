@@ -62,6 +62,28 @@ public sealed class Item
         return adjustment;
     }
 
+    /// <summary>Sets free pieces aside for an order.</summary>
+    internal void Reserve(long pieces)
+    {
+        Free -= pieces;
+        Reserved += pieces;
+    }
+
+    /// <summary>Sends reserved pieces out with their order.</summary>
+    internal void ShipReserved(long pieces)
+    {
+        Reserved -= pieces;
+        Shipped += pieces;
+    }
+
+    /// <summary>Makes the pieces of an order free again.</summary>
+    internal void Return(long pieces, bool isShipped)
+    {
+        Free += pieces;
+        Shipped -= isShipped ? pieces : 0;
+        Reserved -= isShipped ? 0 : pieces;
+    }
+
     /// <summary>Sends free pieces out with an order.</summary>
     internal void Ship(long pieces)
     {

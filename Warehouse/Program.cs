@@ -1,10 +1,15 @@
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Warehouse;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<WarehouseDbContext>("warehousedb", WarehouseDbContext.SeedAsync);
+builder.AddMessaging<WarehouseDbContext>("warehousedb", services => services
+    .AddEventHandler<OrderPlaced, OrderPlacedHandler>()
+    .AddEventHandler<OrderConfirmed, OrderConfirmedHandler>()
+    .AddEventHandler<OrderCancelled, OrderCancelledHandler>());
 builder.AddTokenAuthentication(Issuers.Users);
 builder.Services.AddValidation();
 builder.Services.AddOpenApi("warehouse", OpenApi.Configure);

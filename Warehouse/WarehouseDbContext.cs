@@ -18,6 +18,9 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
     /// <summary>The history of the stock.</summary>
     public DbSet<StockAdjustment> StockAdjustments => Set<StockAdjustment>();
 
+    /// <summary>The goods of the orders.</summary>
+    public DbSet<Reservation> Reservations => Set<Reservation>();
+
     /// <summary>Adds the demo items, once; what the two demo orders sold has left the warehouse.</summary>
     public static async Task SeedAsync(WarehouseDbContext db, CancellationToken cancellationToken)
     {
@@ -86,6 +89,21 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
             });
             adjustment.Property(a => a.Reason).HasMaxLength(200);
             adjustment.HasIndex(a => new { a.ItemId, a.Id });
+        });
+        modelBuilder.Entity<Reservation>(reservation =>
+        {
+            reservation.ToTable("reservations", table => table.HasCheckConstraint("ck_reservations_reason", "(reason IS NOT NULL) = (status = 'Rejected')"));
+            reservation.HasKey(r => r.OrderId);
+            reservation.Property(r => r.OrderId).ValueGeneratedNever();
+            reservation.Property(r => r.Status).HasConversion<string>().HasMaxLength(20);
+            reservation.Property(r => r.Reason).HasMaxLength(500);
+            reservation.HasMany(r => r.Lines).WithOne().HasForeignKey(l => l.OrderId).OnDelete(DeleteBehavior.Cascade);
+        });
+        modelBuilder.Entity<ReservationLine>(line =>
+        {
+            line.ToTable("reservation_lines", table => table.HasCheckConstraint("ck_reservation_lines_quantity", "quantity > 0"));
+            line.HasKey(l => new { l.OrderId, l.Line });
+            line.HasOne<Item>().WithMany().HasForeignKey(l => l.ItemId).OnDelete(DeleteBehavior.Restrict);
         });
     }
 }

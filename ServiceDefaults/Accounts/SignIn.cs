@@ -24,6 +24,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
     where TAccount : Account<TKey>
     where TKey : struct
 {
+    private const string WrongPassword = "The name or the password is wrong.";
+
     private static readonly Counter<long> Failures = new Meter(Telemetry.Prefix + "Accounts").CreateCounter<long>(
         "microplatform.sign_in.failures", description: "Sign-ins refused: wrong name or password, or too many failures before");
 
@@ -62,18 +64,30 @@ public sealed class SignIn<TContext, TAccount, TKey>
         {
             Failures.Add(1);
             await CountFailureAsync(name, cancellationToken);
-            throw ProblemException.Unauthorized("The name or the password is wrong.");
+            throw ProblemException.Unauthorized(WrongPassword);
         }
 
+        // Others may have failed under this name while the password was checked: guessing in parallel gains nothing.
+        await RequireNotThrottledAsync(name, cancellationToken);
         var nameHash = NameHashOf(name);
-        await db.SignInFailures.Where(failures => failures.NameHash == nameHash).ExecuteDeleteAsync(cancellationToken);
+        var pair = await db.InTransactionAsync(async token =>
+        {
+            if (!await IsStillAsync(account, password, token))
+            {
+                throw ProblemException.Unauthorized(WrongPassword);
+            }
+
+            await db.SignInFailures.Where(failures => failures.NameHash == nameHash).ExecuteDeleteAsync(token);
+            return await StartSessionAsync(account, token);
+        }, cancellationToken);
         if (verified == PasswordVerificationResult.SuccessRehashNeeded)
         {
-            var hash = Hash(password);
-            await db.Accounts.Where(a => a.Id.Equals(account.Id)).ExecuteUpdateAsync(a => a.SetProperty(x => x.PasswordHash, hash), cancellationToken);
+            var renewed = Hash(password);
+            await db.Accounts.Where(a => a.Id.Equals(account.Id) && a.PasswordHash == account.PasswordHash)
+                .ExecuteUpdateAsync(a => a.SetProperty(x => x.PasswordHash, renewed), cancellationToken);
         }
 
-        return await StartSessionAsync(account, cancellationToken);
+        return pair;
     }
 
     /// <summary>Starts a session for an account that has proved itself otherwise, after a change of password for example.</summary>
@@ -95,17 +109,15 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var now = time.GetUtcNow();
         var pair = await db.InTransactionAsync(async token =>
         {
-            // One statement decides who of several uses the token; the others wait for it here and then find it used.
-            var isMine = await db.RefreshTokens.Where(row => row.Hash == hash && row.UsedAt == null)
-                .ExecuteUpdateAsync(row => row.SetProperty(r => r.UsedAt, now), token) == 1;
-            var session = await db.Sessions.AsNoTracking()
-                .SingleOrDefaultAsync(s => db.RefreshTokens.Any(row => row.Hash == hash && row.SessionId == s.Id), token);
+            // Several who use one token, or end its session, take turns here.
+            var session = await db.Sessions.FromSql($"SELECT * FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = {hash}) FOR UPDATE")
+                .AsNoTracking().SingleOrDefaultAsync(token);
             if (session is null || session.ExpiresAt <= now)
             {
                 return null;
             }
 
-            if (!isMine)
+            if (await db.RefreshTokens.Where(row => row.Hash == hash && row.UsedAt == null).ExecuteUpdateAsync(row => row.SetProperty(r => r.UsedAt, now), token) == 0)
             {
                 await db.Sessions.Where(s => s.Id == session.Id).ExecuteDeleteAsync(token);
                 return null;
@@ -149,9 +161,28 @@ public sealed class SignIn<TContext, TAccount, TKey>
             }
         }
 
-        account.PasswordHash = Hash(newPassword);
-        await EndAllAsync(account.Id, cancellationToken);
-        return await StartSessionAsync(account, cancellationToken);
+        var hash = Hash(newPassword);
+        return await db.InTransactionAsync(async token =>
+        {
+            // Attached here, since a new transaction starts with nothing tracked.
+            db.Attach(account).Property(a => a.PasswordHash).CurrentValue = hash;
+            db.Entry(account).Property(a => a.PasswordHash).IsModified = true;
+            await db.SaveChangesAsync(token);
+            await EndAllAsync(account.Id, token);
+            return await StartSessionAsync(account, token);
+        }, cancellationToken);
+    }
+
+    /// <summary>
+    /// Whether the account still exists and has this password. It stays so until the transaction ends: who changes the password
+    /// meanwhile waits, and then finds the new session and ends it with the others.
+    /// </summary>
+    private async Task<bool> IsStillAsync(TAccount account, string password, CancellationToken cancellationToken)
+    {
+        var sql = $"""SELECT password_hash AS "Value" FROM {db.Model.FindEntityType(typeof(TAccount))!.GetTableName()} WHERE id = @id FOR SHARE""";
+        var hashes = await db.Database.SqlQueryRaw<string>(sql, new Npgsql.NpgsqlParameter<TKey>("id", account.Id)).ToListAsync(cancellationToken);
+        return hashes is [var hash]
+            && (string.Equals(hash, account.PasswordHash, StringComparison.Ordinal) || hasher.VerifyHashedPassword(hasher, hash, password) != PasswordVerificationResult.Failed);
     }
 
     private async Task<TokenPair> IssueAsync(TAccount account, Guid sessionId, CancellationToken cancellationToken)

@@ -101,6 +101,9 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
                 {
                     // The first key signs at once: nobody can hold an older key set.
                     var activeFrom = keys.Count == 0 ? now : now + options.Value.KeyAnnouncement;
+                    // The last key signs until then, however late its successor is: the service may not have run when it was due.
+                    await db.Set<SigningKey>().Where(key => key.ActiveFrom <= now && key.PublishedUntil >= now && key.PublishedUntil < activeFrom + (2 * options.Value.AccessTokenLifetime))
+                        .ExecuteUpdateAsync(key => key.SetProperty(k => k.PublishedUntil, activeFrom + (2 * options.Value.AccessTokenLifetime)), token);
                     using var rsa = RSA.Create(2048);
                     db.Add(new SigningKey
                     {

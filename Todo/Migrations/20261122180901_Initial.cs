@@ -4,7 +4,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
 #nullable disable
 
-namespace MicroPlatform.Accounting.Migrations
+namespace MicroPlatform.Todo.Migrations
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -12,6 +12,21 @@ namespace MicroPlatform.Accounting.Migrations
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.AlterDatabase()
+                .Annotation("Npgsql:PostgresExtension:pg_trgm", ",,");
+
+            migrationBuilder.CreateTable(
+                name: "deleted_users",
+                columns: table => new
+                {
+                    user_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    deleted_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_deleted_users", x => x.user_id);
+                });
+
             migrationBuilder.CreateTable(
                 name: "idempotency_keys",
                 columns: table => new
@@ -43,23 +58,24 @@ namespace MicroPlatform.Accounting.Migrations
                 });
 
             migrationBuilder.CreateTable(
-                name: "transactions",
+                name: "todos",
                 columns: table => new
                 {
+                    user_id = table.Column<Guid>(type: "uuid", nullable: false),
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
-                    order_id = table.Column<long>(type: "bigint", nullable: false),
-                    sum = table.Column<decimal>(type: "numeric(12,2)", precision: 12, scale: 2, nullable: false),
-                    date = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    voided_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
-                    source = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: true),
+                    title = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    text = table.Column<string>(type: "character varying(2000)", maxLength: 2000, nullable: false),
+                    completed = table.Column<bool>(type: "boolean", nullable: false),
+                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    updated_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                     xmin = table.Column<uint>(type: "xid", rowVersion: true, nullable: false)
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("pk_transactions", x => x.id);
-                    table.CheckConstraint("ck_transactions_order_id", "order_id > 0");
-                    table.CheckConstraint("ck_transactions_sum", "sum > 0");
+                    table.PrimaryKey("pk_todos", x => new { x.user_id, x.id });
+                    table.CheckConstraint("ck_todos_title", "title <> ''");
                 });
 
             migrationBuilder.CreateIndex(
@@ -73,27 +89,38 @@ namespace MicroPlatform.Accounting.Migrations
                 column: "handled_at");
 
             migrationBuilder.CreateIndex(
-                name: "ix_transactions_date",
-                table: "transactions",
-                column: "date",
-                filter: "voided_at IS NULL")
-                .Annotation("Npgsql:IndexInclude", new[] { "sum" });
+                name: "ix_todos_title_text",
+                table: "todos",
+                columns: new[] { "title", "text" })
+                .Annotation("Npgsql:IndexMethod", "gin")
+                .Annotation("Npgsql:IndexOperators", new[] { "gin_trgm_ops", "gin_trgm_ops" });
 
             migrationBuilder.CreateIndex(
-                name: "ix_transactions_order_id_id",
-                table: "transactions",
-                columns: new[] { "order_id", "id" });
+                name: "ix_todos_user_id_completed_id",
+                table: "todos",
+                columns: new[] { "user_id", "completed", "id" });
 
-            migrationBuilder.CreateIndex(
-                name: "ix_transactions_source",
-                table: "transactions",
-                column: "source",
-                unique: true);
+            // No to-do is made for a deleted user, not even by a request that runs at the moment of the deletion:
+            // whoever handles that takes the same lock alone, and what waits for it here then sees the row.
+            migrationBuilder.Sql("""
+                CREATE FUNCTION require_living_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    PERFORM pg_advisory_xact_lock_shared(hashtextextended(NEW.user_id::text, 0));
+                    IF EXISTS (SELECT FROM deleted_users WHERE user_id = NEW.user_id) THEN
+                        RAISE EXCEPTION 'The owner is deleted.' USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_todos_owner_lives';
+                    END IF;
+                    RETURN NEW;
+                END $$;
+                CREATE TRIGGER todos_owner_lives BEFORE INSERT ON todos FOR EACH ROW EXECUTE FUNCTION require_living_owner();
+                """);
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.DropTable(
+                name: "deleted_users");
+
             migrationBuilder.DropTable(
                 name: "idempotency_keys");
 
@@ -101,7 +128,9 @@ namespace MicroPlatform.Accounting.Migrations
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
-                name: "transactions");
+                name: "todos");
+
+            migrationBuilder.Sql("DROP FUNCTION require_living_owner();");
         }
     }
 }

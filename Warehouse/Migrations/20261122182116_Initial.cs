@@ -1,4 +1,4 @@
-﻿using System;
+using System;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
@@ -73,6 +73,21 @@ namespace MicroPlatform.Warehouse.Migrations
                 });
 
             migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<long>(type: "bigint", nullable: false),
+                    status = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "character varying(500)", maxLength: 500, nullable: true),
+                    changed_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_reservations", x => x.order_id);
+                    table.CheckConstraint("ck_reservations_reason", "(reason IS NOT NULL) = (status = 'Rejected')");
+                });
+
+            migrationBuilder.CreateTable(
                 name: "stock_adjustments",
                 columns: table => new
                 {
@@ -95,6 +110,33 @@ namespace MicroPlatform.Warehouse.Migrations
                         column: x => x.item_id,
                         principalTable: "items",
                         principalColumn: "id",
+                        onDelete: ReferentialAction.Cascade);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "reservation_lines",
+                columns: table => new
+                {
+                    order_id = table.Column<long>(type: "bigint", nullable: false),
+                    line = table.Column<short>(type: "smallint", nullable: false),
+                    item_id = table.Column<long>(type: "bigint", nullable: false),
+                    quantity = table.Column<int>(type: "integer", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_reservation_lines", x => new { x.order_id, x.line });
+                    table.CheckConstraint("ck_reservation_lines_quantity", "quantity > 0");
+                    table.ForeignKey(
+                        name: "fk_reservation_lines_items_item_id",
+                        column: x => x.item_id,
+                        principalTable: "items",
+                        principalColumn: "id",
+                        onDelete: ReferentialAction.Restrict);
+                    table.ForeignKey(
+                        name: "fk_reservation_lines_reservations_order_id",
+                        column: x => x.order_id,
+                        principalTable: "reservations",
+                        principalColumn: "order_id",
                         onDelete: ReferentialAction.Cascade);
                 });
 
@@ -128,6 +170,11 @@ namespace MicroPlatform.Warehouse.Migrations
                 .Annotation("Npgsql:IndexOperators", new[] { "gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops" });
 
             migrationBuilder.CreateIndex(
+                name: "ix_reservation_lines_item_id",
+                table: "reservation_lines",
+                column: "item_id");
+
+            migrationBuilder.CreateIndex(
                 name: "ix_stock_adjustments_item_id_id",
                 table: "stock_adjustments",
                 columns: new[] { "item_id", "id" });
@@ -143,7 +190,13 @@ namespace MicroPlatform.Warehouse.Migrations
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
+                name: "reservation_lines");
+
+            migrationBuilder.DropTable(
                 name: "stock_adjustments");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
 
             migrationBuilder.DropTable(
                 name: "items");

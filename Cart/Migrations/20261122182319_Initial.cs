@@ -1,4 +1,4 @@
-﻿using System;
+using System;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
@@ -91,6 +91,30 @@ namespace MicroPlatform.Cart.Migrations
                 });
 
             migrationBuilder.CreateTable(
+                name: "checkouts",
+                columns: table => new
+                {
+                    id = table.Column<Guid>(type: "uuid", nullable: false),
+                    customer_id = table.Column<long>(type: "bigint", nullable: false),
+                    idempotency_key = table.Column<string>(type: "character varying(255)", maxLength: 255, nullable: true),
+                    expected_total = table.Column<decimal>(type: "numeric(12,2)", precision: 12, scale: 2, nullable: true),
+                    order_id = table.Column<long>(type: "bigint", nullable: true),
+                    started_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    settled_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    lines = table.Column<string>(type: "jsonb", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_checkouts", x => x.id);
+                    table.ForeignKey(
+                        name: "fk_checkouts_carts_customer_id",
+                        column: x => x.customer_id,
+                        principalTable: "carts",
+                        principalColumn: "customer_id",
+                        onDelete: ReferentialAction.Cascade);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "cart_items",
                 columns: table => new
                 {
@@ -131,6 +155,19 @@ namespace MicroPlatform.Cart.Migrations
                 column: "product_id");
 
             migrationBuilder.CreateIndex(
+                name: "ix_checkouts_customer_id",
+                table: "checkouts",
+                column: "customer_id",
+                unique: true,
+                filter: "settled_at IS NULL");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_checkouts_customer_id_idempotency_key",
+                table: "checkouts",
+                columns: new[] { "customer_id", "idempotency_key" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
                 name: "ix_idempotency_keys_created_at",
                 table: "idempotency_keys",
                 column: "created_at");
@@ -155,6 +192,9 @@ namespace MicroPlatform.Cart.Migrations
                 name: "cart_items");
 
             migrationBuilder.DropTable(
+                name: "checkouts");
+
+            migrationBuilder.DropTable(
                 name: "deleted_customers");
 
             migrationBuilder.DropTable(
@@ -164,10 +204,10 @@ namespace MicroPlatform.Cart.Migrations
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
-                name: "carts");
+                name: "products");
 
             migrationBuilder.DropTable(
-                name: "products");
+                name: "carts");
         }
     }
 }

@@ -1,0 +1,54 @@
+namespace MicroPlatform.Cart;
+
+/// <summary>A cart on its way to becoming an order. While it is open, its cart stays as it is.</summary>
+public sealed class Checkout
+{
+    /// <summary>Names the checkout to Sales, once and for all: the same one never makes two orders.</summary>
+    public Guid Id { get; init; } = Guid.CreateVersion7();
+
+    /// <summary>Whose cart it is.</summary>
+    public required long CustomerId { get; init; }
+
+    /// <summary>The caller's Idempotency-Key, if there was one.</summary>
+    public string? IdempotencyKey { get; init; }
+
+    /// <summary>The total the caller expected, if it said one.</summary>
+    public decimal? ExpectedTotal { get; init; }
+
+    /// <summary>What is ordered, at the prices of that moment.</summary>
+    public List<CheckoutLine> Lines { get; init; } = [];
+
+    /// <summary>The order of Sales; null until Sales has answered.</summary>
+    public long? OrderId { get; set; }
+
+    /// <summary>When it began (UTC).</summary>
+    public required DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>When the order was confirmed, rejected or cancelled (UTC); null while it is open.</summary>
+    public DateTimeOffset? SettledAt { get; set; }
+}
+
+/// <summary>A product of a checkout.</summary>
+public sealed class CheckoutLine
+{
+    /// <summary>The warehouse item that the product sells.</summary>
+    public required string Sku { get; init; }
+
+    /// <summary>Pieces.</summary>
+    public required int Quantity { get; init; }
+
+    /// <summary>Price of one piece at that moment.</summary>
+    public required decimal UnitPrice { get; init; }
+}
+
+/// <summary>What a checkout may say.</summary>
+public sealed record CheckoutRequest
+{
+    /// <summary>The total the customer saw; when it is no longer true, nothing is ordered.</summary>
+    public decimal? ExpectedTotal { get; init; }
+}
+
+/// <summary>A checkout that was accepted.</summary>
+/// <param name="OrderId">The order; read it at the Location of this answer to see what becomes of it.</param>
+/// <param name="Status">Always <c>Pending</c>: the warehouse has not answered yet.</param>
+public sealed record CheckoutResponse(long OrderId, string Status);

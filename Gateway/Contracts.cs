@@ -1,0 +1,53 @@
+namespace MicroPlatform.Gateway;
+
+/// <summary>One order with what four services know about it.</summary>
+/// <param name="Order">The order, as Sales has it.</param>
+/// <param name="Items">The items that it holds, as Warehouse has them now, ordered by id; what was taken out of the warehouse is not among them. Null when Warehouse does not answer.</param>
+/// <param name="Transactions">The first 200 transactions booked on it, void ones included, ordered by id. Null when Accounting does not answer.</param>
+/// <param name="Customer">The customer it is for. Null when Customers does not answer, or when there is no such customer any more.</param>
+/// <param name="Unavailable">The services that did not answer, by name; empty when the picture is whole.</param>
+public sealed record OrderOverview(
+    OverviewOrder Order,
+    IReadOnlyList<OverviewItem>? Items,
+    IReadOnlyList<OverviewTransaction>? Transactions,
+    OverviewCustomer? Customer,
+    IReadOnlyList<string> Unavailable);
+
+/// <summary>An order.</summary>
+/// <param name="Id">The order's id.</param>
+/// <param name="CustomerId">The customer it is for.</param>
+/// <param name="Date">When it was placed (UTC).</param>
+/// <param name="Status">Pending, Confirmed, Rejected or Cancelled.</param>
+/// <param name="Reason">Why it was rejected; null otherwise.</param>
+/// <param name="Items">What it holds.</param>
+/// <param name="Total">What it costs: the sum of its lines.</param>
+public sealed record OverviewOrder(
+    long Id, long CustomerId, DateTimeOffset Date, string Status, string? Reason, IReadOnlyList<OverviewOrderLine> Items, decimal Total);
+
+/// <summary>A line of an order.</summary>
+/// <param name="ItemId">The warehouse item; null until the warehouse has said which it is.</param>
+/// <param name="Sku">Its stock-keeping unit when it was ordered.</param>
+/// <param name="Quantity">Pieces.</param>
+/// <param name="UnitPrice">Price of one piece when it was ordered.</param>
+/// <param name="LineTotal">What the line costs.</param>
+public sealed record OverviewOrderLine(long? ItemId, string Sku, int Quantity, decimal UnitPrice, decimal LineTotal);
+
+/// <summary>A warehouse item as it is now.</summary>
+/// <param name="Id">The item's id.</param>
+/// <param name="Sku">Stock-keeping unit.</param>
+/// <param name="Name">Name.</param>
+/// <param name="Quantity">Pieces that are free to be sold.</param>
+/// <param name="Reserved">Pieces that orders have reserved, not counted in the quantity.</param>
+public sealed record OverviewItem(long Id, string Sku, string Name, long Quantity, long Reserved);
+
+/// <summary>A transaction as the books have it.</summary>
+/// <param name="Id">The transaction's id.</param>
+/// <param name="Sum">The sum, above zero.</param>
+/// <param name="Date">When the money was taken (UTC).</param>
+/// <param name="VoidedAt">When it was voided (UTC); null while it counts.</param>
+public sealed record OverviewTransaction(long Id, decimal Sum, DateTimeOffset Date, DateTimeOffset? VoidedAt);
+
+/// <summary>A customer.</summary>
+/// <param name="Id">The customer's id.</param>
+/// <param name="Email">E-mail address.</param>
+public sealed record OverviewCustomer(long Id, string Email);

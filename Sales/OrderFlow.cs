@@ -1,0 +1,64 @@
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
+using Microsoft.EntityFrameworkCore;
+using Rebus.Handlers;
+
+namespace MicroPlatform.Sales;
+
+/// <summary>The goods are set aside: the order holds. A redelivery gives the answer that fits what the order is by now.</summary>
+internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : IHandleMessages<StockReserved>
+{
+    public Task Handle(StockReserved message) => events.ReplyAsync(async cancellationToken =>
+    {
+        var order = await db.LockOrderAsync(message.OrderId, cancellationToken);
+        if (order.Confirm(message.Items, time.GetUtcNow()))
+        {
+            await db.SaveChangesAsync(cancellationToken);
+            telemetry.CountConfirmed(order);
+        }
+
+        return order.Status switch
+        {
+            OrderStatus.Confirmed => [order.ToConfirmed()],
+            OrderStatus.Cancelled => [order.ToCancelled()],
+            _ => Array.Empty<object>(),
+        };
+    });
+}
+
+/// <summary>The goods cannot be had: the order comes to nothing.</summary>
+internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : IHandleMessages<StockRejected>
+{
+    public Task Handle(StockRejected message) => events.ReplyAsync(async cancellationToken =>
+    {
+        var order = await db.LockOrderAsync(message.OrderId, cancellationToken);
+        if (order.Reject(message.Reason, time.GetUtcNow()))
+        {
+            await db.SaveChangesAsync(cancellationToken);
+            telemetry.Rejected.Add(1);
+        }
+
+        return order.Status == OrderStatus.Rejected ? [new OrderRejected(order.Id, order.Reason!, order.CheckoutId)] : Array.Empty<object>();
+    });
+}
+
+/// <summary>An order's events, and reading one to change it.</summary>
+internal static class OrderFlow
+{
+    public static OrderPlaced ToPlaced(this Order order) => new(order.Id, [.. order.Lines.OrderBy(line => line.Line)
+        .Select(line => new OrderedItem(line.ItemId, line.ItemId is null ? line.Sku : null, line.Quantity))]);
+
+    public static OrderConfirmed ToConfirmed(this Order order) =>
+        new(order.Id, order.Lines.Sum(line => line.Quantity * line.UnitPrice), order.ConfirmedAt!.Value, order.CheckoutId);
+
+    public static OrderCancelled ToCancelled(this Order order) => new(order.Id, order.CheckoutId);
+
+    /// <summary>Its row stays locked until the transaction ends: staff who cancel and the warehouse's answer take turns.</summary>
+    public static async Task<Order> LockOrderAsync(this SalesDbContext db, long id, CancellationToken cancellationToken)
+    {
+        var order = await db.Orders.FromSql($"SELECT *, xmin FROM orders WHERE id = {id} FOR NO KEY UPDATE").SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("order", id);
+        await db.Entry(order).Collection(o => o.Lines).LoadAsync(cancellationToken);
+        return order;
+    }
+}

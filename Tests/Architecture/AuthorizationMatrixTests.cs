@@ -1,0 +1,187 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.RegularExpressions;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MicroPlatform.Tests.Architecture;
+
+/// <summary>
+/// Every endpoint of every service against every kind of caller. The endpoints come from the running services;
+/// what each may answer to whom is written down here, so that one without a row, or a row without one, fails.
+/// </summary>
+public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    // Callers that are denied differ by status: 401 who are you, 403 not you.
+    private enum May
+    {
+        Anyone,
+        Customer,
+        ShopAdmin,
+        User,
+        UsersAdmin,
+        Staff,
+        StaffOrCustomer,
+    }
+
+    private static readonly Dictionary<string, Dictionary<string, May>> Rows = new(StringComparer.Ordinal)
+    {
+        ["customers"] = new(StringComparer.Ordinal)
+        {
+            ["GET /.well-known/jwks.json"] = May.Anyone,
+            ["POST /api/v1/auth/login"] = May.Anyone,
+            ["POST /api/v1/auth/refresh"] = May.Anyone,
+            ["POST /api/v1/auth/logout"] = May.Anyone,
+            ["POST /api/v1/customers"] = May.Anyone,
+            ["GET /api/v1/customers"] = May.ShopAdmin,
+            ["GET /api/v1/customers/{customerId}"] = May.Customer,
+            ["PATCH /api/v1/customers/{customerId}"] = May.Customer,
+            ["DELETE /api/v1/customers/{customerId}"] = May.Customer,
+            ["PUT /api/v1/customers/{customerId}/password"] = May.Customer,
+            // Internal: not routed by the Gateway, and worth nothing without a token in the message.
+            ["POST /customers.v1.TokenValidation/Validate"] = May.Anyone,
+            ["POST /customers.v1.TokenValidation/GetCustomer"] = May.Anyone,
+        },
+        ["cart"] = new(StringComparer.Ordinal)
+        {
+            ["GET /api/v1/products"] = May.Anyone,
+            ["GET /api/v1/products/{id}"] = May.Anyone,
+            ["POST /api/v1/products"] = May.ShopAdmin,
+            ["PUT /api/v1/products/{id}"] = May.ShopAdmin,
+            ["DELETE /api/v1/products/{id}"] = May.ShopAdmin,
+            ["GET /api/v1/carts/{customerId}"] = May.Customer,
+            ["DELETE /api/v1/carts/{customerId}"] = May.Customer,
+            ["POST /api/v1/carts/{customerId}/items"] = May.Customer,
+            ["PATCH /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
+            ["DELETE /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
+        },
+    };
+
+    // Health, documents and reflection are the same everywhere and open everywhere.
+    private static readonly string[] Common = ["/health/", "/openapi/", "/grpc.health.v1.", "/grpc.reflection.", "/{**", "/protos"];
+
+    private static readonly Regex Constraint = new(":[^}]+}", RegexOptions.None, TimeSpan.FromSeconds(1));
+    private static readonly Regex Parameter = new("{[^}]+}", RegexOptions.None, TimeSpan.FromSeconds(1));
+
+    public static TheoryData<string> Services => [.. Rows.Keys];
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public void Every_endpoint_has_a_row_and_every_row_an_endpoint(string service) =>
+        Assert.Equal(Rows[service].Keys.Order(StringComparer.Ordinal), Endpoints(service).Select(endpoint => endpoint.Name).Order(StringComparer.Ordinal));
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    [Trait("Covers", "N-02")]
+    [Trait("Covers", "N-28")]
+    public async Task Nobody_gets_in_without_a_genuine_token(string service)
+    {
+        using var http = platform.Http(service);
+        var forgeries = new Dictionary<string, string?>(StringComparer.Ordinal) { ["anonymous"] = null };
+        foreach (var authority in new[] { "customers", "users" })
+        {
+            foreach (var (name, token) in await Forgeries.OfAsync(platform, authority, await TokenAsync(authority, admin: true)))
+            {
+                forgeries[$"{authority}: {name}"] = token;
+            }
+        }
+
+        foreach (var (endpoint, isGrpc) in Endpoints(service).Where(endpoint => Rows[service][endpoint.Name] != May.Anyone))
+        {
+            foreach (var (name, token) in forgeries)
+            {
+                var status = await CallAsync(http, endpoint, isGrpc, token, id: "me");
+                Assert.True(status == HttpStatusCode.Unauthorized, $"{endpoint} answered {(int)status} to the caller with the token: {name}");
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    [Trait("Covers", "N-03")]
+    public async Task Each_kind_of_account_gets_in_where_its_row_says_and_nowhere_else(string service)
+    {
+        using var http = platform.Http(service);
+        (string Authority, string Name, bool IsAdmin, May[] Rights)[] callers =
+        [
+            ("customers", "nonadmin3@email.com", false, [May.Anyone, May.Customer, May.StaffOrCustomer]),
+            ("customers", "admin1@email.com", true, [May.Anyone, May.Customer, May.ShopAdmin, May.StaffOrCustomer]),
+            ("users", "alice", false, [May.Anyone, May.User]),
+            ("users", "clerk", false, [May.Anyone, May.User, May.Staff, May.StaffOrCustomer]),
+            ("users", "admin", true, [May.Anyone, May.User, May.UsersAdmin, May.Staff, May.StaffOrCustomer]),
+        ];
+        foreach (var (endpoint, isGrpc) in Endpoints(service))
+        {
+            var row = Rows[service][endpoint];
+            foreach (var (authority, name, _, rights) in callers)
+            {
+                var token = authority is "customers" ? await platform.CustomerTokenAsync(name) : await platform.UserTokenAsync(name);
+                var status = await CallAsync(http, endpoint, isGrpc, token, id: "me");
+                var isDenied = status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
+                // What is open may still refuse the credentials in its message.
+                Assert.True(row == May.Anyone || isDenied != rights.Contains(row), $"{endpoint} ({row}) answered {(int)status} to {name}");
+                Assert.True((int)status < 500, $"{endpoint} answered {(int)status} to {name}");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("customers")]
+    [InlineData("cart")]
+    [Trait("Covers", "N-05")]
+    [Trait("Covers", "A-UD-07")]
+    public async Task What_belongs_to_another_customer_is_forbidden_to_a_customer(string service)
+    {
+        using var http = platform.Http(service);
+        var token = await platform.CustomerTokenAsync("nonadmin3@email.com");
+        foreach (var (endpoint, isGrpc) in Endpoints(service).Where(endpoint => Rows[service][endpoint.Name] == May.Customer))
+        {
+            Assert.True(await CallAsync(http, endpoint, isGrpc, token, id: "4") == HttpStatusCode.Forbidden, endpoint);
+        }
+    }
+
+    private Task<string> TokenAsync(string authority, bool admin) => authority is "customers"
+        ? platform.CustomerTokenAsync(admin ? "admin1@email.com" : "nonadmin3@email.com")
+        : platform.UserTokenAsync(admin ? "admin" : "alice");
+
+    private IEnumerable<(string Name, bool IsGrpc)> Endpoints(string service) =>
+        from endpoint in platform.Services(service).GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+        let path = Constraint.Replace("/" + endpoint.RoutePattern.RawText!.Trim('/'), "}")
+        where !Common.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal)) && !path.Contains("{unimplemented", StringComparison.Ordinal)
+        from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"]
+        select ($"{method} {path}", path.Contains(".v1.", StringComparison.Ordinal));
+
+    /// <summary>Calls with a body and a precondition that cannot be met, so that whoever gets in changes nothing.</summary>
+    private static async Task<HttpStatusCode> CallAsync(HttpClient http, string endpoint, bool isGrpc, string? token, string id)
+    {
+        var (method, pattern) = (endpoint.Split(' ')[0], endpoint.Split(' ')[1]);
+        var path = pattern
+            .Replace("{customerId}", id, StringComparison.Ordinal)
+            .Replace("/users/{id}", $"/users/{Guid.Empty}", StringComparison.Ordinal);
+        path = Parameter.Replace(path, "987654321");
+        using var request = new HttpRequestMessage(new(method), path);
+        request.Headers.TryAddWithoutValidation("If-Match", "\"0\"");
+        request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+        if (isGrpc)
+        {
+            request.Version = HttpVersion.Version20;
+            request.Content = new ByteArrayContent([0, 0, 0, 0, 0]);
+            request.Content.Headers.ContentType = new("application/grpc");
+        }
+        else if (method is "POST" or "PUT" or "PATCH")
+        {
+            request.Content = new StringContent("{\"nothing\":0}", System.Text.Encoding.UTF8, "application/json");
+        }
+
+        using var response = await http.SendAsync(request, TestContext.Current.CancellationToken);
+        if (!isGrpc)
+        {
+            return response.StatusCode;
+        }
+
+        await response.Content.LoadIntoBufferAsync(TestContext.Current.CancellationToken);
+        var status = response.Headers.TryGetValues("grpc-status", out var header) || response.TrailingHeaders.TryGetValues("grpc-status", out header) ? header.Single() : "2";
+        return status switch { "16" => HttpStatusCode.Unauthorized, "7" => HttpStatusCode.Forbidden, "2" or "13" => HttpStatusCode.InternalServerError, _ => HttpStatusCode.OK };
+    }
+}

@@ -1,0 +1,66 @@
+using System.ComponentModel.DataAnnotations;
+using System.Linq.Expressions;
+using System.Text.Json.Serialization;
+using MicroPlatform.ServiceDefaults;
+
+namespace MicroPlatform.Todo;
+
+/// <summary>A to-do.</summary>
+/// <param name="Id">The to-do's id.</param>
+/// <param name="Title">What to do.</param>
+/// <param name="Text">More about it, may be empty.</param>
+/// <param name="Completed">Whether it is done.</param>
+/// <param name="DueAt">By when it is to be done (UTC), or null.</param>
+/// <param name="CreatedAt">When it was made (UTC).</param>
+/// <param name="UpdatedAt">When it was last changed (UTC), or null if it never was.</param>
+/// <param name="Version">Sent as ETag.</param>
+public sealed record TodoResponse(
+    long Id, string Title, string Text, bool Completed, DateTimeOffset? DueAt, DateTimeOffset CreatedAt, DateTimeOffset? UpdatedAt, [property: JsonIgnore] uint Version) : IVersioned
+{
+    /// <summary>What is read of a to-do to show it.</summary>
+    public static readonly Expression<Func<TodoItem, TodoResponse>> FromTodo =
+        t => new(t.Id, t.Title, t.Text, t.Completed, t.DueAt, t.CreatedAt, t.UpdatedAt, t.Version);
+
+    /// <summary>The same for one that is at hand.</summary>
+    public static readonly Func<TodoItem, TodoResponse> Of = FromTodo.Compile();
+}
+
+/// <summary>A whole to-do, new or in place of an old one: what is absent is empty.</summary>
+public sealed record TodoRequest
+{
+    /// <summary>What to do, 1 to 200 characters.</summary>
+    [Required, StringLength(200)]
+    public string? Title { get; init; }
+
+    /// <summary>More about it, up to 2000 characters.</summary>
+    [StringLength(2000)]
+    public string? Text { get; init; }
+
+    /// <summary>Whether it is done; by default false.</summary>
+    public bool? Completed { get; init; }
+
+    /// <summary>By when it is to be done, with a time zone.</summary>
+    public DateTimeOffset? DueAt { get; init; }
+}
+
+/// <summary>What to change of a to-do, at least one field; what is absent stays.</summary>
+public sealed record UpdateTodoRequest
+{
+    /// <summary>What to do, 1 to 200 characters.</summary>
+    [StringLength(200, MinimumLength = 1)]
+    public string? Title { get; init; }
+
+    /// <summary>More about it, up to 2000 characters.</summary>
+    [StringLength(2000)]
+    public string? Text { get; init; }
+
+    /// <summary>Whether it is done.</summary>
+    public bool? Completed { get; init; }
+
+    /// <summary>By when it is to be done, with a time zone; null takes it away.</summary>
+    public DateTimeOffset? DueAt { get; init { field = value; IsDueAtGiven = true; } }
+
+    /// <summary>Whether <see cref="DueAt"/> was in the request at all.</summary>
+    [JsonIgnore]
+    public bool IsDueAtGiven { get; private init; }
+}

@@ -1,0 +1,54 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+
+namespace MicroPlatform.Todo;
+
+/// <summary>One's own to-dos over REST.</summary>
+internal static class TodosApi
+{
+    public static void MapTodosApi(this IEndpointRouteBuilder app)
+    {
+        var all = app.MapApi("/todos", "To-dos").RequirePolicy(Policies.User);
+        all.MapGet("/", ListAsync).WithSummary("List your to-dos, oldest first, or those that are completed, are not, or contain a text");
+        all.MapPost("/", CreateAsync).WithIdempotency<TodoDbContext>().WithSummary("Make a to-do");
+
+        var one = app.MapApi("/todos/{id:long}", "To-dos").RequirePolicy(Policies.User).ProducesProblem(StatusCodes.Status404NotFound);
+        one.MapGet("/", GetAsync).WithSummary("Show a to-do");
+        one.MapPut("/", ReplaceAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Replace a to-do as a whole");
+        one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a to-do");
+        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a to-do");
+    }
+
+    private static async Task<Ok<Page<TodoResponse>>> ListAsync(
+        [AsParameters] PageQuery page, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken,
+        [Description("Only those that are, or are not, completed.")] bool? completed = null,
+        [Description("Part of the title or the text, in any case; taken literally.")] string? search = null) =>
+        TypedResults.Ok(await todos.ListAsync(caller.UserId(), completed, search, page, cancellationToken));
+
+    private static async Task<Created<TodoResponse>> CreateAsync(TodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken)
+    {
+        var todo = await todos.CreateAsync(caller.UserId(), request, cancellationToken);
+        return TypedResults.Created($"{Api.Prefix}/todos/{todo.Id}", todo);
+    }
+
+    private static async Task<Ok<TodoResponse>> GetAsync(long id, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await todos.GetAsync(caller.UserId(), id, cancellationToken));
+
+    private static async Task<Ok<TodoResponse>> ReplaceAsync(
+        long id, TodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
+        TypedResults.Ok(await todos.ReplaceAsync(caller.UserId(), id, request, ifMatch, cancellationToken));
+
+    private static async Task<Ok<TodoResponse>> UpdateAsync(
+        long id, UpdateTodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
+        TypedResults.Ok(await todos.UpdateAsync(caller.UserId(), id, request, ifMatch, cancellationToken));
+
+    private static async Task<NoContent> DeleteAsync(
+        long id, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+    {
+        await todos.DeleteAsync(caller.UserId(), id, ifMatch, cancellationToken);
+        return TypedResults.NoContent();
+    }
+}

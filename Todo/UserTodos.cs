@@ -1,0 +1,100 @@
+using MicroPlatform.ServiceDefaults;
+using Microsoft.EntityFrameworkCore;
+
+namespace MicroPlatform.Todo;
+
+/// <summary>The rules of to-dos, the same over REST and gRPC. Every statement names the owner: a stranger's to-do does not exist.</summary>
+internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
+{
+    private const string What = "to-do";
+
+    public async Task<TodoResponse> CreateAsync(Guid owner, TodoRequest request, CancellationToken cancellationToken)
+    {
+        var todo = new TodoItem
+        {
+            UserId = owner,
+            Title = request.Title!,
+            Text = request.Text ?? "",
+            Completed = request.Completed ?? false,
+            DueAt = request.DueAt,
+            CreatedAt = time.GetUtcNow(),
+        };
+        db.Add(todo);
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+        }
+        catch (DbUpdateException failure) when (failure.Violates(TodoDbContext.OwnerLivesConstraint))
+        {
+            throw ProblemException.Unauthorized("This account has been deleted.");
+        }
+
+        return TodoResponse.Of(todo);
+    }
+
+    public async Task<TodoResponse> GetAsync(Guid owner, long id, CancellationToken cancellationToken) =>
+        await db.Todos.Where(t => t.UserId == owner && t.Id == id).Select(TodoResponse.FromTodo).SingleOrDefaultAsync(cancellationToken)
+        ?? throw ProblemException.NotFound(What, id);
+
+    public Task<Page<TodoResponse>> ListAsync(Guid owner, bool? completed, string? search, PageQuery page, CancellationToken cancellationToken)
+    {
+        var todos = db.Todos.Where(t => t.UserId == owner);
+        if (completed is { } isCompleted)
+        {
+            todos = todos.Where(t => t.Completed == isCompleted);
+        }
+
+        if (!string.IsNullOrEmpty(search))
+        {
+            var pattern = Paging.ContainsPattern(search);
+            todos = todos.Where(t => EF.Functions.ILike(t.Title, pattern, @"\") || EF.Functions.ILike(t.Text, pattern, @"\"));
+        }
+
+        return todos.ToPageAsync(page, t => t.Id, TodoResponse.FromTodo, t => t.Id, cancellationToken);
+    }
+
+    public async Task<TodoResponse> ReplaceAsync(Guid owner, long id, TodoRequest request, string? ifMatch, CancellationToken cancellationToken)
+    {
+        var todo = await FindAsync(owner, id, ifMatch, cancellationToken);
+        todo.Title = request.Title!;
+        todo.Text = request.Text ?? "";
+        todo.Completed = request.Completed ?? false;
+        todo.DueAt = request.DueAt;
+        return await SaveAsync(todo, cancellationToken);
+    }
+
+    public async Task<TodoResponse> UpdateAsync(Guid owner, long id, UpdateTodoRequest request, string? ifMatch, CancellationToken cancellationToken)
+    {
+        if (request == new UpdateTodoRequest())
+        {
+            throw ProblemException.Invalid("body", "Name at least one field to change: title, text, completed, dueAt.");
+        }
+
+        var todo = await FindAsync(owner, id, ifMatch, cancellationToken);
+        todo.Title = request.Title ?? todo.Title;
+        todo.Text = request.Text ?? todo.Text;
+        todo.Completed = request.Completed ?? todo.Completed;
+        todo.DueAt = request.IsDueAtGiven ? request.DueAt : todo.DueAt;
+        return await SaveAsync(todo, cancellationToken);
+    }
+
+    public async Task DeleteAsync(Guid owner, long id, string? ifMatch, CancellationToken cancellationToken)
+    {
+        db.Remove(await FindAsync(owner, id, ifMatch, cancellationToken));
+        await db.SaveChangesAsync(cancellationToken);
+    }
+
+    private async Task<TodoItem> FindAsync(Guid owner, long id, string? ifMatch, CancellationToken cancellationToken)
+    {
+        var todo = await db.Todos.SingleOrDefaultAsync(t => t.UserId == owner && t.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
+        ETags.Require(ifMatch, todo.Version);
+        return todo;
+    }
+
+    private async Task<TodoResponse> SaveAsync(TodoItem todo, CancellationToken cancellationToken)
+    {
+        todo.UpdatedAt = time.GetUtcNow();
+        await db.SaveChangesAsync(cancellationToken);
+        return TodoResponse.Of(todo);
+    }
+}

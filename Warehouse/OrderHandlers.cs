@@ -1,0 +1,139 @@
+using MicroPlatform.ServiceDefaults.Messaging;
+using Microsoft.EntityFrameworkCore;
+using Rebus.Handlers;
+
+namespace MicroPlatform.Warehouse;
+
+/// <summary>Sets the goods of an order aside, all or none, and answers Sales. A redelivery finds the reservation and gives the same answer.</summary>
+internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time) : IHandleMessages<OrderPlaced>
+{
+    public Task Handle(OrderPlaced message) => events.ReplyAsync(async cancellationToken =>
+    {
+        // Equal messages at the same moment meet at the primary key: the second waits here for the first to commit.
+        var isFirst = await db.ClaimReservationAsync(message.OrderId, ReservationStatus.Rejected, time.GetUtcNow(), cancellationToken);
+        var reservation = await db.Reservations.Include(r => r.Lines).SingleAsync(r => r.OrderId == message.OrderId, cancellationToken);
+        if (isFirst)
+        {
+            reservation.Reason = await ReserveAsync(reservation, message.Items, cancellationToken);
+            reservation.Status = reservation.Reason is null ? ReservationStatus.Reserved : ReservationStatus.Rejected;
+            await db.SaveChangesAsync(cancellationToken);
+        }
+
+        return reservation.Status switch
+        {
+            ReservationStatus.Reserved or ReservationStatus.Shipped =>
+                [new StockReserved(message.OrderId, [.. reservation.Lines.OrderBy(line => line.Line).Select(line => line.ItemId)])],
+            ReservationStatus.Rejected => [new StockRejected(message.OrderId, reservation.Reason!)],
+            // Cancelled before it came here: Sales knows, and waits for nothing.
+            _ => Array.Empty<object>(),
+        };
+    });
+
+    /// <returns>Why it is not possible, or null when it is done.</returns>
+    private async Task<string?> ReserveAsync(Reservation reservation, IReadOnlyList<OrderedItem> wanted, CancellationToken cancellationToken)
+    {
+        var ids = wanted.Select(item => item.ItemId ?? 0).ToArray();
+        var skus = wanted.Select(item => item.Sku ?? "").ToArray();
+        // Locked in the order of their ids, as everywhere: orders for the same items wait for one another and never in a circle.
+        var items = await db.Items.FromSql($"SELECT *, xmin FROM items WHERE id = ANY({ids}) OR sku = ANY({skus}) ORDER BY id FOR NO KEY UPDATE").ToListAsync(cancellationToken);
+        foreach (var (index, line) in wanted.Index())
+        {
+            var item = items.SingleOrDefault(i => line.ItemId is { } id ? i.Id == id : string.Equals(i.Sku, line.Sku, StringComparison.Ordinal));
+            if (item is null)
+            {
+                return await RefuseAsync($"The warehouse has no item {line.Sku ?? $"{line.ItemId}"}.");
+            }
+
+            if (item.Free < line.Quantity)
+            {
+                return await RefuseAsync($"Only {item.Free} of {item.Name} are free; {line.Quantity} were ordered.");
+            }
+
+            item.Reserve(line.Quantity);
+            reservation.Lines.Add(new() { Line = (short)index, ItemId = item.Id, Quantity = line.Quantity });
+        }
+
+        return null;
+
+        // What was set aside for the lines before is put back, in memory: nothing of it was written.
+        async Task<string> RefuseAsync(string reason)
+        {
+            reservation.Lines.Clear();
+            foreach (var item in items)
+            {
+                await db.Entry(item).ReloadAsync(cancellationToken);
+            }
+
+            return reason;
+        }
+    }
+}
+
+/// <summary>The order holds: its goods go out.</summary>
+internal sealed class OrderConfirmedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time) : IHandleMessages<OrderConfirmed>
+{
+    public Task Handle(OrderConfirmed message) => events.HandleOnceAsync("warehouse.ship", async cancellationToken =>
+    {
+        var reservation = await db.LockReservationAsync(message.OrderId, cancellationToken);
+        if (reservation.Status == ReservationStatus.Reserved)
+        {
+            await db.MoveStockAsync(reservation, (item, pieces) => item.ShipReserved(pieces), cancellationToken);
+            (reservation.Status, reservation.ChangedAt) = (ReservationStatus.Shipped, time.GetUtcNow());
+            await db.SaveChangesAsync(cancellationToken);
+        }
+    });
+}
+
+/// <summary>The order was taken back: its goods are free again. When this comes before the order itself, it leaves a note, and nothing is ever set aside.</summary>
+internal sealed class OrderCancelledHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time) : IHandleMessages<OrderCancelled>
+{
+    public Task Handle(OrderCancelled message) => events.HandleOnceAsync("warehouse.release", async cancellationToken =>
+    {
+        if (await db.ClaimReservationAsync(message.OrderId, ReservationStatus.Released, time.GetUtcNow(), cancellationToken))
+        {
+            return;
+        }
+
+        var reservation = await db.LockReservationAsync(message.OrderId, cancellationToken);
+        if (reservation.Status is ReservationStatus.Reserved or ReservationStatus.Shipped)
+        {
+            var isShipped = reservation.Status == ReservationStatus.Shipped;
+            await db.MoveStockAsync(reservation, (item, pieces) => item.Return(pieces, isShipped), cancellationToken);
+            reservation.Lines.Clear();
+        }
+
+        (reservation.Status, reservation.Reason, reservation.ChangedAt) = (ReservationStatus.Released, null, time.GetUtcNow());
+        await db.SaveChangesAsync(cancellationToken);
+    });
+}
+
+/// <summary>What the handlers share.</summary>
+internal static class Reservations
+{
+    /// <summary>Makes the reservation of an order unless there is one.</summary>
+    /// <returns>Whether this made it.</returns>
+    public static async Task<bool> ClaimReservationAsync(this WarehouseDbContext db, long orderId, ReservationStatus status, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var reason = status == ReservationStatus.Rejected ? "" : null;
+        return await db.Database.ExecuteSqlAsync(
+            $"INSERT INTO reservations (order_id, status, reason, changed_at) VALUES ({orderId}, {status.ToString()}, {reason}, {now}) ON CONFLICT DO NOTHING", cancellationToken) == 1;
+    }
+
+    public static async Task<Reservation> LockReservationAsync(this WarehouseDbContext db, long orderId, CancellationToken cancellationToken)
+    {
+        var reservation = await db.Reservations.FromSql($"SELECT * FROM reservations WHERE order_id = {orderId} FOR NO KEY UPDATE").SingleAsync(cancellationToken);
+        await db.Entry(reservation).Collection(r => r.Lines).LoadAsync(cancellationToken);
+        return reservation;
+    }
+
+    /// <summary>Moves the pieces of every line, with the items locked in the order of their ids.</summary>
+    public static async Task MoveStockAsync(this WarehouseDbContext db, Reservation reservation, Action<Item, int> move, CancellationToken cancellationToken)
+    {
+        var ids = reservation.Lines.Select(line => line.ItemId).ToArray();
+        var items = await db.Items.FromSql($"SELECT *, xmin FROM items WHERE id = ANY({ids}) ORDER BY id FOR NO KEY UPDATE").ToDictionaryAsync(item => item.Id, cancellationToken);
+        foreach (var line in reservation.Lines)
+        {
+            move(items[line.ItemId], line.Quantity);
+        }
+    }
+}

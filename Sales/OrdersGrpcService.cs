@@ -106,7 +106,7 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
             _ => V1.OrderStatus.Cancelled,
         },
         Reason = order.Reason ?? "",
-        PlacedAt = order.Date.ToTimestamp(),
+        PlacedAt = order.Date.ToProto(),
         TotalCents = order.Lines.Sum(line => line.Quantity * Cents(line.UnitPrice)),
         Lines =
         {

@@ -83,7 +83,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var clerk = await platform.UserTokenAsync("clerk");
         var body = new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 }, new { itemId = 2, quantity = 1 }, new { itemId = 3, quantity = 1 } } };
         var work = await Work.OfAsync(trace => http.SendAsync("POST", Orders, body, clerk, trace));
-        Assert.Equal(["/customers.v1.TokenValidation/GetCustomer", "/warehouse.v1.Inventory/BatchGetItems"], work.Calls.Order(StringComparer.Ordinal));
+        Assert.Equal(["/customers.v1.TokenValidation/GetCustomer", "/warehouse.v1.Inventory/BatchGetItems"], work.Calls.Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
@@ -6,7 +7,6 @@ using Grpc.Core.Interceptors;
 using Grpc.Net.Client.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -83,8 +83,9 @@ public static class GrpcDefaults
 
         context.Response.StatusCode = StatusCodes.Status200OK;
         context.Response.ContentType = "application/grpc";
-        context.Response.Headers["grpc-status"] = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
-        context.Response.Headers["grpc-message"] = Uri.EscapeDataString(detail);
+        context.Response.Headers.GrpcStatus = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        // Only what the protocol wants encoded: some clients decode nothing else.
+        context.Response.Headers.GrpcMessage = string.Concat(Encoding.UTF8.GetBytes(detail).Select(b => b is >= 0x20 and <= 0x7E and not (byte)'%' ? $"{(char)b}" : $"%{b:X2}"));
     }
 
     /// <summary>
@@ -94,12 +95,10 @@ public static class GrpcDefaults
     internal static void UseGrpcStatuses(this WebApplication app) => app.Use(async (context, next) =>
     {
         await next(context);
-        if (context.IsGrpc()
-            && context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { IsReadOnly: false } trailers
-            && trailers.GrpcStatus == ((int)StatusCode.Unknown).ToString(System.Globalization.CultureInfo.InvariantCulture))
+        if (context.IsGrpc() && !context.Response.HasStarted
+            && context.Response.Headers.GrpcStatus == ((int)StatusCode.Unknown).ToString(System.Globalization.CultureInfo.InvariantCulture))
         {
-            trailers.GrpcStatus = ((int)StatusCode.InvalidArgument).ToString(System.Globalization.CultureInfo.InvariantCulture);
-            trailers.GrpcMessage = "The message is not what this method takes.";
+            context.WriteGrpcStatus(StatusCode.InvalidArgument, "The message is not what this method takes.");
         }
     });
 

@@ -28,8 +28,8 @@ public sealed record TodoResponse(
 /// <summary>A whole to-do, new or in place of an old one: what is absent is empty.</summary>
 public sealed record TodoRequest
 {
-    /// <summary>What to do, 1 to 200 characters.</summary>
-    [Required, StringLength(200)]
+    /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
+    [Required, Title]
     public string? Title { get; init; }
 
     /// <summary>More about it, up to 2000 characters.</summary>
@@ -46,8 +46,8 @@ public sealed record TodoRequest
 /// <summary>What to change of a to-do, at least one field; what is absent stays.</summary>
 public sealed record UpdateTodoRequest
 {
-    /// <summary>What to do, 1 to 200 characters.</summary>
-    [StringLength(200, MinimumLength = 1)]
+    /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
+    [Title]
     public string? Title { get; init; }
 
     /// <summary>More about it, up to 2000 characters.</summary>
@@ -63,4 +63,18 @@ public sealed record UpdateTodoRequest
     /// <summary>Whether <see cref="DueAt"/> was in the request at all.</summary>
     [JsonIgnore]
     public bool IsDueAtGiven { get; private init; }
+}
+
+/// <summary>Requires 1 to 200 characters, not only blanks.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class TitleAttribute() : StringLengthAttribute(MaxLength)
+{
+    /// <summary>The longest title, in characters.</summary>
+    public const int MaxLength = 200;
+
+    /// <inheritdoc />
+    public override bool IsValid(object? value) => value is null || (value is string { Length: <= MaxLength } text && !string.IsNullOrWhiteSpace(text));
+
+    /// <inheritdoc />
+    public override string FormatErrorMessage(string name) => $"A title has 1 to {MaxLength} characters, not only blanks.";
 }

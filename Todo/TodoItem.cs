@@ -11,7 +11,7 @@ public sealed class TodoItem
     /// <summary>The to-do's id.</summary>
     public long Id { get; init; }
 
-    /// <summary>What to do, 1 to 200 characters.</summary>
+    /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
     public required string Title { get; set; }
 
     /// <summary>More about it, up to 2000 characters, may be empty.</summary>

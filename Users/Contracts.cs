@@ -107,7 +107,7 @@ public sealed record RefreshRequest
 
 /// <summary>Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
-public sealed partial class UsernameAttribute : ValidationAttribute
+public sealed partial class UsernameAttribute() : StringLengthAttribute(MaxLength)
 {
     /// <summary>The longest username, in characters.</summary>
     public const int MaxLength = 100;

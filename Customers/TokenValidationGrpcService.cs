@@ -2,6 +2,7 @@ using Grpc.Core;
 using MicroPlatform.Customers.V1;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Customers;
@@ -17,17 +18,15 @@ internal sealed class TokenValidationGrpcService(CustomersDbContext db, IService
         var http = new DefaultHttpContext { RequestServices = scope.ServiceProvider, RequestAborted = context.CancellationToken };
         http.Request.Headers.Authorization = $"Bearer {request.Token}";
         var result = await http.AuthenticateAsync();
-        // An account that is deleted at this moment has no session either.
-        return result.Succeeded && await FindAsync(result.Principal.Id(), context.CancellationToken) is { } customer
-            ? new() { Customer = customer }
+        return result.Succeeded
+            ? new() { Customer = MessageOf(http.Features.GetRequiredFeature<Customer>()) }
             : throw ProblemException.Unauthorized("The token is malformed, forged or expired, or its session has ended.");
     }
 
     public override async Task<V1.Customer> GetCustomer(GetCustomerRequest request, ServerCallContext context) =>
-        await FindAsync(request.Id, context.CancellationToken) ?? throw ProblemException.NotFound("customer", request.Id);
+        await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.Id == request.Id, context.CancellationToken) is { } customer
+            ? MessageOf(customer)
+            : throw ProblemException.NotFound("customer", request.Id);
 
-    private Task<V1.Customer?> FindAsync(long id, CancellationToken cancellationToken) => db.Accounts
-        .Where(c => c.Id == id)
-        .Select(c => new V1.Customer { Id = c.Id, Email = c.Email, IsAdmin = c.IsAdmin })
-        .SingleOrDefaultAsync(cancellationToken);
+    private static V1.Customer MessageOf(Customer customer) => new() { Id = customer.Id, Email = customer.Email, IsAdmin = customer.IsAdmin };
 }

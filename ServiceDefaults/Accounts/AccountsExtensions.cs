@@ -73,6 +73,8 @@ public static class AccountsExtensions
 
         identity.RemoveClaim(identity.FindFirst("role"));
         identity.AddClaim(new("role", account.Role));
+        // For whoever needs more of the account than its claims: it need not be read twice.
+        context.HttpContext.Features.Set(account);
     }
 }
 

@@ -85,7 +85,8 @@ public static class Authentication
         (context.Resource as HttpContext)?.GetRouteValue("customerId") is not string customerId
         || context.User.IsInRole("admin")
         || !long.TryParse(customerId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id)
-        || id == context.User.Id();
+        // Compared as text: every requirement is looked at, also for the anonymous and for accounts of Users.
+        || string.Equals(id.ToString(System.Globalization.CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
 
     /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
     public static void Configure(this JwtBearerOptions options, string issuer)
@@ -130,6 +131,15 @@ public static class Authentication
                 if (!IsSubject(context.Principal?.FindFirstValue(JwtRegisteredClaimNames.Sub)))
                 {
                     context.Fail("The token does not say whose it is.");
+                }
+
+                return Task.CompletedTask;
+            },
+            OnTokenValidated = context =>
+            {
+                if (string.IsNullOrEmpty(context.Principal!.FindFirstValue(JwtRegisteredClaimNames.Sub)))
+                {
+                    context.Fail("The token names nobody.");
                 }
 
                 return Task.CompletedTask;

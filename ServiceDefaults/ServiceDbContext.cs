@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
 
@@ -78,10 +79,17 @@ internal sealed class DatabaseCheck<TContext>(TContext db) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """).ToListAsync(cancellationToken);
-        return db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any()
-            ? HealthCheckResult.Unhealthy("The schema is older than this version of the service.")
-            : HealthCheckResult.Healthy();
+        try
+        {
+            var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """).ToListAsync(cancellationToken);
+            return db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any()
+                ? HealthCheckResult.Unhealthy("The schema is older than this version of the service.")
+                : HealthCheckResult.Healthy();
+        }
+        catch (PostgresException failure) when (failure.SqlState == PostgresErrorCodes.UndefinedTable)
+        {
+            return HealthCheckResult.Unhealthy("The schema has not been made yet.");
+        }
     }
 }
 

@@ -24,8 +24,7 @@ internal sealed class Databases(EmbeddedPostgres server, Passwords passwords, Ru
 
     public async Task CreateAsync(IEnumerable<string> databases, bool reset, CancellationToken ct)
     {
-        await using var connection = new NpgsqlConnection(server.ConnectionString);
-        await connection.OpenAsync(ct);
+        await using var connection = await ConnectAsync(ct);
         if (!server.IsExternal)
         {
             await ExecuteAsync(connection, "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC", ct);
@@ -56,8 +55,7 @@ internal sealed class Databases(EmbeddedPostgres server, Passwords passwords, Ru
     {
         if (IsBorrowed)
         {
-            await using var connection = new NpgsqlConnection(server.ConnectionString);
-            await connection.OpenAsync();
+            await using var connection = await ConnectAsync(CancellationToken.None);
             foreach (var name in _created)
             {
                 await DropAsync(connection, name, CancellationToken.None);
@@ -81,6 +79,14 @@ internal sealed class Databases(EmbeddedPostgres server, Passwords passwords, Ru
     {
         await using var command = new NpgsqlCommand(statement, connection);
         await command.ExecuteNonQueryAsync(ct);
+    }
+
+    // Not pooled: the next run in this process may find a pooled one dead.
+    private async Task<NpgsqlConnection> ConnectAsync(CancellationToken ct)
+    {
+        var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(server.ConnectionString) { Pooling = false }.ConnectionString);
+        await connection.OpenAsync(ct);
+        return connection;
     }
 
     private string NameOnServer(string database) => IsBorrowed ? $"{database}_{Path.GetFileName(run.Path)[^12..]}" : database;

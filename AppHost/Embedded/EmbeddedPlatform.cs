@@ -7,7 +7,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 {
     private const string Postgres = "postgres";
     private const int PreferredPostgresPort = 5433;
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(3);
     private readonly Stopwatch _sinceStart = Stopwatch.StartNew();
     private readonly EmbeddedPlatformOptions _options;
     private readonly RunFolder _run;
@@ -221,7 +221,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
     // Ports are settled for all before any starts: each is told where the others will be.
     private void PlanProcesses()
     {
-        foreach (var service in PlatformModel.Services)
+        foreach (var service in _options.Services)
         {
             var settings = BuildOutput.Endpoints(service);
             for (var replica = 0; replica < _options.Replicas; replica++)
@@ -251,7 +251,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 
     private async Task StartPostgresAsync(CancellationToken ct)
     {
-        var databases = PlatformModel.Services.SelectMany(service => service.Databases).ToList();
+        var databases = _options.Services.SelectMany(service => service.Databases).ToList();
         var passwords = new Passwords(_run);
         _postgres = await EmbeddedPostgres.StartAsync(
             _run, passwords, _options.Ephemeral ? null : PreferredPostgresPort, 50 + (databases.Count * _options.Replicas * Databases.PoolSize), line => _log(Postgres, line), ct);
@@ -331,7 +331,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 
         lock (_stateGate)
         {
-            PlatformState.Write(_options.StateFile, this, _processes, PlatformModel.Services.SelectMany(service => service.Databases));
+            PlatformState.Write(_options.StateFile, this, _processes, _options.Services.SelectMany(service => service.Databases));
         }
     }
 }

@@ -27,6 +27,9 @@ public sealed record EmbeddedPlatformOptions
     /// <summary>Further environment variables for every service, over those of this process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Takes each line the engine (<c>source</c> <c>platform</c>), the server and the services write; null to drop them.</summary>
+    /// <summary>Takes each line the engine (source <c>platform</c>), the server and the services write; null to drop them.</summary>
     public Action<string, string>? Log { get; init; }
+
+    /// <summary>What to run: all of it, but where a test needs only a part.</summary>
+    internal IReadOnlyList<Service> Services { get; init; } = PlatformModel.Services;
 }

@@ -102,7 +102,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     public void Restart(string service)
     {
         stopped.TryRemove(service, out _);
-        Host(service);
+        _ = Host(service).Services;
     }
 
     /// <summary>A handler that reaches whichever service the request's host name means, as service discovery would.</summary>

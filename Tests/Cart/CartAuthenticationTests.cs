@@ -1,0 +1,148 @@
+using System.Diagnostics;
+using System.Net;
+using MicroPlatform.Tests.Customers;
+using MicroPlatform.Tests.Fixtures;
+using Npgsql;
+
+namespace MicroPlatform.Tests.Cart;
+
+public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly HttpClient cart = platform.Http("cart");
+    private readonly HttpClient customers = platform.Http("customers");
+
+    [Fact]
+    [Trait("Covers", "N-07")]
+    public async Task A_demoted_admin_has_lost_the_shop_at_once()
+    {
+        var admin = await platform.RegisterAsync(isAdmin: true);
+        var product = new { sku = "s", name = "n", price = 1m };
+        Assert.Equal(HttpStatusCode.Created, await cart.SendAsync("POST", Shop.Products, product, admin.AccessToken).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.CartOf(3), token: admin.AccessToken).StatusAsync());
+        await customers.SendAsync("PATCH", $"{Accounts.Collection}/{admin.Id}", new { isAdmin = false }, await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
+        Assert.Equal(HttpStatusCode.Forbidden, await cart.SendAsync("POST", Shop.Products, product, admin.AccessToken).StatusAsync());
+        Assert.Equal(HttpStatusCode.Forbidden, await cart.SendAsync("GET", Shop.CartOf(3), token: admin.AccessToken).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.MyCart, token: admin.AccessToken).StatusAsync());
+    }
+
+    [Fact]
+    public async Task A_deleted_account_is_out_at_once()
+    {
+        var account = await platform.RegisterAsync();
+        await EnterAsync(account, HttpStatusCode.OK);
+        await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken).StatusAsync();
+        await EnterAsync(account, HttpStatusCode.Unauthorized);
+    }
+
+    [Fact]
+    [Trait("Covers", "N-06")]
+    public async Task After_a_change_of_password_the_old_token_is_out_at_once()
+    {
+        var account = await platform.RegisterAsync();
+        await EnterAsync(account, HttpStatusCode.OK);
+        var body = new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" };
+        var pair = await customers.SendAsync("PUT", Accounts.Me + "/password", body, account.AccessToken).JsonAsync();
+        await EnterAsync(account, HttpStatusCode.Unauthorized);
+        await EnterAsync(account with { AccessToken = pair.Text("accessToken") }, HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task After_signing_out_the_token_is_out_at_once()
+    {
+        var account = await platform.RegisterAsync();
+        await EnterAsync(account, HttpStatusCode.OK);
+        await customers.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync();
+        await EnterAsync(account, HttpStatusCode.Unauthorized);
+    }
+
+    [Fact]
+    [Trait("Covers", "N-03")]
+    public async Task Identity_claimed_in_headers_counts_for_nothing()
+    {
+        (string, string)[] claims = [("user-token", "1"), ("X-User-Id", "1"), ("X-Customer-Id", "1"), ("X-Role", "admin"), ("sub", "1"), ("X-Forwarded-User", "1")];
+        Assert.Equal(HttpStatusCode.Unauthorized, await cart.SendAsync("GET", Shop.CartOf(1), headers: claims).StatusAsync());
+        Assert.Equal(HttpStatusCode.Forbidden, await cart.SendAsync("GET", Shop.CartOf(1), token: await platform.CustomerTokenAsync("nonadmin3@email.com"), headers: claims).StatusAsync());
+    }
+
+    [Fact]
+    public async Task Two_authorization_headers_are_nobodys()
+    {
+        var token = "Bearer " + await platform.CustomerTokenAsync("nonadmin3@email.com");
+        Assert.Equal(HttpStatusCode.Unauthorized, await cart.SendAsync("GET", Shop.MyCart, headers: [("Authorization", token), ("Authorization", token)]).StatusAsync());
+    }
+
+    [Fact]
+    public async Task Two_customers_on_one_connection_see_each_their_own_cart()
+    {
+        var accounts = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => platform.RegisterAsync()));
+        var seen = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
+            (accounts[i % 2].Id, (await cart.SendAsync("GET", Shop.MyCart, token: accounts[i % 2].AccessToken).JsonAsync()).GetProperty("customerId").GetInt64())));
+        Assert.All(seen, pair => Assert.Equal(pair.Item1, pair.Item2));
+    }
+
+    [Fact]
+    [Trait("Covers", "N-13")]
+    public async Task While_customers_does_not_answer_the_cart_says_so_in_time_and_the_catalogue_stays_open()
+    {
+        var account = await platform.RegisterAsync();
+        await using var db = await platform.Db("customersdb");
+        await using (var transaction = await db.BeginTransactionAsync(TestContext.Current.CancellationToken))
+        {
+            await using (var command = new NpgsqlCommand("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE", db))
+            {
+                await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+            }
+
+            var watch = Stopwatch.StartNew();
+            await AssertUnavailableAsync(account);
+            Assert.InRange(watch.Elapsed, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10));
+            await AssertCatalogueAsync(account);
+        }
+
+        await EnterAsync(account, HttpStatusCode.OK);
+    }
+
+    private async Task AssertUnavailableAsync(Account account)
+    {
+        using var response = await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.NotNull(response.Headers.RetryAfter);
+        var body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("customers", body, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("grpc", body, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("refused", body, StringComparison.OrdinalIgnoreCase);
+    }
+
+    private async Task AssertCatalogueAsync(Account account)
+    {
+        Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.Products).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.Products, token: account.AccessToken).StatusAsync());
+    }
+
+    private async Task EnterAsync(Account account, HttpStatusCode expected) => Assert.Equal(expected, await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync());
+
+    /// <summary>A platform of its own, since others in the class need Customers.</summary>
+    public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
+    {
+        [Fact]
+        [Trait("Covers", "N-13")]
+        public async Task While_customers_is_down_the_cart_is_unavailable_and_nothing_is_guessed_and_then_all_is_well_again()
+        {
+            var tests = new CartAuthenticationTests(platform);
+            var account = await platform.RegisterAsync();
+            await tests.EnterAsync(account, HttpStatusCode.OK);
+            await platform.StopAsync("customers");
+            for (var i = 0; i < 3; i++)
+            {
+                await tests.AssertUnavailableAsync(account);
+                await tests.AssertCatalogueAsync(account);
+                Assert.Equal(HttpStatusCode.Unauthorized, await tests.cart.SendAsync("GET", Shop.MyCart).StatusAsync());
+                Assert.Equal(HttpStatusCode.ServiceUnavailable, await tests.cart.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 1 }, account.AccessToken).StatusAsync());
+            }
+
+            platform.Restart("customers");
+            await Eventually.TrueAsync(async () => await tests.cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens again");
+            Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id));
+        }
+    }
+}

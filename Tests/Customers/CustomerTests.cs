@@ -1,0 +1,256 @@
+using System.Net;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Customers;
+
+public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly HttpClient http = platform.Http("customers");
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    [Trait("Covers", "A-UD-01")]
+    public async Task A_customer_sees_all_of_itself(bool byId)
+    {
+        var account = await platform.RegisterAsync();
+        var me = await http.SendAsync("GET", byId ? One(account) : Accounts.Me, token: account.AccessToken).JsonAsync();
+        Assert.Equal((account.Id, account.Email, "First", "Last", false), (me.GetProperty("id").GetInt64(), me.Text("email"), me.Text("firstName"), me.Text("lastName"), me.GetProperty("isAdmin").GetBoolean()));
+        Assert.Equal(6, me.EnumerateObject().Count());
+        Assert.Equal(platform.Clock.GetUtcNow(), me.GetProperty("createdAt").GetDateTimeOffset(), TimeSpan.FromMilliseconds(1));
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-02")]
+    [Trait("Covers", "N-05")]
+    public async Task A_customer_sees_no_other_and_does_not_learn_who_exists()
+    {
+        var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
+        var existing = await http.SendAsync("GET", One(other), token: account.AccessToken).ProblemAsync();
+        var missing = await http.SendAsync("GET", $"{Accounts.Collection}/999999", token: account.AccessToken).ProblemAsync();
+        Assert.Equal(HttpStatusCode.Forbidden, existing.Status);
+        Assert.Equivalent(existing, missing, strict: true);
+    }
+
+    [Theory]
+    [InlineData("GET", null)]
+    [InlineData("PATCH", """{"firstName":"x"}""")]
+    [InlineData("DELETE", null)]
+    [InlineData("PUT", """{"newPassword":"another123","confirmNewPassword":"another123"}""")]
+    [Trait("Covers", "A-UD-03")]
+    [Trait("Covers", "A-UD-06")]
+    [Trait("Covers", "A-UD-08")]
+    [Trait("Covers", "N-10")]
+    public async Task Unknown_ids_are_not_found_whatever_their_size(string method, string? body)
+    {
+        var token = await platform.CustomerTokenAsync(Accounts.Admin);
+        foreach (var id in new[] { "999999", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999", "-1", "abc", "1.0", "0x1" })
+        {
+            var status = (await http.SendAsync(method, $"{Accounts.Collection}/{id}{(method is "PUT" ? "/password" : "")}", body, token).ProblemAsync()).Status;
+            Assert.True(status == HttpStatusCode.NotFound, $"{method} {id} gave {status}");
+        }
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-04")]
+    public async Task The_email_of_another_is_a_conflict_on_email()
+    {
+        var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
+        var problem = await http.SendAsync("PATCH", Accounts.Me, new { email = other.Email.ToUpperInvariant() }, account.AccessToken).ProblemAsync();
+        Assert.Equal(HttpStatusCode.Conflict, problem.Status);
+        Assert.Equal(["email"], problem.Fields);
+        Assert.Equal(account.Email, await EmailAsync(account.Id));
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-05")]
+    public async Task Changing_the_email_changes_nothing_else()
+    {
+        var account = await platform.RegisterAsync();
+        var email = Accounts.NewEmail("changed");
+        var changed = await http.SendAsync("PATCH", One(account), new { email }, account.AccessToken).JsonAsync();
+        Assert.Equal((email, "First", "Last", false), (changed.Text("email"), changed.Text("firstName"), changed.Text("lastName"), changed.GetProperty("isAdmin").GetBoolean()));
+        Assert.Equal(email, await EmailAsync(account.Id));
+        await http.LoginAsync(email);
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password }).StatusAsync());
+    }
+
+    [Fact]
+    public async Task The_own_email_again_is_no_conflict()
+    {
+        var account = await platform.RegisterAsync();
+        Assert.Equal(account.Email.ToUpperInvariant(), (await http.SendAsync("PATCH", Accounts.Me, new { email = account.Email.ToUpperInvariant() }, account.AccessToken).JsonAsync()).Text("email"));
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-07")]
+    public async Task A_customer_changes_no_other()
+    {
+        var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
+        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("PATCH", One(other), new { email = Accounts.NewEmail("stolen") }, account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(other.Email, await EmailAsync(other.Id));
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-09")]
+    public async Task A_customer_deletes_no_other()
+    {
+        var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
+        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("DELETE", One(other), token: account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(other.Email, await EmailAsync(other.Id));
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-10")]
+    public async Task A_customer_deletes_itself_and_is_gone_at_once()
+    {
+        var account = await platform.RegisterAsync();
+        using var response = await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken);
+        Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
+        Assert.Empty(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Null(await EmailAsync(account.Id));
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).StatusAsync());
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-11")]
+    public async Task An_admin_changes_another()
+    {
+        var other = await platform.RegisterAsync();
+        var email = Accounts.NewEmail("by-admin");
+        await http.SendAsync("PATCH", One(other), new { email, firstName = "New" }, await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
+        Assert.Equal(email, await EmailAsync(other.Id));
+        Assert.Equal("New", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", other.Id));
+    }
+
+    [Fact]
+    [Trait("Covers", "A-UD-12")]
+    public async Task An_admin_deletes_another()
+    {
+        var other = await platform.RegisterAsync();
+        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", One(other), token: await platform.CustomerTokenAsync(Accounts.Admin)).StatusAsync());
+        Assert.Null(await EmailAsync(other.Id));
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: other.AccessToken).StatusAsync());
+    }
+
+    [Fact]
+    [Trait("Covers", "N-04")]
+    public async Task A_customer_cannot_promote_itself()
+    {
+        var account = await platform.RegisterAsync();
+        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("PATCH", Accounts.Me, new { isAdmin = true, firstName = "Boss" }, account.AccessToken).ProblemAsync()).Status);
+        Assert.False(await platform.QueryAsync<bool>("customersdb", "SELECT is_admin FROM customers WHERE id = $1", account.Id));
+        Assert.Equal("First", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
+    }
+
+    [Fact]
+    [Trait("Covers", "N-07")]
+    public async Task A_promotion_and_a_demotion_hold_at_once_for_tokens_already_given()
+    {
+        var account = await platform.RegisterAsync();
+        var admin = await platform.CustomerTokenAsync(Accounts.Admin);
+        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("GET", Accounts.Collection, token: account.AccessToken).StatusAsync());
+        await http.SendAsync("PATCH", One(account), new { isAdmin = true }, admin).JsonAsync();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Collection, token: account.AccessToken).StatusAsync());
+        await http.SendAsync("PATCH", One(account), new { isAdmin = false }, admin).JsonAsync();
+        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("GET", Accounts.Collection, token: account.AccessToken).StatusAsync());
+    }
+
+    [Fact]
+    [Trait("Covers", "N-10")]
+    public async Task An_empty_patch_changes_nothing_and_a_missing_body_is_a_bad_request()
+    {
+        var account = await platform.RegisterAsync();
+        Assert.Equal(account.Email, (await http.SendAsync("PATCH", Accounts.Me, new { }, account.AccessToken).JsonAsync()).Text("email"));
+        Assert.Equal(["body"], (await http.SendAsync("PATCH", Accounts.Me, "", account.AccessToken).ProblemAsync()).Fields);
+    }
+
+    [Theory]
+    [InlineData("""{"firstName":"a\u0000"}""", "firstName")]
+    [InlineData("""{"lastName":""}""", "lastName")]
+    [InlineData("""{"email":"no"}""", "email")]
+    [InlineData("""{"password":"longEnough1"}""", "password")]
+    [Trait("Covers", "N-10")]
+    public async Task A_bad_patch_names_the_field_and_changes_nothing(string body, string field)
+    {
+        var account = await platform.RegisterAsync();
+        var problem = await http.SendAsync("PATCH", Accounts.Me, body, account.AccessToken).ProblemAsync();
+        Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
+        Assert.Equal([field], problem.Fields);
+        Assert.Equal("First", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
+    }
+
+    [Fact]
+    public async Task A_write_with_the_tag_of_an_older_version_is_refused()
+    {
+        var account = await platform.RegisterAsync();
+        var first = await TagAsync(account);
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Second" }, account.AccessToken, ("If-Match", first)).StatusAsync());
+        Assert.NotEqual(first, await TagAsync(account), StringComparer.Ordinal);
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Third" }, account.AccessToken, ("If-Match", first)).StatusAsync());
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", first)).StatusAsync());
+        Assert.Equal("Second", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
+        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", await TagAsync(account))).StatusAsync());
+    }
+
+    [Theory]
+    [InlineData("W/\"1\"")]
+    [InlineData("1")]
+    [InlineData("\"abc\"")]
+    [InlineData("\"99999999999\"")]
+    public async Task A_tag_that_is_none_of_ours_is_a_bad_request(string tag)
+    {
+        var account = await platform.RegisterAsync();
+        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", tag)).ProblemAsync();
+        Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
+        Assert.Equal(["If-Match"], problem.Fields);
+    }
+
+    [Fact]
+    public async Task Of_many_writes_with_one_tag_one_succeeds()
+    {
+        var account = await platform.RegisterAsync();
+        var tag = await TagAsync(account);
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(i =>
+            http.SendAsync("PATCH", Accounts.Me, new { firstName = $"Name {i}" }, account.AccessToken, ("If-Match", tag)).StatusAsync()));
+        Assert.Equal(1, answers.Count(status => status == HttpStatusCode.OK));
+        Assert.Equal(9, answers.Count(status => status == HttpStatusCode.PreconditionFailed));
+    }
+
+    [Fact]
+    public async Task Signing_in_does_not_change_the_tag_of_a_customer()
+    {
+        var account = await platform.RegisterAsync();
+        var tag = await TagAsync(account);
+        await http.LoginAsync(account.Email);
+        Assert.Equal(tag, await TagAsync(account));
+    }
+
+    [Fact]
+    public async Task An_unknown_path_is_not_found_with_and_without_a_token()
+    {
+        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", "/api/v1/nothing").ProblemAsync()).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", "/api/v1/nothing", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync()).Status);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_wrong_verb_is_answered_with_the_right_ones(bool signedIn)
+    {
+        using var response = await http.SendAsync("POST", Accounts.Me, token: signedIn ? await platform.CustomerTokenAsync("nonadmin3@email.com") : null);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Equal(["DELETE", "GET", "PATCH"], response.Content.Headers.Allow.Order(StringComparer.Ordinal), StringComparer.Ordinal);
+    }
+
+    private static string One(Account account) => $"{Accounts.Collection}/{account.Id}";
+
+    private async Task<string> TagAsync(Account account)
+    {
+        using var response = await http.SendAsync("GET", Accounts.Me, token: account.AccessToken);
+        return response.Headers.ETag!.Tag;
+    }
+
+    private Task<string?> EmailAsync(long id) => platform.QueryAsync<string>("customersdb", "SELECT email FROM customers WHERE id = $1", id);
+}

@@ -1,0 +1,43 @@
+using System.Net;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Customers;
+
+public sealed class ExpiryTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly HttpClient http = platform.Http("customers");
+
+    [Fact]
+    [Trait("Covers", "A-JT-01")]
+    public async Task An_admin_token_lists_customers_now_and_not_a_day_after_its_life()
+    {
+        var admin = await http.LoginAsync(Accounts.Admin);
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Collection, token: admin.AccessToken).StatusAsync());
+        platform.Clock.Advance(TimeSpan.FromMinutes(15) + TimeSpan.FromDays(1));
+        using var refused = await http.SendAsync("GET", Accounts.Collection, token: admin.AccessToken);
+        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+        Assert.Contains("lifetime", refused.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_access_token_lives_fifteen_minutes_and_no_longer()
+    {
+        var account = await platform.RegisterAsync();
+        platform.Clock.Advance(TimeSpan.FromMinutes(15) - TimeSpan.FromSeconds(1));
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
+        // One second short before, and the clocks of two machines may differ by five.
+        platform.Clock.Advance(TimeSpan.FromSeconds(1 + 5));
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
+    }
+
+    [Fact]
+    public async Task A_session_is_continued_past_the_life_of_its_access_token_and_ends_after_fourteen_days()
+    {
+        var account = await platform.RegisterAsync();
+        platform.Clock.Advance(TimeSpan.FromDays(13));
+        var next = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: next.Text("accessToken")).StatusAsync());
+        platform.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = next.Text("refreshToken") }).StatusAsync());
+    }
+}

@@ -1,0 +1,113 @@
+using System.Net;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Customers;
+
+public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly HttpClient http = platform.Http("customers");
+
+    [Fact]
+    public async Task A_refresh_token_gives_the_next_pair_of_the_same_session()
+    {
+        var account = await platform.RegisterAsync();
+        using var response = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken });
+        var next = await Task.FromResult(response).JsonAsync();
+        Assert.Contains("no-store", response.Headers.CacheControl?.ToString(), StringComparison.Ordinal);
+        Assert.NotEqual(account.RefreshToken, next.Text("refreshToken"), StringComparer.Ordinal);
+        Assert.NotEqual(account.AccessToken, next.Text("accessToken"), StringComparer.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, await MeAsync(next.Text("accessToken")));
+        Assert.Equal(1, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
+    }
+
+    [Fact]
+    public async Task A_refresh_token_used_twice_ends_the_whole_family()
+    {
+        var account = await platform.RegisterAsync();
+        var thief = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(thief.Text("refreshToken")));
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(thief.Text("accessToken")));
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(account.AccessToken));
+    }
+
+    [Fact]
+    public async Task Another_sign_in_of_the_same_account_survives_the_end_of_a_family()
+    {
+        var account = await platform.RegisterAsync();
+        var elsewhere = await http.LoginAsync(account.Email);
+        await RefreshAsync(account.RefreshToken);
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
+        Assert.Equal(HttpStatusCode.OK, await MeAsync(elsewhere.AccessToken));
+        Assert.Equal(HttpStatusCode.OK, await RefreshAsync(elsewhere.RefreshToken));
+    }
+
+    [Fact]
+    public async Task Of_many_uses_of_one_refresh_token_at_once_at_most_one_succeeds_and_the_family_ends()
+    {
+        var account = await platform.RegisterAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => RefreshAsync(account.RefreshToken)));
+        Assert.Equal(1, answers.Count(status => status == HttpStatusCode.OK));
+        Assert.Equal(9, answers.Count(status => status == HttpStatusCode.Unauthorized));
+        Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
+    }
+
+    [Fact]
+    public async Task Refreshing_while_signing_out_never_fails_and_leaves_no_session()
+    {
+        var accounts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => platform.RegisterAsync()));
+        var answers = await Task.WhenAll(accounts.SelectMany(account => new[]
+        {
+            RefreshAsync(account.RefreshToken),
+            http.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync(),
+        }));
+        Assert.All(answers, status => Assert.Contains(status, new[] { HttpStatusCode.OK, HttpStatusCode.NoContent, HttpStatusCode.Unauthorized }));
+        foreach (var account in accounts)
+        {
+            Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
+        }
+    }
+
+    [Fact]
+    public async Task Signing_out_ends_the_session_at_once()
+    {
+        var account = await platform.RegisterAsync();
+        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(account.AccessToken));
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
+    }
+
+    [Fact]
+    public async Task Signing_out_twice_or_with_a_made_up_token_is_no_error()
+    {
+        var account = await platform.RegisterAsync();
+        foreach (var token in new[] { account.RefreshToken, account.RefreshToken, "made-up" })
+        {
+            Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("POST", Accounts.Logout, new { refreshToken = token }).StatusAsync());
+        }
+    }
+
+    [Fact]
+    public async Task An_access_token_is_no_refresh_token()
+    {
+        var account = await platform.RegisterAsync();
+        // Longer than any refresh token, so it is refused as a value already.
+        Assert.Equal(HttpStatusCode.BadRequest, await RefreshAsync(account.AccessToken));
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.AccessToken[..100]));
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(account.RefreshToken));
+    }
+
+    [Fact]
+    public async Task Refresh_tokens_are_stored_only_as_hashes()
+    {
+        var account = await platform.RegisterAsync();
+        var dump = await platform.QueryAsync<string>("customersdb", "SELECT string_agg(row_to_json(t)::text, '') FROM refresh_tokens t");
+        var hex = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(account.RefreshToken)));
+        Assert.Contains(hex, dump, StringComparison.Ordinal);
+        Assert.DoesNotContain(account.RefreshToken, dump, StringComparison.Ordinal);
+    }
+
+    private Task<HttpStatusCode> MeAsync(string token) => http.SendAsync("GET", Accounts.Me, token: token).StatusAsync();
+
+    private Task<HttpStatusCode> RefreshAsync(string refreshToken) => http.SendAsync("POST", Accounts.Refresh, new { refreshToken }).StatusAsync();
+}

@@ -1,0 +1,113 @@
+#if !ASPIRE
+using System.Diagnostics;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using MicroPlatform.Tests.Fixtures;
+using Npgsql;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>What the embedded engine promises about the processes and the database it runs.</summary>
+[Collection(PlatformTestGroup.Name)]
+public sealed class EmbeddedEngineTests(RunningPlatform platform)
+{
+    private static readonly TimeSpan HealsWithin = TimeSpan.FromSeconds(10);
+
+    public static TheoryData<string> Services => [.. AppHost.PlatformModel.Services.Select(service => service.Name)];
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_killed_service_is_ready_again_within_ten_seconds(string service)
+    {
+        var killed = platform.Engine.ProcessId(service);
+        var sinceKill = Stopwatch.StartNew();
+
+        await platform.Engine.KillAsync(service);
+        await platform.Engine.WaitUntilReadyAsync(service, TestContext.Current.CancellationToken);
+
+        Assert.True(sinceKill.Elapsed < HealsWithin, $"{service} took {sinceKill.Elapsed.TotalSeconds:0.0} s");
+        Assert.NotEqual(killed, platform.Engine.ProcessId(service));
+    }
+
+    [Fact]
+    public async Task A_killed_database_serves_everybody_again_within_ten_seconds_and_has_lost_nothing()
+    {
+        using var https = platform.Https();
+        var email = $"{Guid.NewGuid():N}@email.com";
+        await https.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(HttpStatusCode.Created);
+        var killed = platform.Engine.ProcessId("postgres");
+        var sinceKill = Stopwatch.StartNew();
+
+        await platform.Engine.KillAsync("postgres");
+        await Eventually.TrueAsync(
+            async () => await https.SendAsync("POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).StatusAsync() is HttpStatusCode.OK,
+            "who registered before the kill can log in after it", (int)HealsWithin.TotalSeconds);
+        foreach (var service in AppHost.PlatformModel.Services)
+        {
+            await platform.Engine.WaitUntilReadyAsync(service.Name, TestContext.Current.CancellationToken);
+        }
+
+        Assert.True(sinceKill.Elapsed < HealsWithin, $"it took {sinceKill.Elapsed.TotalSeconds:0.0} s");
+        Assert.NotEqual(killed, platform.Engine.ProcessId("postgres"));
+    }
+
+    [Fact]
+    public async Task No_service_can_connect_to_the_database_of_another()
+    {
+        var databases = AppHost.PlatformModel.Services.SelectMany(service => service.Databases).Distinct(StringComparer.Ordinal).ToList();
+        foreach (var login in databases)
+        {
+            foreach (var other in databases.Where(other => !string.Equals(other, login, StringComparison.Ordinal)).Append("postgres").Append("template1"))
+            {
+                var crossing = new NpgsqlConnectionStringBuilder(platform.Engine.ConnectionString(login)) { Database = other, Pooling = false }.ConnectionString;
+                await using var connection = new NpgsqlConnection(crossing);
+
+                var refused = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
+
+                Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("customersdb", "wrong")]
+    [InlineData("postgres", "")]
+    [InlineData("postgres", "postgres")]
+    public async Task Nobody_gets_into_the_database_without_the_password(string login, string password)
+    {
+        var guess = new NpgsqlConnectionStringBuilder(platform.Engine.SuperuserConnectionString) { Username = login, Password = password, Pooling = false };
+        await using var connection = new NpgsqlConnection(guess.ConnectionString);
+
+        var refused = await Assert.ThrowsAnyAsync<NpgsqlException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
+
+        Assert.True(refused is PostgresException { SqlState: PostgresErrorCodes.InvalidPassword } || refused.Message.Contains("No password", StringComparison.Ordinal), refused.Message);
+    }
+
+    [Fact]
+    public async Task Nothing_listens_beyond_this_machine()
+    {
+        var elsewhere = NetworkInterface.GetAllNetworkInterfaces()
+            .Where(network => network.OperationalStatus == OperationalStatus.Up)
+            .SelectMany(network => network.GetIPProperties().UnicastAddresses)
+            .Select(address => address.Address)
+            .Where(address => !IPAddress.IsLoopback(address) && address.AddressFamily == AddressFamily.InterNetwork)
+            .ToList();
+        var ports = AppHost.PlatformModel.Services.Select(service => platform.Engine.Address(service.Name).Port)
+            .Append(platform.Engine.GatewayHttps.Port)
+            .Append(new NpgsqlConnectionStringBuilder(platform.Engine.SuperuserConnectionString).Port);
+
+        // Listening sockets are asked for by name too, as a machine may have no other address.
+        var listening = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners();
+        foreach (var port in ports)
+        {
+            Assert.All(listening.Where(endpoint => endpoint.Port == port), endpoint => Assert.True(IPAddress.IsLoopback(endpoint.Address), endpoint.ToString()));
+            foreach (var address in elsewhere)
+            {
+                using var client = new TcpClient();
+                await Assert.ThrowsAnyAsync<SocketException>(() => client.ConnectAsync(address, port, TestContext.Current.CancellationToken).AsTask());
+            }
+        }
+    }
+}
+#endif

@@ -1,0 +1,67 @@
+#if ASPIRE
+using Aspire.Hosting;
+using Aspire.Hosting.Testing;
+#else
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using MicroPlatform.AppHost;
+#endif
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>Tests of real processes share one platform, and the machine with nothing else.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class PlatformTestGroup : ICollectionFixture<RunningPlatform>
+{
+    public const string Name = "Platform";
+}
+
+/// <summary>The whole platform in its own processes, on the engine at hand, reached as its users reach it: through the Gateway.</summary>
+public sealed class RunningPlatform : IAsyncLifetime
+{
+#if ASPIRE
+    private DistributedApplication platform = null!;
+
+    /// <summary>A client of the Gateway over HTTPS, whose certificate is the development certificate.</summary>
+    public HttpClient Https() => platform.CreateHttpClient("gateway", "https");
+
+    /// <summary>A client of the Gateway over HTTP.</summary>
+    public HttpClient Http() => platform.CreateHttpClient("gateway", "http");
+
+    public async ValueTask InitializeAsync()
+    {
+        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(["UseVolumes=false"]);
+        platform = await builder.BuildAsync();
+        await platform.StartAsync();
+        await platform.ResourceNotifications.WaitForResourceHealthyAsync("gateway").WaitAsync(TimeSpan.FromMinutes(5));
+    }
+#else
+    private EmbeddedPlatform platform = null!;
+
+    internal EmbeddedPlatform Engine => platform;
+
+    /// <summary>A client of the Gateway over HTTPS, which trusts this run's certificate and no other.</summary>
+    public HttpClient Https() => new(Trusting(platform.CertificateFile)) { BaseAddress = platform.GatewayHttps };
+
+    /// <summary>A client of the Gateway over HTTP.</summary>
+    public HttpClient Http() => new() { BaseAddress = platform.GatewayHttp };
+
+    public async ValueTask InitializeAsync() =>
+        platform = await EmbeddedPlatform.StartAsync(new EmbeddedPlatformOptions { Ephemeral = true }, CancellationToken.None);
+
+    private static SocketsHttpHandler Trusting(string certificateFile) => new()
+    {
+        SslOptions = new SslClientAuthenticationOptions
+        {
+            CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+                CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(certificateFile) },
+            },
+        },
+    };
+#endif
+
+    public async ValueTask DisposeAsync() => await platform.DisposeAsync();
+}

@@ -1,0 +1,127 @@
+using Grpc.Core;
+using MicroPlatform.Sales.V1;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Sales;
+
+public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly Orders.OrdersClient orders = new(platform.Grpc("sales"));
+
+    [Fact]
+    public async Task An_order_is_placed_pending_for_the_customer_of_the_token_at_the_prices_given()
+    {
+        var placed = await PlaceAsync(Request(("SKU-1", 2, 9999), ("SKU-UNKNOWN", 1, 5), ("SKU-1", 1, 1)));
+        Assert.Equal((3, OrderStatus.Pending, 20004), (placed.CustomerId, placed.Status, placed.TotalCents));
+        Assert.Equal([("SKU-1", 2, 9999, 0), ("SKU-UNKNOWN", 1, 5, 0), ("SKU-1", 1, 1, 0)], placed.Lines.Select(l => (l.Sku, l.Quantity, l.UnitPriceCents, l.ItemId)));
+        Assert.Equal(platform.Clock.GetUtcNow(), placed.PlacedAt.ToDateTimeOffset(), TimeSpan.FromMilliseconds(1));
+        Assert.Equal((placed.Id, placed.TotalCents), await GetAsync(placed.Id, "nonadmin3@email.com"));
+
+        var read = await platform.Http("sales").SendAsync("GET", $"/api/v1/sales/orders/{placed.Id}", token: await platform.CustomerTokenAsync("nonadmin3@email.com")).JsonAsync();
+        Assert.Equal("200.04", read.GetProperty("total").GetRawText());
+    }
+
+    [Fact]
+    public async Task The_same_checkout_however_often_and_at_once_makes_one_order()
+    {
+        var request = Request(("SKU-1", 2, 9999));
+        var placed = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => PlaceAsync(request)));
+        var id = Assert.Single(placed.Select(order => order.Id).Distinct());
+        Assert.Equal(1, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders WHERE checkout_id = $1", Guid.Parse(request.CheckoutId)));
+
+        // Afterwards too, at the price of the first time.
+        var again = request.Clone();
+        again.Lines[0].UnitPriceCents = 1;
+        Assert.Equal((id, 9999), ((await PlaceAsync(again)).Id, (await PlaceAsync(again)).Lines[0].UnitPriceCents));
+    }
+
+    [Fact]
+    public async Task A_checkout_of_other_goods_or_of_someone_else_is_refused()
+    {
+        var request = Request(("SKU-1", 2, 9999));
+        await PlaceAsync(request);
+        await RefusedAsync(StatusCode.FailedPrecondition, request, "nonadmin4@email.com");
+        var more = request.Clone();
+        more.Lines[0].Quantity = 3;
+        await RefusedAsync(StatusCode.FailedPrecondition, more);
+        var other = request.Clone();
+        other.Lines[0].Sku = "SKU-2";
+        await RefusedAsync(StatusCode.FailedPrecondition, other);
+        var longer = request.Clone();
+        longer.Lines.Add(new NewOrderLine { Sku = "SKU-2", Quantity = 1 });
+        await RefusedAsync(StatusCode.FailedPrecondition, longer);
+    }
+
+    [Fact]
+    [Trait("Covers", "N-23")]
+    public async Task An_unacceptable_order_is_refused_with_the_field_named_and_leaves_nothing()
+    {
+        var before = await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders");
+        var good = Request(("SKU-1", 1, 100));
+        await FieldAsync("checkout_id", request => request.CheckoutId = "");
+        await FieldAsync("checkout_id", request => request.CheckoutId = "cart-7");
+        await FieldAsync("lines", request => request.Lines.Clear());
+        await FieldAsync("lines", request => request.Lines.Add(Enumerable.Repeat(request.Lines[0], 100)));
+        await FieldAsync("lines", request => request.Lines[0].UnitPriceCents = 0);
+        await FieldAsync("lines", request => (request.Lines[0].Quantity, request.Lines[0].UnitPriceCents) = (100_000, 99_999_999));
+        await FieldAsync("lines[0].sku", request => request.Lines[0].Sku = "");
+        await FieldAsync("lines[0].sku", request => request.Lines[0].Sku = new('x', 65));
+        await FieldAsync("lines[0].quantity", request => request.Lines[0].Quantity = 0);
+        await FieldAsync("lines[0].quantity", request => request.Lines[0].Quantity = 100_001);
+        await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = -1);
+        await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = 100_000_000);
+        await FieldAsync("sku", request => request.Lines[0].Sku = "a\0b");
+        Assert.Equal(before, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders"));
+
+        async Task FieldAsync(string field, Action<PlaceOrderRequest> spoil)
+        {
+            var request = good.Clone();
+            spoil(request);
+            var refused = await RefusedAsync(StatusCode.InvalidArgument, request);
+            Assert.Equal(field, Assert.Single(refused.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>()!.FieldViolations).Field);
+        }
+    }
+
+    [Fact]
+    public async Task A_customer_gets_the_own_orders_only()
+    {
+        var placed = await PlaceAsync(Request(("SKU-1", 1, 100)));
+        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => GetAsync(placed.Id, "nonadmin4@email.com"))).StatusCode);
+        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => GetAsync(999_999, "nonadmin3@email.com"))).StatusCode);
+    }
+
+    [Fact]
+    [Trait("Covers", "N-03")]
+    public async Task Without_a_customers_token_nothing_is_placed_or_shown()
+    {
+        var anonymous = await Assert.ThrowsAsync<RpcException>(async () => await orders.PlaceOrderAsync(Request(("SKU-1", 1, 100)), cancellationToken: TestContext.Current.CancellationToken));
+        Assert.Equal(StatusCode.Unauthenticated, anonymous.StatusCode);
+        var staff = new Metadata { { "authorization", $"Bearer {await platform.UserTokenAsync("clerk")}" } };
+        var refused = await Assert.ThrowsAsync<RpcException>(async () => await orders.GetOrderAsync(new() { Id = 1 }, staff, cancellationToken: TestContext.Current.CancellationToken));
+        Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
+    }
+
+    private static PlaceOrderRequest Request(params (string Sku, int Quantity, long Cents)[] lines) => new()
+    {
+        CheckoutId = Guid.NewGuid().ToString(),
+        Lines = { lines.Select(line => new NewOrderLine { Sku = line.Sku, Quantity = line.Quantity, UnitPriceCents = line.Cents }) },
+    };
+
+    private async Task<Order> PlaceAsync(PlaceOrderRequest request, string email = "nonadmin3@email.com") =>
+        await orders.PlaceOrderAsync(request, await HeadersAsync(email), cancellationToken: TestContext.Current.CancellationToken);
+
+    private async Task<(long Id, long TotalCents)> GetAsync(long id, string email)
+    {
+        var order = await orders.GetOrderAsync(new() { Id = id }, await HeadersAsync(email), cancellationToken: TestContext.Current.CancellationToken);
+        return (order.Id, order.TotalCents);
+    }
+
+    private async Task<RpcException> RefusedAsync(StatusCode status, PlaceOrderRequest request, string email = "nonadmin3@email.com")
+    {
+        var refused = await Assert.ThrowsAsync<RpcException>(() => PlaceAsync(request, email));
+        Assert.Equal(status, refused.StatusCode);
+        return refused;
+    }
+
+    private async Task<Metadata> HeadersAsync(string email) => new() { { "authorization", $"Bearer {await platform.CustomerTokenAsync(email)}" } };
+}

@@ -1,0 +1,27 @@
+using MicroPlatform.Sales;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MicroPlatform.Tests.Sales;
+
+/// <summary>Orders in states that only the warehouse's answer brings about.</summary>
+internal static class SalesData
+{
+    /// <summary>Stores an order and then lets <paramref name="happen"/> happen to it; returns its id.</summary>
+    public static async Task<long> AddAsync(TestPlatform platform, long customerId, Action<Order> happen, params (long ItemId, int Quantity, decimal UnitPrice)[] lines)
+    {
+        await using var scope = platform.Services("sales").CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<SalesDbContext>();
+        var order = new Order { CustomerId = customerId, Date = platform.Clock.GetUtcNow() };
+        foreach (var (itemId, quantity, unitPrice) in lines)
+        {
+            order.Add($"SKU-{itemId}", itemId, quantity, unitPrice);
+        }
+
+        db.Add(order);
+        await db.SaveChangesAsync(TestContext.Current.CancellationToken);
+        happen(order);
+        await db.SaveChangesAsync(TestContext.Current.CancellationToken);
+        return order.Id;
+    }
+}

@@ -135,15 +135,6 @@ public static class Authentication
 
                 return Task.CompletedTask;
             },
-            OnTokenValidated = context =>
-            {
-                if (string.IsNullOrEmpty(context.Principal!.FindFirstValue(JwtRegisteredClaimNames.Sub)))
-                {
-                    context.Fail("The token names nobody.");
-                }
-
-                return Task.CompletedTask;
-            },
             OnChallenge = context => context.AuthenticateFailure is KeySetUnavailableException
                 ? throw ProblemException.Unavailable("Nobody can check the token right now; try again shortly.")
                 : Task.CompletedTask,

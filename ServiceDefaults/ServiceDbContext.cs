@@ -86,7 +86,7 @@ internal sealed class DatabaseCheck<TContext>(TContext db) : IHealthCheck
                 ? HealthCheckResult.Unhealthy("The schema is older than this version of the service.")
                 : HealthCheckResult.Healthy();
         }
-        catch (PostgresException failure) when (failure.SqlState == PostgresErrorCodes.UndefinedTable)
+        catch (PostgresException failure) when (string.Equals(failure.SqlState, PostgresErrorCodes.UndefinedTable, StringComparison.Ordinal))
         {
             return HealthCheckResult.Unhealthy("The schema has not been made yet.");
         }

@@ -93,11 +93,14 @@ internal static class OrdersApi
         long id, UpdateOrderRequest request, SalesDbContext db, TokenValidation.TokenValidationClient customers,
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
-        var order = await FindAsync(db.Orders.Include(o => o.Lines), id, ifMatch, cancellationToken);
         await RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
-        order.CustomerId = request.CustomerId.Value;
-        await db.SaveChangesAsync(cancellationToken);
-        return TypedResults.Ok(OrderResponse.Of(order));
+        return TypedResults.Ok(await db.InTransactionAsync(async token =>
+        {
+            var order = await db.LockOrderAsync(id, ifMatch, token);
+            order.CustomerId = request.CustomerId.Value;
+            await db.SaveChangesAsync(token);
+            return OrderResponse.Of(order);
+        }, cancellationToken));
     }
 
     private static async Task<NoContent> CancelAsync(
@@ -106,8 +109,7 @@ internal static class OrdersApi
     {
         var isCancelled = await events.CommitAsync(async (happened, token) =>
         {
-            var order = await db.LockOrderAsync(id, token);
-            ETags.Require(ifMatch, order.Version);
+            var order = await db.LockOrderAsync(id, ifMatch, token);
             if (!order.Cancel(time.GetUtcNow()))
             {
                 return false;
@@ -123,13 +125,6 @@ internal static class OrdersApi
         }
 
         return TypedResults.NoContent();
-    }
-
-    private static async Task<Order> FindAsync(IQueryable<Order> orders, long id, string? ifMatch, CancellationToken cancellationToken)
-    {
-        var order = await orders.SingleOrDefaultAsync(o => o.Id == id, cancellationToken) ?? throw ProblemException.NotFound("order", id);
-        ETags.Require(ifMatch, order.Version);
-        return order;
     }
 
     private static async Task RequireCustomerAsync(TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)

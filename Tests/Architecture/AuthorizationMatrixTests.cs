@@ -52,6 +52,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["DELETE /api/v1/products/{id}"] = May.ShopAdmin,
             ["GET /api/v1/carts/{customerId}"] = May.Customer,
             ["DELETE /api/v1/carts/{customerId}"] = May.Customer,
+            ["POST /api/v1/carts/{customerId}/checkout"] = May.Customer,
             ["POST /api/v1/carts/{customerId}/items"] = May.Customer,
             ["PATCH /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
             ["DELETE /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,

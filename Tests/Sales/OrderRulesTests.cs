@@ -22,7 +22,7 @@ public sealed class OrderRulesTests(TestPlatform platform) : IClassFixture<TestP
                 switch (what)
                 {
                     case 0:
-                        Assert.Equal(expected == OrderStatus.Pending, order.Confirm(at));
+                        Assert.Equal(expected == OrderStatus.Pending, order.Confirm([], at));
                         expected = expected == OrderStatus.Pending ? OrderStatus.Confirmed : expected;
                         break;
                     case 1:

@@ -278,7 +278,16 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         await http.SendAsync(method, path, body, await platform.UserTokenAsync("clerk"));
 
     private async Task<JsonElement> CreateAsync(long customerId) =>
-        await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = 1, quantity = 1 } } }).JsonAsync(HttpStatusCode.Created);
+        await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = await PlentyAsync(), quantity = 1 } } }).JsonAsync(HttpStatusCode.Created);
+
+    /// <summary>An item that does not run out, so that no order for it is rejected.</summary>
+    private async Task<long> PlentyAsync()
+    {
+        var body = new { sku = "PLENTY", name = "Plenty", countryOfOrigin = "Peru", price = 1, quantity = 1_000_000 };
+        var item = await platform.Http("warehouse").SendAsync("POST", "/api/v1/warehouse/items", body, await platform.UserTokenAsync("clerk"), ("Idempotency-Key", "plenty"))
+            .JsonAsync(HttpStatusCode.Created);
+        return item.GetProperty("id").GetInt64();
+    }
 
     /// <summary>Nothing of the order's own flow is under way that could change its version.</summary>
     private async Task SettledAsync(long id) =>

@@ -28,7 +28,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
     {
         var before = await ShowAsync();
         Assert.Contains("1 item_1 ", before, StringComparison.Ordinal);
-        var confirmed = await SalesData.AddAsync(platform, 3, order => order.Confirm(platform.Clock.GetUtcNow()), (3, 2, 0.10m), (900, 5, 3m));
+        var confirmed = await SalesData.AddAsync(platform, 3, order => order.Confirm([3, 900], platform.Clock.GetUtcNow()), (3, 2, 0.10m), (900, 5, 3m));
         await SalesData.AddAsync(platform, 3, _ => { }, (901, 7, 1m));
         await SalesData.AddAsync(platform, 3, order => order.Reject("why", platform.Clock.GetUtcNow()), (901, 7, 1m));
 
@@ -55,8 +55,8 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
             3,
             placed =>
             {
-                var now = platform.Clock.GetUtcNow();
-                _ = order.Item2 switch { 0 => placed.Confirm(now), 1 => placed.Reject("why", now), 2 => placed.Cancel(now), _ => placed.Confirm(now) && placed.Cancel(now) };
+                var (now, items) = (platform.Clock.GetUtcNow(), order.Item1.Select(line => line.Item1).ToList());
+                _ = order.Item2 switch { 0 => placed.Confirm(items, now), 1 => placed.Reject("why", now), 2 => placed.Cancel(now), _ => placed.Confirm(items, now) && placed.Cancel(now) };
             },
             order.Item1))), iter: 8, threads: 1);
 

@@ -65,7 +65,7 @@ namespace MicroPlatform.Warehouse.Migrations
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_items", x => x.id);
-                    table.CheckConstraint("ck_items_free", "free BETWEEN 0 AND 1000000000");
+                    table.CheckConstraint("ck_items_free", "free >= 0");
                     table.CheckConstraint("ck_items_price", "price >= 0");
                     table.CheckConstraint("ck_items_reserved", "reserved >= 0");
                     table.CheckConstraint("ck_items_shipped", "shipped >= 0");

@@ -166,7 +166,7 @@ namespace MicroPlatform.Warehouse.Migrations
 
                     b.ToTable("items", null, t =>
                         {
-                            t.HasCheckConstraint("ck_items_free", "free BETWEEN 0 AND 1000000000");
+                            t.HasCheckConstraint("ck_items_free", "free >= 0");
 
                             t.HasCheckConstraint("ck_items_price", "price >= 0");
 

@@ -1,0 +1,56 @@
+using MicroPlatform.AppHost;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Flow;
+
+/// <summary>The checker finds what it is for: each test plants one violation into sound demo data.</summary>
+public sealed class InvariantTests(Cluster cluster)
+{
+    [Fact]
+    [Trait("Covers", "N-25")]
+    public async Task The_demo_data_of_the_three_services_agree() => Assert.Empty(await CheckAsync());
+
+    [Theory]
+    [InlineData("warehouse", "ALTER TABLE items DROP CONSTRAINT ck_items_free, DROP CONSTRAINT ck_items_stock; UPDATE items SET free = -1 WHERE id = 1", "negative")]
+    [InlineData("warehouse", "ALTER TABLE items DROP CONSTRAINT ck_items_stock; UPDATE items SET received = received + 1 WHERE id = 1", "received is not")]
+    [InlineData("warehouse", "UPDATE items SET free = free - 1, reserved = 1 WHERE id = 2", "reserved for no order")]
+    [InlineData("warehouse", "UPDATE items SET free = free - 1, shipped = shipped + 1 WHERE id = 2", "shipped with no order")]
+    [InlineData("warehouse", "INSERT INTO reservations (order_id, status, changed_at) VALUES (99, 'Reserved', now())", "order 99, which does not exist")]
+    [InlineData("sales", "UPDATE orders SET status = 'Pending', confirmed_at = NULL WHERE id = 1", "not settled")]
+    [InlineData("sales", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = 1", "live transaction")]
+    [InlineData("sales", "UPDATE order_lines SET quantity = 2 WHERE order_id = 1 AND line = 0", "was posted")]
+    [InlineData("accounting", "UPDATE transactions SET voided_at = now() WHERE id = 1", "no live transaction")]
+    [InlineData("accounting", "UPDATE transactions SET source = 'order:99' WHERE id = 1", "order 99, which does not exist")]
+    [InlineData("accounting", "UPDATE transactions SET sum = 1 WHERE id = 1", "was posted")]
+    public async Task A_planted_violation_is_found(string service, string sql, string expected) =>
+        Assert.Contains(await CheckAsync(service, sql), violation => violation.Contains(expected, StringComparison.Ordinal));
+
+    private async Task<IReadOnlyList<string>> CheckAsync(string? service = null, string sql = "")
+    {
+        var databases = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var name in new[] { "sales", "warehouse", "accounting" })
+        {
+            databases[name] = await cluster.CloneAsync(name);
+        }
+
+        try
+        {
+            if (service is not null)
+            {
+                await using var source = Npgsql.NpgsqlDataSource.Create(cluster.ConnectionStringTo(databases[service]));
+                await using var command = source.CreateCommand(sql);
+                await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+            }
+
+            return await Invariants.FindViolationsAsync(
+                cluster.ConnectionStringTo(databases["sales"]), cluster.ConnectionStringTo(databases["warehouse"]), cluster.ConnectionStringTo(databases["accounting"]), TestContext.Current.CancellationToken);
+        }
+        finally
+        {
+            foreach (var database in databases.Values)
+            {
+                await cluster.DropAsync(database);
+            }
+        }
+    }
+}

@@ -261,7 +261,11 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
                 await connection.OpenAsync(ct);
                 return true;
             }
-            catch (NpgsqlException error) when (error is not PostgresException { SqlState: PostgresErrorCodes.InvalidPassword })
+            catch (PostgresException error) when (error is { SqlState: PostgresErrorCodes.InvalidPassword })
+            {
+                throw new EngineException($"The password in {Passwords.FileName} is not that of the data beside it. Put the right file back, or start afresh with --reset, which deletes the data.", error);
+            }
+            catch (NpgsqlException)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(25), ct);
             }

@@ -37,7 +37,16 @@ internal sealed class RunFolder : IAsyncDisposable
     /// <exception cref="EngineException">Another run has the folder.</exception>
     public static async Task<RunFolder> OpenAsync(string folder, CancellationToken ct)
     {
-        folder = Folders.Create(System.IO.Path.GetFullPath(folder));
+        folder = System.IO.Path.GetFullPath(folder);
+        try
+        {
+            Folders.Create(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new EngineException($"There cannot be a folder {folder}: {error.Message} Choose another with --data <folder>, or use --ephemeral.", error);
+        }
+
         return await TryOpenAsync(folder, isTemporary: false, FileMode.OpenOrCreate, ct) ?? throw new EngineException(
             $"{folder} is in use by another run of the platform{Owner(folder)}. Stop that one first, or give this one its own folder with --data <folder> or --ephemeral.");
     }

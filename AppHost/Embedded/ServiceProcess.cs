@@ -57,6 +57,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
 
     public void Start()
     {
+        _stop.Dispose();
         _stop = new CancellationTokenSource();
         _process = Launch();
         _watch = WatchAsync(_stop.Token);
@@ -145,25 +146,39 @@ internal sealed class ServiceProcess : IAsyncDisposable
     private async Task WatchAsync(CancellationToken ct)
     {
         var pause = ShortestPause;
+        var ran = Stopwatch.StartNew();
         try
         {
             while (true)
             {
-                var ran = Stopwatch.StartNew();
                 await _process!.WaitForExitAsync(ct);
                 pause = ran.Elapsed > Steady ? ShortestPause : pause;
                 await Task.Delay(pause, ct); // Ctrl-C ends it at the same time as it tells us to stop
-                Note($"ended with exit code {_process.ExitCode} and is started again");
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestPause.Ticks));
-                _run.Untrack(_process.Id);
-                _process.Dispose();
-                _process = Launch();
-                _started();
+                Restart();
+                ran.Restart();
             }
         }
         catch (OperationCanceledException)
         {
             // It is being stopped, and that ends the watch.
+        }
+    }
+
+    private void Restart()
+    {
+        var ended = _process!;
+        try
+        {
+            _process = Launch();
+            Note($"ended with exit code {ended.ExitCode} and is started again");
+            _run.Untrack(ended.Id);
+            ended.Dispose();
+            _started();
+        }
+        catch (Exception error) when (error is EngineException or System.ComponentModel.Win32Exception)
+        {
+            Note($"cannot be started: {error.Message}"); // as while it is being built
         }
     }
 

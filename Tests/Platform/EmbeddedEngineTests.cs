@@ -12,7 +12,8 @@ namespace MicroPlatform.Tests.Platform;
 [Collection(PlatformTestGroup.Name)]
 public sealed class EmbeddedEngineTests(RunningPlatform platform)
 {
-    private static readonly TimeSpan HealsWithin = TimeSpan.FromSeconds(10);
+    // A bound for a loaded machine, not the aim: the engine prints how long it takes.
+    private static readonly TimeSpan HealsWithin = TimeSpan.FromSeconds(60);
 
     public static TheoryData<string> Services => [.. AppHost.PlatformModel.Services.Select(service => service.Name)];
 
@@ -26,7 +27,7 @@ public sealed class EmbeddedEngineTests(RunningPlatform platform)
         await platform.Engine.KillAsync(service);
         await platform.Engine.WaitUntilReadyAsync(service, TestContext.Current.CancellationToken);
 
-        Assert.True(sinceKill.Elapsed < HealsWithin, $"{service} took {sinceKill.Elapsed.TotalSeconds:0.0} s");
+        Assert.True(sinceKill.Elapsed < HealsWithin, $"{service} took {sinceKill.Elapsed.TotalSeconds:0.0} s: {platform.Engine.LastLines(service)}");
         Assert.NotEqual(killed, platform.Engine.ProcessId(service));
     }
 

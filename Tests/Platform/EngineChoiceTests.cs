@@ -37,8 +37,8 @@ public sealed class EngineChoiceTests : IDisposable
         var aspire = await EvaluateAsync(("UseAspire", "true"), ("CI", "true"));
         var embedded = await EvaluateAsync(("UseAspire", "false"), ("CI", "true"));
 
-        Assert.NotEqual(aspire["OutputPath"], embedded["OutputPath"]);
-        Assert.NotEqual(aspire["BaseIntermediateOutputPath"], embedded["BaseIntermediateOutputPath"]);
+        Assert.NotEqual(aspire["OutputPath"], embedded["OutputPath"], StringComparer.Ordinal);
+        Assert.NotEqual(aspire["BaseIntermediateOutputPath"], embedded["BaseIntermediateOutputPath"], StringComparer.Ordinal);
         // The committed lock files are kept by the one build and out of sight of the other.
         Assert.Equal(("true", "true", ""), (embedded["RestorePackagesWithLockFile"], embedded["RestoreLockedMode"], embedded["NuGetLockFilePath"]));
         Assert.Equal(("", ""), (aspire["RestorePackagesWithLockFile"], aspire["RestoreLockedMode"]));

@@ -1,0 +1,137 @@
+using System.Net;
+using System.Security.Cryptography;
+using Grpc.Core;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.IdentityModel.Tokens;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>The check at the edge: which tokens pass, which are refused, and what is said when nobody can tell.</summary>
+public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+{
+    public static TheoryData<string, string?> Forgeries
+    {
+        get
+        {
+            var header = new { alg = "RS256", typ = "JWT", kid = "test-1" };
+            var claims = new { iss = Issuers.Users, aud = Issuers.Audience, sub = "1", role = "admin", exp = DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeSeconds() };
+            var publicKey = Base64UrlEncoder.Encode(TestTokens.Key.Rsa.ExportSubjectPublicKeyInfo());
+            var good = TestTokens.User().Split('.');
+            using var other = RSA.Create(2048);
+            return new()
+            {
+                { "no token at all", null },
+                { "one word", "garbage" },
+                { "no dots", new string('a', 300) },
+                { "three words that are no base64", "!.!.!" },
+                { "three empty parts", ".." },
+                { "five parts, as an encrypted token has", "a.b.c.d.e" },
+                { "another's signature", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-1" }, SecurityAlgorithms.RsaSha256)) },
+                { "a key that nobody published", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "unknown" }, SecurityAlgorithms.RsaSha256)) },
+                { "no signature, and says so", TestTokens.Raw(new { alg = "none", typ = "JWT" }, claims) },
+                { "no signature", TestTokens.Raw(header, claims) },
+                { "a signature of nothing", TestTokens.Raw(header, claims, "AAAA") },
+                { "the public key as a shared secret", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(new SymmetricSecurityKey(Base64UrlEncoder.DecodeBytes(publicKey)) { KeyId = "test-1" }, SecurityAlgorithms.HmacSha256)) },
+                { "another algorithm", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(TestTokens.Key, SecurityAlgorithms.RsaSha512)) },
+                { "changed claims", $"{good[0]}.{TestTokens.Raw(header, claims).Split('.')[1]}.{good[2]}" },
+                { "expired", TestTokens.Make(Issuers.Users, "1", "admin", d => d.Expires = DateTime.UtcNow.AddMinutes(-1)) },
+                { "not valid yet", TestTokens.Make(Issuers.Users, "1", "admin", d => d.NotBefore = DateTime.UtcNow.AddMinutes(5)) },
+                { "without an end", TestTokens.Make(Issuers.Users, "1", "admin", d => d.Expires = null) },
+                { "without a subject", TestTokens.Make(Issuers.Users, subject: null, "admin") },
+                { "another audience", TestTokens.Make(Issuers.Users, "1", "admin", d => d.Audience = "elsewhere") },
+                { "another issuer", TestTokens.Make("microplatform/nobody", "1", "admin") },
+                { "no issuer", TestTokens.Make("", "1", "admin", d => d.Issuer = null) },
+                { "longer than any token", new string('a', 9000) + ".b.c" },
+            };
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Forgeries), DisableDiscoveryEnumeration = true)]
+    [Trait("Covers", "N-02")]
+    public async Task What_is_no_good_token_is_refused_and_the_next_good_one_works(string what, string? token)
+    {
+        using var http = fixture.Gateway.Http();
+        var path = "/api/v1/todos/" + Uri.EscapeDataString(what);
+        var problem = await http.SendAsync("GET", path, headers: token is null ? [] : [("Authorization", $"Bearer {token}")]).ProblemAsync();
+        Assert.Equal(HttpStatusCode.Unauthorized, problem.Status);
+        Assert.DoesNotContain(fixture.Behind["todo"].Requests, seen => seen.Is("GET", path));
+
+        using var channel = fixture.Gateway.Channel();
+        var headers = token is null ? [] : new Metadata { { "authorization", $"Bearer {token}" } };
+        var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+            await channel.CreateCallInvoker().AsyncUnaryCall(GatewayHost.Method("todo.v1.Todos", "Echo"), host: null, new(headers), what));
+        Assert.Equal(StatusCode.Unauthenticated, refused.StatusCode);
+
+        await http.SendAsync("GET", path, token: TestTokens.User()).JsonAsync();
+    }
+
+    [Theory]
+    [InlineData("Bearer {0}", true)]
+    [InlineData("bearer {0}", true)]
+    [InlineData("BEARER   {0}", true)]
+    [InlineData("{0}", false)]
+    [InlineData("Basic {0}", false)]
+    [InlineData("Beareraaa {0}", false)]
+    [InlineData("Bearer {0} more", false)]
+    [InlineData("Bearer", false)]
+    public async Task The_scheme_counts_in_any_case_and_as_a_whole_word(string format, bool good)
+    {
+        using var http = fixture.Gateway.Http();
+        var header = string.Format(System.Globalization.CultureInfo.InvariantCulture, format, TestTokens.User());
+        Assert.Equal(good ? HttpStatusCode.OK : HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/todos", headers: [("Authorization", header)]).StatusAsync());
+    }
+
+    [Fact]
+    public async Task A_token_in_the_query_or_twice_in_the_header_is_no_token()
+    {
+        using var http = fixture.Gateway.Http();
+        var token = TestTokens.User();
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", $"/api/v1/todos?access_token={token}").StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/todos", headers: [("Authorization", $"Bearer {token}"), ("Authorization", $"Bearer {token}")]).StatusAsync());
+    }
+
+    [Fact]
+    public async Task When_an_issuers_keys_cannot_be_had_its_tokens_get_503_and_the_rest_goes_on()
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        await behind["customers"].DisposeAsync();
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+
+        using var response = await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer());
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/problem+json", true), (response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.RetryAfter is not null));
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me", token: "garbage").StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me").StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/todos", token: TestTokens.User()).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products", token: TestTokens.Customer()).StatusAsync());
+
+        using var channel = gateway.Channel();
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await channel.CreateCallInvoker()
+            .AsyncUnaryCall(GatewayHost.Method("todo.v1.Todos", "Echo"), host: null, new(new Metadata { { "authorization", TestTokens.Customer() } }), "x"));
+        Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+    }
+
+    [Fact]
+    public async Task Keys_once_known_serve_while_their_issuer_is_away_and_are_renewed_when_it_is_back()
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer()).StatusAsync());
+
+        var address = new Uri(behind["customers"].Http);
+        await behind["customers"].DisposeAsync();
+        // Their life in the cache is over, and so is that of a token that is older than they are.
+        gateway.Clock.Advance(TimeSpan.FromMinutes(6));
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer()).StatusAsync());
+        }
+
+        await using var back = await FakeService.StartAsync("customers", port: address.Port);
+        gateway.Clock.Advance(TimeSpan.FromMinutes(6));
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer()).StatusAsync());
+    }
+}

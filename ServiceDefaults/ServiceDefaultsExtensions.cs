@@ -42,13 +42,20 @@ public static class ServiceDefaultsExtensions
         app.UseProblems();
         app.UseGrpcStatuses();
         app.UseRouting();
-        app.UseRoutingAnswers();
+        if (useCaller is null)
+        {
+            app.UseRoutingAnswers();
+        }
+
         if (app.Services.GetService<Microsoft.AspNetCore.Authentication.IAuthenticationSchemeProvider>() is not null)
         {
             app.UseAuthentication();
-            useCaller?.Invoke(app);
-            // A wrong verb or media type is wrong whoever calls: routing has put that answer where the endpoint would be.
-            app.Use((context, next) => context.GetEndpoint() is { RequestDelegate: { } answer } and not RouteEndpoint ? answer(context) : next(context));
+            if (useCaller is not null)
+            {
+                useCaller(app);
+                app.UseRoutingAnswers();
+            }
+
             app.UseAuthorization();
         }
 

@@ -150,10 +150,6 @@ public sealed class TodoEndToEndTests : IDisposable
         Assert.Equal(5, (await todos.ListAsync(new(), me)).Items.Count);
     }
 
-    [Fact]
-    public async Task A_deadline_that_has_passed_says_so() => Assert.Equal(
-        StatusCode.DeadlineExceeded, (await todos.ListAsync(new(), As(await TokenAsync("alice")).WithDeadline(DateTime.UtcNow.AddMilliseconds(1))).RefusalAsync()).Status);
-
     [Theory]
     [InlineData("customers.v1.TokenValidation", "Validate")]
     [InlineData("warehouse.v1.Inventory", "BatchGetItems")]

@@ -61,8 +61,7 @@ public sealed record UpdateTodoRequest
     public DateTimeOffset? DueAt { get; init { field = value; IsDueAtGiven = true; } }
 
     /// <summary>Whether <see cref="DueAt"/> was in the request at all.</summary>
-    [JsonIgnore]
-    public bool IsDueAtGiven { get; private init; }
+    internal bool IsDueAtGiven { get; private init; }
 }
 
 /// <summary>Requires 1 to 200 characters, not only blanks.</summary>

@@ -26,9 +26,11 @@ internal static class UsersApi
             .WithSummary("Delete your account with its to-dos, and end every session; not for the last admin");
         me.MapPut("/password", ChangePasswordAsync).NoStore().WithSummary("Change your password, end every session and start a new one");
 
+        app.MapApi("/users", "Users").RequirePolicy(Policies.User)
+            .MapGet("/{id:guid}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a user: yourself, or anyone if you are an admin");
+
         var admin = app.MapApi("/users", "Users").RequirePolicy(Policies.Admin);
         admin.MapGet("/", ListAsync).WithSummary("List users, or those whose username or e-mail address contains a text");
-        admin.MapGet("/{id:guid}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a user");
         admin.MapPatch("/{id:guid}", ChangeRoleAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
             .WithSummary("Give a user another role, which ends the user's sessions; the last admin stays one");
     }
@@ -82,8 +84,10 @@ internal static class UsersApi
         return TypedResults.Ok(await users.ToPageAsync(page, u => u.Id, UserResponse.FromUser, u => u.Id, cancellationToken));
     }
 
-    private static async Task<Ok<UserResponse>> GetAsync(Guid id, UserAccounts accounts, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await accounts.GetAsync(id, cancellationToken));
+    private static async Task<Ok<UserResponse>> GetAsync(Guid id, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
+        id == caller.UserId() || caller.IsInRole(Roles.Admin)
+            ? TypedResults.Ok(await accounts.GetAsync(id, cancellationToken))
+            : throw ProblemException.Forbidden("Only an admin sees other users.");
 
     private static async Task<Ok<UserResponse>> ChangeRoleAsync(
         Guid id, ChangeRoleRequest request, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>

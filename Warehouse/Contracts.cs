@@ -61,11 +61,11 @@ public sealed record CreateItemRequest
 public sealed record UpdateItemRequest
 {
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
-    [StringLength(64), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [StringLength(64, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
-    [StringLength(200), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [StringLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2,000 characters, may be empty.</summary>
@@ -73,7 +73,7 @@ public sealed record UpdateItemRequest
     public string? Description { get; init; }
 
     /// <summary>Country of origin, 1 to 200 characters.</summary>
-    [StringLength(200), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [StringLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>

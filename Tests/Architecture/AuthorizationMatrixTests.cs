@@ -57,6 +57,45 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["PATCH /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
             ["DELETE /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
         },
+        ["users"] = new(StringComparer.Ordinal)
+        {
+            ["GET /.well-known/jwks.json"] = May.Anyone,
+            ["POST /api/v1/users"] = May.Anyone,
+            ["POST /api/v1/users/login"] = May.Anyone,
+            ["POST /api/v1/users/refresh"] = May.Anyone,
+            ["POST /api/v1/users/logout"] = May.Anyone,
+            ["GET /api/v1/users/me"] = May.User,
+            ["PATCH /api/v1/users/me"] = May.User,
+            ["DELETE /api/v1/users/me"] = May.User,
+            ["PUT /api/v1/users/me/password"] = May.User,
+            ["GET /api/v1/users"] = May.UsersAdmin,
+            // Oneself, too; the id that is called here is nobody's.
+            ["GET /api/v1/users/{id}"] = May.UsersAdmin,
+            ["PATCH /api/v1/users/{id}"] = May.UsersAdmin,
+            ["POST /users.v1.Users/Register"] = May.Anyone,
+            ["POST /users.v1.Users/Login"] = May.Anyone,
+            ["POST /users.v1.Users/Refresh"] = May.Anyone,
+            ["POST /users.v1.Users/Logout"] = May.User,
+            ["POST /users.v1.Users/GetMe"] = May.User,
+            ["POST /users.v1.Users/UpdateMe"] = May.User,
+            ["POST /users.v1.Users/ChangePassword"] = May.User,
+            ["POST /users.v1.Users/DeleteMe"] = May.User,
+        },
+        ["todo"] = new(StringComparer.Ordinal)
+        {
+            ["GET /api/v1/todos"] = May.User,
+            ["POST /api/v1/todos"] = May.User,
+            ["GET /api/v1/todos/{id}"] = May.User,
+            ["PUT /api/v1/todos/{id}"] = May.User,
+            ["PATCH /api/v1/todos/{id}"] = May.User,
+            ["DELETE /api/v1/todos/{id}"] = May.User,
+            ["POST /todo.v1.Todos/Create"] = May.User,
+            ["POST /todo.v1.Todos/Get"] = May.User,
+            ["POST /todo.v1.Todos/Update"] = May.User,
+            ["POST /todo.v1.Todos/Delete"] = May.User,
+            ["POST /todo.v1.Todos/List"] = May.User,
+            ["POST /todo.v1.Todos/Export"] = May.User,
+        },
     };
 
     // Health, documents and reflection are the same everywhere and open everywhere.
@@ -167,7 +206,8 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
         if (isGrpc)
         {
             request.Version = HttpVersion.Version20;
-            request.Content = new ByteArrayContent([0, 0, 0, 0, 0]);
+            // One byte that is no message: refused, but only after the caller has been let in.
+            request.Content = new ByteArrayContent([0, 0, 0, 0, 1, 0xFF]);
             request.Content.Headers.ContentType = new("application/grpc");
         }
         else if (method is "POST" or "PUT" or "PATCH")

@@ -62,7 +62,8 @@ public sealed class Cluster : IAsyncLifetime
         var template = await CreateEmptyAsync($"template_{service}");
         var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!;
         var connection = new NpgsqlConnectionStringBuilder(ConnectionStringTo(template)) { Pooling = false }.ConnectionString;
-        string[] args = ["--migrate", "--SeedDemoData=true", $"--ConnectionStrings:{service}db={connection}", $"--ConnectionStrings:busdb={connection}"];
+        // The switch comes last: configuration takes what follows a key without = for its value.
+        string[] args = ["--SeedDemoData=true", $"--ConnectionStrings:{service}db={connection}", $"--ConnectionStrings:busdb={connection}", "--migrate"];
         var exitCode = await Task.Run(() => program.Invoke(obj: null, [args]));
         return exitCode is 0 ? template : throw new InvalidOperationException($"{service} --migrate ended with exit code {exitCode}.");
     }

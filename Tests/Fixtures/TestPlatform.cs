@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Text.Json;
 using Grpc.Net.Client;
@@ -134,7 +135,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
             var service = request.RequestUri!.Host.Replace("_grpc.", "", StringComparison.Ordinal);
             if (platform.stopped.ContainsKey(service))
             {
-                throw new HttpRequestException(HttpRequestError.ConnectionError, $"Connection refused ({service}:80)");
+                throw new HttpRequestException(HttpRequestError.ConnectionError, $"Connection refused ({service}:80)", new SocketException((int)SocketError.ConnectionRefused));
             }
 
             return invokers.GetOrAdd(platform.Host(service), host => new(host.CreateHandler())).SendAsync(request, cancellationToken);

@@ -36,15 +36,15 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
     public async Task A_page_of_orders_with_their_lines_is_one_statement_however_many_there_are(string query)
     {
         var clerk = await platform.UserTokenAsync("clerk");
-        var statements = await Statements.OfAsync(trace => http.SendAsync("GET", $"{Orders}?{query}", token: clerk, headers: trace));
-        Assert.InRange(statements.Count, 1, 2);
+        var work = await Work.OfAsync(trace => http.SendAsync("GET", $"{Orders}?{query}", token: clerk, headers: trace));
+        Assert.InRange(work.Statements.Count, 1, 2);
     }
 
     [Fact]
     public async Task One_order_with_its_lines_is_one_statement()
     {
         var clerk = await platform.UserTokenAsync("clerk");
-        Assert.Single(await Statements.OfAsync(trace => http.SendAsync("GET", $"{Orders}/1", token: clerk, headers: trace)));
+        Assert.Single((await Work.OfAsync(trace => http.SendAsync("GET", $"{Orders}/1", token: clerk, headers: trace))).Statements);
     }
 
     [Theory]
@@ -69,14 +69,14 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
         async Task<Plan> PlanAsync(long after)
         {
             var cursor = Microsoft.AspNetCore.WebUtilities.WebEncoders.Base64UrlEncode(System.Text.Encoding.ASCII.GetBytes($"{after}"));
-            var statements = await Statements.OfAsync(trace => http.SendAsync("GET", $"{Orders}?{filter}limit=10&cursor={cursor}", token: clerk, headers: trace));
+            var work = await Work.OfAsync(trace => http.SendAsync("GET", $"{Orders}?{filter}limit=10&cursor={cursor}", token: clerk, headers: trace));
             object[] values = filter switch
             {
                 "" => [after, 11],
                 "customerId=1007&" => [1007L, after, 11],
                 _ => ["Cancelled", after, 11],
             };
-            return await Plan.OfAsync(platform, "salesdb", Assert.Single(statements), values);
+            return await Plan.OfAsync(platform, "salesdb", Assert.Single(work.Statements), values);
         }
     }
 

@@ -7,7 +7,7 @@ namespace MicroPlatform.Tests.Sales;
 public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Orders = "/api/v1/sales/orders";
-    private readonly HttpClient http = platform.Http("sales");
+    private readonly HttpClient http = SalesData.Start(platform);
 
     private const string DemoOrder1 =
         """
@@ -75,6 +75,15 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var read = await SendAsync("GET", $"{Orders}/{id}").JsonAsync();
         Assert.Equal(made.GetProperty("items").GetRawText(), read.GetProperty("items").GetRawText());
         Assert.Equal(2, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM order_lines WHERE order_id = $1", id));
+    }
+
+    [Fact]
+    public async Task An_order_of_many_items_asks_the_warehouse_once()
+    {
+        var clerk = await platform.UserTokenAsync("clerk");
+        var body = new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 }, new { itemId = 2, quantity = 1 }, new { itemId = 3, quantity = 1 } } };
+        var work = await Work.OfAsync(trace => http.SendAsync("POST", Orders, body, clerk, trace));
+        Assert.Equal(["/customers.v1.TokenValidation/GetCustomer", "/warehouse.v1.Inventory/BatchGetItems"], work.Calls.Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     [Fact]

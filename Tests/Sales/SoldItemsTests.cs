@@ -20,7 +20,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
         WHERE (expected.quantity, expected.revenue) IS DISTINCT FROM (kept.quantity, kept.revenue)
         """;
 
-    private readonly HttpClient http = platform.Http("sales");
+    private readonly HttpClient http = SalesData.Start(platform);
 
     [Fact]
     [Trait("Covers", "N-24")]
@@ -74,12 +74,13 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
     public async Task The_list_reads_the_kept_sums_only_and_one_page_of_them()
     {
         var clerk = await platform.UserTokenAsync("clerk");
-        var statements = await Statements.OfAsync(trace => http.SendAsync("GET", SoldItems, token: clerk, headers: trace));
+        var work = await Work.OfAsync(trace => http.SendAsync("GET", SoldItems, token: clerk, headers: trace));
 
-        // One here, and one in Warehouse for the names of all of them.
-        Assert.Equal(2, statements.Count);
-        Assert.Contains("FROM sold_items", statements[0], StringComparison.Ordinal);
-        Assert.All(statements, sql => Assert.DoesNotContain("order_lines", sql, StringComparison.Ordinal));
+        Assert.Contains("FROM sold_items", Assert.Single(work.Statements), StringComparison.Ordinal);
+        Assert.DoesNotContain("order_lines", work.Statements[0], StringComparison.Ordinal);
+
+        // The names of all of them in one call.
+        Assert.Equal("/warehouse.v1.Inventory/BatchGetItems", Assert.Single(work.Calls));
 
         var first = await http.SendAsync("GET", SoldItems + "?limit=1", token: clerk).JsonAsync();
         var second = await http.SendAsync("GET", $"{SoldItems}?limit=1&cursor={first.GetProperty("nextCursor").GetString()}", token: clerk).JsonAsync();
@@ -110,7 +111,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
 /// <summary>Sales when another service is down.</summary>
 public sealed class DependencyTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
-    private readonly HttpClient http = platform.Http("sales");
+    private readonly HttpClient http = SalesData.Start(platform);
 
     [Fact]
     [Trait("Covers", "N-24")]

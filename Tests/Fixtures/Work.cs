@@ -6,16 +6,18 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>The SQL that a request makes a service run.</summary>
-internal static class Statements
+/// <summary>What a request makes a service do.</summary>
+/// <param name="Statements">The SQL it ran.</param>
+/// <param name="Calls">The other services' methods it called.</param>
+internal sealed record Work(IReadOnlyList<string> Statements, IReadOnlyList<string> Calls)
 {
-    /// <summary>Sends a request, which must succeed, with the header it is given, and returns every statement of its trace.</summary>
-    public static async Task<IReadOnlyList<string>> OfAsync(Func<(string Name, string Value), Task<HttpResponseMessage>> send)
+    /// <summary>Sends a request, which must succeed, with the header it is given, and returns what was done in its trace.</summary>
+    public static async Task<Work> OfAsync(Func<(string Name, string Value), Task<HttpResponseMessage>> send)
     {
-        var (trace, statements) = (ActivityTraceId.CreateRandom(), new ConcurrentQueue<string>());
+        var (trace, statements, calls) = (ActivityTraceId.CreateRandom(), new ConcurrentQueue<string>(), new ConcurrentQueue<string>());
         using var listener = new ActivityListener
         {
-            ShouldListenTo = source => source.Name is "Npgsql",
+            ShouldListenTo = source => source.Name is "Npgsql" or "Grpc.Net.Client",
             Sample = (ref _) => ActivitySamplingResult.AllDataAndRecorded,
             ActivityStopped = activity =>
             {
@@ -23,12 +25,17 @@ internal static class Statements
                 {
                     statements.Enqueue(sql);
                 }
+
+                if (activity.TraceId == trace && activity.GetTagItem("grpc.method") is string method)
+                {
+                    calls.Enqueue(method);
+                }
             },
         };
         ActivitySource.AddActivityListener(listener);
         using var response = await send(("traceparent", $"00-{trace}-{ActivitySpanId.CreateRandom()}-01"));
         Assert.True(response.IsSuccessStatusCode, $"The request gave {(int)response.StatusCode}.");
-        return [.. statements];
+        return new([.. statements], [.. calls]);
     }
 }
 

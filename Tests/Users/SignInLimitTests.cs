@@ -1,0 +1,57 @@
+using System.Net;
+using Grpc.Core;
+using MicroPlatform.Tests.Fixtures;
+using static MicroPlatform.Tests.Fixtures.GrpcExtensions;
+using UsersClient = MicroPlatform.Users.V1.Users.UsersClient;
+
+namespace MicroPlatform.Tests.Users;
+
+/// <summary>What time does to failures and tokens.</summary>
+public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly HttpClient http = platform.Http("users");
+    private readonly UsersClient users = new(platform.Grpc("users"));
+
+    [Fact]
+    public async Task After_ten_failures_even_the_right_password_waits_over_either_protocol()
+    {
+        var me = await platform.NewUserAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            // Whatever the protocol and the case of the name, they count together.
+            if (i % 2 == 0)
+            {
+                Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", NewUsers.Login, new { username = me.Username.ToUpperInvariant(), password = "wrong" }).StatusAsync());
+            }
+            else
+            {
+                Assert.Equal(StatusCode.Unauthenticated, (await users.LoginAsync(new() { Username = me.Username, Password = "wrong" }, As(null)).RefusalAsync()).Status);
+            }
+        }
+
+        platform.Clock.Advance(TimeSpan.FromMinutes(5));
+        using var limited = await http.SendAsync("POST", NewUsers.Login, new { username = me.Username, password = TestPlatform.Password });
+        Assert.Equal(HttpStatusCode.TooManyRequests, limited.StatusCode);
+        Assert.Equal(TimeSpan.FromMinutes(10), limited.Headers.RetryAfter!.Delta);
+        var refusal = await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null)).RefusalAsync();
+        Assert.Equal(StatusCode.ResourceExhausted, refusal.Status);
+        Assert.Equal(TimeSpan.FromMinutes(10), refusal.RetryAfter!.Value, TimeSpan.FromSeconds(1));
+
+        platform.Clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.NotEmpty((await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null))).Tokens.AccessToken);
+    }
+
+    [Fact]
+    public async Task An_access_token_lives_fifteen_minutes_and_its_session_two_weeks()
+    {
+        var me = await platform.NewUserAsync();
+        platform.Clock.Advance(TimeSpan.FromMinutes(14.9));
+        Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(me.AccessToken))).User.Username);
+        platform.Clock.Advance(TimeSpan.FromMinutes(0.3));
+        Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(me.AccessToken)).RefusalAsync()).Status);
+        platform.Clock.Advance(TimeSpan.FromDays(13));
+        var next = (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null))).Tokens;
+        platform.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = next.RefreshToken }, As(null)).RefusalAsync()).Status);
+    }
+}

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
@@ -25,7 +26,7 @@ public static partial class Problems
             if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors, Detail: null } validation)
             {
                 validation.Errors = errors.ToDictionary(error => AsInJson(error.Key), error => error.Value, StringComparer.Ordinal);
-                validation.Title = null;
+                validation.Title = ReasonPhrases.GetReasonPhrase(StatusCodes.Status400BadRequest);
                 validation.Detail = ProblemException.InvalidDetail;
             }
         });

@@ -167,7 +167,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equal(["back\\slash"], await TitlesAsync(new() { Search = "\\" }), StringComparer.Ordinal);
         Assert.Equal(["100% done", "100 done"], await TitlesAsync(new() { Search = "DONE" }), StringComparer.Ordinal);
         Assert.Empty(await TitlesAsync(new() { Search = "done", Completed = false, Cursor = "OTIyMzM3MjAzNjg1NDc3NTgwNw" }));
-        Assert.Empty(await TitlesAsync(new() { Search = "_" , Completed = true }));
+        Assert.Empty(await TitlesAsync(new() { Search = "_", Completed = true }));
 
         async Task<IEnumerable<string>> TitlesAsync(ListRequest request) => (await todos.ListAsync(request, me)).Items.Select(todo => todo.Title);
     }

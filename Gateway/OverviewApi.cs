@@ -35,7 +35,9 @@ internal static class OverviewApi
                 {
                     options.AttemptTimeout.Timeout = GrpcDefaults.Deadline;
                     options.TotalRequestTimeout.Timeout = 2 * GrpcDefaults.Deadline;
-                    options.Retry.Delay = TimeSpan.FromMilliseconds(50);
+                    // At once: service discovery offers another replica.
+                    options.Retry.BackoffType = DelayBackoffType.Constant;
+                    options.Retry.Delay = TimeSpan.Zero;
                     options.Retry.MaxRetryAttempts = 2;
                     options.Retry.DisableForUnsafeHttpMethods();
                 });

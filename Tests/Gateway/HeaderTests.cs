@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Net;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.AspNetCore.Http;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>What every answer carries, and what browsers are told.</summary>
+public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+{
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/protos/")]
+    [InlineData("/api/v1/products")]
+    [InlineData("/api/v1/carts/me")]
+    [InlineData("/nothing")]
+    [InlineData("/health/ready")]
+    [InlineData("/openapi/gateway.json")]
+    public async Task Every_answer_forbids_sniffing_and_framing_and_names_no_server(string path)
+    {
+        using var http = fixture.Gateway.Http();
+        using var response = await http.SendAsync("GET", path);
+        Assert.Equal("nosniff", Assert.Single(response.Headers.GetValues("X-Content-Type-Options")));
+        Assert.Equal("DENY", Assert.Single(response.Headers.GetValues("X-Frame-Options")));
+        Assert.Contains("frame-ancestors 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        Assert.Contains("default-src 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        Assert.Equal("no-referrer", Assert.Single(response.Headers.GetValues("Referrer-Policy")));
+        Assert.False(response.Headers.Contains("Server"));
+    }
+
+    [Theory]
+    [InlineData("abc-123_x.Y", true)]
+    [InlineData("", false)]
+    [InlineData("two words", false)]
+    [InlineData("<script>", false)]
+    public async Task A_request_id_is_kept_if_it_is_one_and_made_if_not_and_goes_to_the_service(string sent, bool kept)
+    {
+        using var http = fixture.Gateway.Http();
+        var path = $"/api/v1/products/{Guid.NewGuid()}";
+        using var response = await http.SendAsync("GET", path, headers: ("X-Request-Id", sent));
+        var id = Assert.Single(response.Headers.GetValues("X-Request-Id"));
+        Assert.Equal(kept, string.Equals(sent, id, StringComparison.Ordinal));
+        Assert.Matches("^[A-Za-z0-9._-]{1,128}$", id);
+        Assert.Equal(id, Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", path)).Headers["X-Request-Id"]);
+    }
+
+    [Fact]
+    public async Task A_request_id_that_is_too_long_is_replaced()
+    {
+        using var http = fixture.Gateway.Http();
+        using var response = await http.SendAsync("GET", "/nothing", headers: ("X-Request-Id", new string('a', 129)));
+        Assert.InRange(Assert.Single(response.Headers.GetValues("X-Request-Id")).Length, 1, 128);
+    }
+
+    [Fact]
+    public async Task A_trace_goes_from_the_caller_through_the_Gateway_to_the_service()
+    {
+        using var http = fixture.Gateway.Http();
+        var trace = ActivityTraceId.CreateRandom().ToHexString();
+        using var response = await http.SendAsync("GET", $"/api/v1/products/{trace}", headers: ("traceparent", $"00-{trace}-0102030405060708-01"));
+        Assert.Contains(trace, Assert.Single(response.Headers.GetValues("traceparent")), StringComparison.Ordinal);
+        var seen = Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", $"/api/v1/products/{trace}"));
+        Assert.Contains(trace, seen.Headers["traceparent"], StringComparison.Ordinal);
+        Assert.DoesNotContain("0102030405060708", seen.Headers["traceparent"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Errors_of_the_Gateway_carry_the_same_headers_and_the_trace()
+    {
+        using var http = fixture.Gateway.Http();
+        using var response = await http.SendAsync("GET", "/api/v1/carts/me", headers: ("X-Request-Id", "mine"));
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.Equal("mine", Assert.Single(response.Headers.GetValues("X-Request-Id")));
+        var body = await Task.FromResult(response).JsonAsync(HttpStatusCode.Unauthorized);
+        Assert.Equal(Assert.Single(response.Headers.GetValues("traceparent"))[..35], body.GetProperty("traceId").GetString()![..35]);
+    }
+
+    [Fact]
+    public async Task Https_is_insisted_on_outside_development()
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        await using var production = GatewayHost.Start(behind, "Production");
+        foreach (var (gateway, tls, expected) in new[] { (production, true, true), (production, false, false), (fixture.Gateway, true, false) })
+        {
+            using var http = gateway.Http(tls);
+            using var response = await http.SendAsync("GET", "/", headers: ("Host", "api.example"));
+            Assert.Equal(expected, response.Headers.Contains("Strict-Transport-Security"));
+        }
+    }
+
+    [Fact]
+    public async Task A_browser_may_call_from_the_origins_of_the_settings_and_from_no_other()
+    {
+        using var http = fixture.Gateway.Http();
+        using var preflight = await http.SendAsync("OPTIONS", "/api/v1/carts/me", headers: [("Origin", "https://shop.example"), ("Access-Control-Request-Method", "PATCH"), ("Access-Control-Request-Headers", "authorization,if-match")]);
+        Assert.Equal(HttpStatusCode.NoContent, preflight.StatusCode);
+        Assert.Equal("https://shop.example", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Origin")));
+        Assert.Contains("PATCH", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Methods")), StringComparison.Ordinal);
+        Assert.Contains("if-match", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Headers")), StringComparison.OrdinalIgnoreCase);
+
+        using var call = await http.SendAsync("GET", "/api/v1/carts/me", headers: ("Origin", "https://shop.example"));
+        Assert.Equal((HttpStatusCode.Unauthorized, "https://shop.example"), (call.StatusCode, call.Headers.GetValues("Access-Control-Allow-Origin").Single()));
+        Assert.Contains("ETag", call.Headers.GetValues("Access-Control-Expose-Headers").Single(), StringComparison.Ordinal);
+        Assert.False(call.Headers.Contains("Access-Control-Allow-Credentials"));
+
+        using var other = await http.SendAsync("GET", "/api/v1/products", headers: ("Origin", "https://evil.example"));
+        Assert.False(other.Headers.Contains("Access-Control-Allow-Origin"));
+
+        await using var behind = await FakePlatform.StartAsync();
+        await using var closed = GatewayHost.Start(behind);
+        using var none = closed.Http();
+        using var response = await none.SendAsync("GET", "/api/v1/products", headers: ("Origin", "https://shop.example"));
+        Assert.False(response.Headers.Contains("Access-Control-Allow-Origin"));
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("private, max-age=3", true)]
+    [InlineData("no-store", false)]
+    public async Task What_is_worth_it_is_compressed_but_nothing_that_carries_tokens(string cacheControl, bool compressed)
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        behind["cart"].Answer = async context =>
+        {
+            context.Response.Headers.CacheControl = cacheControl.Length == 0 ? default : cacheControl;
+            context.Response.ContentType = "application/json";
+            await context.Response.WriteAsync($"[{string.Join(',', Enumerable.Repeat("\"the same\"", 500))}]");
+        };
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        using var response = await http.SendAsync("GET", "/api/v1/products", headers: ("Accept-Encoding", "br, gzip"));
+        Assert.Equal(compressed, response.Content.Headers.ContentEncoding.Count > 0);
+        var length = (await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length;
+        Assert.Equal(compressed, length < 500);
+
+        using var plain = await http.SendAsync("GET", "/api/v1/products");
+        Assert.Empty(plain.Content.Headers.ContentEncoding);
+    }
+}

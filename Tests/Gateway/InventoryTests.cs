@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>All that can be reached from outside; what is added to it is added on purpose.</summary>
+public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+{
+    [Fact]
+    public void Exactly_these_endpoints_are_open_to_anyone() => Assert.Equal(
+        [
+            "ANY /api/v1/auth/login",
+            "ANY /api/v1/auth/logout",
+            "ANY /api/v1/auth/refresh",
+            "ANY /api/v1/users/login",
+            "ANY /api/v1/users/logout",
+            "ANY /api/v1/users/refresh",
+            "ANY /health/live",
+            "ANY /health/ready",
+            "GET /",
+            "GET /openapi/{documentName:regex(^gateway$)}.json",
+            "GET /pages/style.css",
+            "GET /protos",
+            "GET /protos/{file}",
+            "GET /scalar/scalar.aspnetcore.js",
+            "GET /scalar/scalar.js",
+            "GET /scalar/{documentName?}",
+            "GET,HEAD /api/v1/products/{**rest}",
+            "GET,HEAD /customers/.well-known/jwks.json",
+            "GET,HEAD /openapi/accounting.json",
+            "GET,HEAD /openapi/cart.json",
+            "GET,HEAD /openapi/customers.json",
+            "GET,HEAD /openapi/sales.json",
+            "GET,HEAD /openapi/todo.json",
+            "GET,HEAD /openapi/users.json",
+            "GET,HEAD /openapi/warehouse.json",
+            "GET,HEAD /users/.well-known/jwks.json",
+            "POST /api/v1/customers/",
+            "POST /api/v1/users/",
+            "POST /users.v1.Users/Login",
+            "POST /users.v1.Users/Refresh",
+            "POST /users.v1.Users/Register",
+        ],
+        Names(open: true), StringComparer.Ordinal);
+
+    [Fact]
+    public void Exactly_these_need_a_token() => Assert.Equal(
+        [
+            "ANY /api/v1/accounting/{**rest}",
+            "ANY /api/v1/auth/{**rest}",
+            "ANY /api/v1/carts/{**rest}",
+            "ANY /api/v1/customers/{**rest}",
+            "ANY /api/v1/products/{**rest}",
+            "ANY /api/v1/sales/{**rest}",
+            "ANY /api/v1/todos/{**rest}",
+            "ANY /api/v1/users/{**rest}",
+            "ANY /api/v1/warehouse/{**rest}",
+            "GET /api/v1/overview/orders/{id:long}/",
+            "POST /todo.v1.Todos/{method}",
+            "POST /users.v1.Users/{method}",
+        ],
+        Names(open: false), StringComparer.Ordinal);
+
+    [Fact]
+    public async Task A_route_without_a_service_behind_it_stops_the_start_with_one_line_that_names_it()
+    {
+        using var process = Process.Start(new ProcessStartInfo("dotnet", ["Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--Logging:LogLevel:Default=None"])
+        {
+            WorkingDirectory = AppContext.BaseDirectory,
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        })!;
+        var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((1, ""), (process.ExitCode, (await output).Trim()));
+        Assert.Equal("The route /api/v1/products leads to the service cart, which has no endpoint: set services__cart__http__0 to its address.", error.Trim());
+    }
+
+    private IEnumerable<string> Names(bool open) => fixture.Gateway.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+        .Where(endpoint => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null == open)
+        .Select(endpoint => $"{Verbs(endpoint)} /{endpoint.RoutePattern.RawText!.TrimStart('/')}")
+        .Order(StringComparer.Ordinal);
+
+    private static string Verbs(RouteEndpoint endpoint) => endpoint.Metadata.GetMetadata<IHttpMethodMetadata>() is { } verbs ? string.Join(',', verbs.HttpMethods) : "ANY";
+}

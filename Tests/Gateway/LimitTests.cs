@@ -1,0 +1,113 @@
+using System.Net;
+using System.Text;
+using Grpc.Core;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>How much and how fast.</summary>
+public sealed class LimitTests : IAsyncLifetime
+{
+    private FakePlatform behind = null!;
+
+    public async ValueTask InitializeAsync() => behind = await FakePlatform.StartAsync();
+
+    public ValueTask DisposeAsync() => behind.DisposeAsync();
+
+    [Fact]
+    public async Task Who_calls_too_fast_is_told_how_long_to_wait_and_others_are_not_held_up()
+    {
+        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"));
+        using var http = gateway.Http();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => http.SendAsync("GET", "/api/v1/products")));
+        Assert.True(answers.Count(answer => answer.StatusCode is HttpStatusCode.OK) >= 3);
+        var refused = answers.First(answer => answer.StatusCode is HttpStatusCode.TooManyRequests);
+        Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await Task.FromResult(refused).ProblemAsync()).Status);
+
+        // Others: accounts, though they call from the same address, each with a bucket of its own.
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/1", token: TestTokens.Customer("1")).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/todos", token: TestTokens.User()).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/health/ready").StatusAsync());
+        await Eventually.TrueAsync(async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK, "the bucket fills again");
+    }
+
+    [Fact]
+    public async Task A_forged_subject_buys_no_bucket_of_its_own()
+    {
+        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"));
+        using var http = gateway.Http();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i =>
+            http.SendAsync("GET", "/api/v1/carts/1", token: TestTokens.Make(Issuers.Customers, $"{i}", "customer", token => token.Audience = "elsewhere")).StatusAsync()));
+        Assert.Contains(HttpStatusCode.TooManyRequests, answers);
+        Assert.DoesNotContain(HttpStatusCode.OK, answers);
+    }
+
+    [Fact]
+    public async Task Over_grpc_too_fast_is_RESOURCE_EXHAUSTED_with_the_time_to_wait()
+    {
+        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "2"));
+        using var channel = gateway.Channel();
+        var failures = await Task.WhenAll(Enumerable.Range(0, 40).Select(async _ =>
+        {
+            try
+            {
+                await channel.CreateCallInvoker().AsyncUnaryCall(GatewayHost.Method("users.v1.Users", "Login"), host: null, default, "m");
+                return null;
+            }
+            catch (RpcException failure)
+            {
+                return failure;
+            }
+        }));
+        var refused = failures.OfType<RpcException>().First();
+        Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
+        Assert.True(refused.GetRpcStatus()!.GetDetail<Google.Rpc.RetryInfo>().RetryDelay.ToTimeSpan() >= TimeSpan.FromSeconds(1));
+        Assert.Contains(null, failures);
+    }
+
+    [Fact]
+    public async Task The_limits_are_strict_unless_settings_say_otherwise_and_wide_in_development()
+    {
+        await using var strict = GatewayHost.Start(behind, "Production");
+        using var http = strict.Http();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => http.SendAsync("GET", "/nothing").StatusAsync()));
+        Assert.Contains(HttpStatusCode.TooManyRequests, answers);
+
+        await using var wide = GatewayHost.Start(behind);
+        using var development = wide.Http();
+        answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => development.SendAsync("GET", "/nothing").StatusAsync()));
+        Assert.All(answers, status => Assert.Equal(HttpStatusCode.NotFound, status));
+    }
+
+    [Fact]
+    public async Task A_body_of_one_mebibyte_passes_and_a_longer_one_is_refused_however_it_is_sent()
+    {
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        var body = new string('x', (int)ServiceDefaultsExtensions.MaxRequestBodyBytes);
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/users/login", body).StatusAsync());
+        Assert.Equal(body.Length, Assert.Single(behind["users"].Requests).Body.Length);
+
+        foreach (var chunked in new[] { true, false })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/api/v1/users/login", UriKind.Relative)) { Content = new StringContent(body + "x", Encoding.UTF8, "application/json") };
+            request.Headers.TransferEncodingChunked = chunked;
+            request.Headers.ExpectContinue = !chunked;
+            var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();
+            Assert.Equal(HttpStatusCode.RequestEntityTooLarge, problem.Status);
+        }
+
+        Assert.Single(behind["users"].Requests);
+    }
+
+    [Fact]
+    public async Task A_NUL_in_the_query_is_refused_before_it_gets_anywhere()
+    {
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        Assert.Equal(HttpStatusCode.BadRequest, (await http.SendAsync("GET", "/api/v1/products?search=a%00b").ProblemAsync()).Status);
+        Assert.Empty(behind["cart"].Requests);
+    }
+}

@@ -1,0 +1,152 @@
+using System.Net;
+using System.Text.RegularExpressions;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>What the Gateway shows people, and that it is true of the services behind it.</summary>
+public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private static readonly string[] Documents = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales", "gateway"];
+    private static readonly string[] Verbs = ["get", "post", "put", "patch", "delete"];
+
+    [Fact]
+    public async Task Every_advertised_path_answers_through_the_Gateway()
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        string[] tokens = [await platform.UserTokenAsync("admin"), await platform.CustomerTokenAsync("admin1@email.com")];
+        var asked = 0;
+        foreach (var document in Documents)
+        {
+            var openApi = await http.SendAsync("GET", $"/openapi/{document}.json").JsonAsync();
+            Assert.StartsWith("3.1", openApi.GetProperty("openapi").GetString(), StringComparison.Ordinal);
+            Assert.Equal("/", Assert.Single(openApi.GetProperty("servers").EnumerateArray()).GetProperty("url").GetString());
+            Assert.True(openApi.GetProperty("components").GetProperty("securitySchemes").TryGetProperty("Bearer", out _));
+            foreach (var path in openApi.GetProperty("paths").EnumerateObject())
+            {
+                Assert.StartsWith("/api/v1/", path.Name, StringComparison.Ordinal);
+                // An id that nothing has, so that nothing is changed; and of the caller's own account nothing is asked that could end it.
+                var address = Parameter().Replace(path.Name, "424242");
+                foreach (var operation in path.Value.EnumerateObject().Where(operation => Verbs.Contains(operation.Name, StringComparer.Ordinal) && !(operation.Name is "delete" && address.EndsWith("/me", StringComparison.Ordinal))))
+                {
+                    foreach (var token in tokens)
+                    {
+                        using var response = await http.SendAsync(operation.Name.ToUpperInvariant(), address, operation.Name is "post" or "put" or "patch" ? new { } : null, token);
+                        var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+                        Assert.True(
+                            response.StatusCode is not HttpStatusCode.MethodNotAllowed and < HttpStatusCode.InternalServerError && !text.Contains("There is nothing at this address", StringComparison.Ordinal),
+                            $"{operation.Name} {address} gave {(int)response.StatusCode}: {text}");
+                        asked++;
+                    }
+                }
+            }
+        }
+
+        Assert.InRange(asked, 80, 1000);
+    }
+
+    [Fact]
+    public async Task The_reference_lists_every_document_and_comes_from_here_to_the_last_byte()
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        using var response = await http.SendAsync("GET", "/scalar/");
+        var page = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.All(Documents, document => Assert.Contains($"openapi/{document}.json", page, StringComparison.Ordinal));
+        Assert.Contains("Bearer", page, StringComparison.Ordinal);
+        Assert.DoesNotMatch("(src|href)=\"(https?:)?//", page);
+
+        var policy = Assert.Single(response.Headers.GetValues("Content-Security-Policy"));
+        Assert.DoesNotContain("http", policy, StringComparison.Ordinal);
+        Assert.DoesNotContain("unsafe-eval", policy, StringComparison.Ordinal);
+        Assert.Contains($"'nonce-{Nonce().Match(page).Groups["nonce"].Value}'", policy, StringComparison.Ordinal);
+
+        var scripts = Script().Matches(page).Select(match => match.Groups["file"].Value).ToList();
+        Assert.NotEmpty(scripts);
+        foreach (var script in scripts)
+        {
+            Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", $"/scalar/{script}").StatusAsync());
+        }
+
+        using var redirect = await http.SendAsync("GET", "/scalar");
+        Assert.Equal((HttpStatusCode.Found, "scalar/"), (redirect.StatusCode, redirect.Headers.Location?.OriginalString));
+    }
+
+    [Fact]
+    public async Task The_links_to_the_two_sign_ins_lead_to_operations_that_exist()
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        foreach (var page in new[] { "/", "/scalar/" })
+        {
+            var links = SignIn().Matches(await http.GetStringAsync(new Uri(page, UriKind.Relative), TestContext.Current.CancellationToken));
+            Assert.Equal(2, links.Count);
+            foreach (Match link in links)
+            {
+                var openApi = await http.SendAsync("GET", $"/openapi/{link.Groups["document"].Value}.json").JsonAsync();
+                var tag = Assert.Single(openApi.GetProperty("paths").GetProperty(link.Groups["path"].Value).GetProperty("post").GetProperty("tags").EnumerateArray());
+                Assert.Equal(link.Groups["tag"].Value, tag.GetString(), ignoreCase: true);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task The_protos_of_the_public_gRPC_services_are_listed_and_served_and_no_others()
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        var page = await http.GetStringAsync(new Uri("/protos/", UriKind.Relative), TestContext.Current.CancellationToken);
+        var files = ProtoLink().Matches(page).Select(match => match.Groups["file"].Value).ToList();
+        var packages = new List<string>();
+        foreach (var file in files)
+        {
+            using var response = await http.SendAsync("GET", $"/protos/{file}");
+            Assert.Equal("text/plain", response.Content.Headers.ContentType?.MediaType);
+            packages.Add(Package().Match(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Groups["name"].Value);
+        }
+
+        Assert.Equal(["todo.v1", "users.v1"], packages.Order(StringComparer.Ordinal));
+        var missing = await http.SendAsync("GET", "/protos/inventory.proto").ProblemAsync();
+        Assert.Equal(HttpStatusCode.NotFound, missing.Status);
+        Assert.Contains(files[0], missing.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Every_link_of_the_first_page_leads_somewhere_and_it_runs_no_script()
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        using var response = await http.SendAsync("GET", "/");
+        var page = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("text/html", response.Content.Headers.ContentType?.MediaType);
+        Assert.DoesNotContain("script-src", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        var links = Link().Matches(page).Select(match => match.Groups["to"].Value).Distinct(StringComparer.Ordinal).ToList();
+        Assert.InRange(links.Count, 15, 100);
+        foreach (var link in links)
+        {
+            Assert.Equal((link, HttpStatusCode.OK), (link, await http.SendAsync("GET", link).StatusAsync()));
+        }
+    }
+
+    [GeneratedRegex("\\{[^}]+\\}", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Parameter();
+
+    [GeneratedRegex("nonce=\"(?<nonce>[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Nonce();
+
+    [GeneratedRegex("<script [^>]*src=\"(?<file>[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Script();
+
+    [GeneratedRegex("href=\"/scalar/[^\"#]*#(?<document>[a-z]+)/tag/(?<tag>[a-z]+)/POST(?<path>/[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex SignIn();
+
+    [GeneratedRegex("href=\"/protos/(?<file>[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ProtoLink();
+
+    [GeneratedRegex("^package (?<name>[a-z0-9.]+);", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Package();
+
+    [GeneratedRegex("href=\"(?<to>[^\"#]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Link();
+}

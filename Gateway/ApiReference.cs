@@ -38,7 +38,7 @@ internal static class ApiReference
         app.MapScalarApiReference("/scalar", (options, context) =>
         {
             // The page writes its own styles while it runs; its scripts come from here alone, and it calls nothing but the Gateway.
-            var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
+            var nonce = RandomNumberGenerator.GetHexString(32, lowercase: true);
             context.Response.Headers.ContentSecurityPolicy =
                 $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
             options.WithTitle("MicroPlatform API").WithNonce(nonce).AddHeaderContent(Header);

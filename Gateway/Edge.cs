@@ -100,6 +100,7 @@ internal static class Edge
         context.Response.OnStarting(() =>
         {
             var headers = context.Response.Headers;
+            headers.Server = default;
             headers[RequestId] = id;
             headers.TraceParent = activity?.Id;
             headers["Referrer-Policy"] = "no-referrer";

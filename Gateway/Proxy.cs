@@ -23,6 +23,8 @@ internal static class Proxy
                 handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
                 handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
             });
+        // What fails is logged once, in a line, where the caller is told.
+        builder.Logging.AddFilter("Yarp.ReverseProxy.Forwarder.HttpForwarder", LogLevel.Error);
         builder.Services.AddSingleton<IDestinationResolver, ServiceDestinations>();
         builder.Services.AddSingleton<IPassiveHealthCheckPolicy, FirstFailurePolicy>();
     }
@@ -102,6 +104,8 @@ internal static class Proxy
             default:
                 context.Response.Clear();
                 var service = proxy.Cluster.Config.ClusterId.Split('.')[0];
+                context.RequestServices.GetRequiredService<ILogger<ProxyOptions>>().LogWarning(
+                    "{Service} did not answer {Route}: {Error}, {Reason}", service, proxy.Route.Config.RouteId, failure.Error, failure.Exception?.Message);
                 return context.WriteProblemAsync(ProblemException.Unavailable($"The {service} service does not answer; try again shortly."));
         }
     }

@@ -24,6 +24,7 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
             "GET /pages/style.css",
             "GET /protos",
             "GET /protos/{file}",
+            "GET /scalar/favicon.svg",
             "GET /scalar/scalar.aspnetcore.js",
             "GET /scalar/scalar.js",
             "GET /scalar/{documentName?}",
@@ -68,6 +69,7 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
     {
         using var process = Process.Start(new ProcessStartInfo("dotnet", ["Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--Logging:LogLevel:Default=None"])
         {
+            UseShellExecute = false,
             WorkingDirectory = AppContext.BaseDirectory,
             RedirectStandardError = true,
             RedirectStandardOutput = true,

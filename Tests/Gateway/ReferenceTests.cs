@@ -27,9 +27,9 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
             {
                 Assert.StartsWith("/api/v1/", path.Name, StringComparison.Ordinal);
                 // An id that nothing has, so that nothing is changed; and of the caller's own account nothing is asked that could end it.
-                var address = Parameter().Replace(path.Name, "424242");
-                foreach (var operation in path.Value.EnumerateObject().Where(operation => Verbs.Contains(operation.Name, StringComparer.Ordinal) && !(operation.Name is "delete" && address.EndsWith("/me", StringComparison.Ordinal))))
+                foreach (var operation in path.Value.EnumerateObject().Where(operation => Verbs.Contains(operation.Name, StringComparer.Ordinal) && !(operation.Name is "delete" && path.Name.EndsWith("/me", StringComparison.Ordinal))))
                 {
+                    var address = Parameter().Replace(path.Name, operation.Value.GetRawText().Contains("\"uuid\"", StringComparison.Ordinal) ? Guid.Empty.ToString() : "424242");
                     foreach (var token in tokens)
                     {
                         using var response = await http.SendAsync(operation.Name.ToUpperInvariant(), address, operation.Name is "post" or "put" or "patch" ? new { } : null, token);

@@ -53,9 +53,9 @@ internal static class Proxy
     private static async Task ForwardAsync(HttpContext context, RequestDelegate next)
     {
         var proxy = context.GetReverseProxyFeature();
-        if (proxy.Cluster.Config.HttpRequest!.Version!.Major == 2 && !HttpProtocol.IsHttp2(context.Request.Protocol))
+        if (proxy.Cluster.Config.HttpRequest!.Version!.Major == 2)
         {
-            throw new ProblemException(StatusCodes.Status426UpgradeRequired, "gRPC needs HTTP/2; call the https address.");
+            RequireGrpc(context);
         }
 
         await next(context);
@@ -74,6 +74,19 @@ internal static class Proxy
             context.Response.Clear();
             proxy.AvailableDestinations = untried;
             await next(context);
+        }
+    }
+
+    private static void RequireGrpc(HttpContext context)
+    {
+        if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+        {
+            throw new ProblemException(StatusCodes.Status426UpgradeRequired, "gRPC needs HTTP/2; call the https address.");
+        }
+
+        if (!context.IsGrpc())
+        {
+            throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, "This is a gRPC method; its content type is application/grpc. The same is at /api/v1 for JSON.");
         }
     }
 

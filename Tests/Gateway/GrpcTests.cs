@@ -183,6 +183,16 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     }
 
     [Fact]
+    public async Task Json_sent_to_a_gRPC_method_is_told_what_it_takes()
+    {
+        using var http = fixture.Gateway.Http();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"/{Users}/Login", UriKind.Relative)) { Content = new StringContent("{}", System.Text.Encoding.UTF8, "application/json"), Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, problem.Status);
+        Assert.Contains("application/grpc", problem.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Rest_comes_over_http_2_as_well_and_the_plain_port_speaks_http_1_alone()
     {
         using var http = fixture.Gateway.Http(version: HttpVersion.Version20);

@@ -84,7 +84,7 @@ public static partial class Problems
     public static ProblemException? ToProblem(this Exception exception, HttpContext http) => exception switch
     {
         ProblemException problem => problem,
-        BadHttpRequestException { InnerException: JsonException json } => ProblemException.Invalid(FieldOf(json), json.InnerException is null ? MessageOf(json) : "The value has the wrong type or is out of range."),
+        BadHttpRequestException { InnerException: JsonException json } => ProblemException.Invalid(FieldOf(json), json.InnerException is null or JsonException ? MessageOf(json) : "The value has the wrong type or is out of range."),
         BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad when BindingFailure().Match(bad.Message) is { Success: true } match =>
             ProblemException.Invalid(JsonNamingPolicy.CamelCase.ConvertName(match.Groups["name"].Value), "The value has the wrong type or is out of range."),
         BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad when bad.Message.Contains("body", StringComparison.Ordinal) =>

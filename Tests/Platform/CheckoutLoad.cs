@@ -32,10 +32,10 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public static async Task<CheckoutLoad> StartAsync(HttpClient gateway, int customers)
     {
         var load = new CheckoutLoad(gateway);
-        var staff = (await gateway.SendAsync("POST", "/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
+        var staff = await load.LoginAsync("/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password });
         for (var item = 1; item < Products; item++)
         {
-            await gateway.SendAsync("POST", $"/api/v1/warehouse/items/{item}/stock-adjustments", new { delta = 10_000, reason = "Delivery" }, staff).JsonAsync(HttpStatusCode.Created);
+            await load.PersistAsync("POST", $"/api/v1/warehouse/items/{item}/stock-adjustments", new { delta = 10_000, reason = "Delivery" }, staff, HttpStatusCode.Created);
         }
 
         for (var i = 0; i < customers; i++)
@@ -75,22 +75,22 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public async Task<(long Id, string Token)> RegisterAsync()
     {
         var email = $"{Guid.NewGuid():N}@example.com";
-        var id = (await http.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
-        var token = (await http.SendAsync("POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
-        await http.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync();
+        var id = (await PersistAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }, null, HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        var token = await LoginAsync("/api/v1/auth/login", new { email, password = TestPlatform.Password });
+        await PersistAsync("GET", "/api/v1/carts/me", null, token, HttpStatusCode.OK);
         return (id, token);
     }
 
     /// <summary>Puts one piece of a product into the cart, which is emptied first, as soon as the order before is decided.</summary>
     public async Task FillAsync(string token, long product)
     {
-        await PersistAsync("DELETE", "/api/v1/carts/me", null, token, Guid.NewGuid().ToString(), HttpStatusCode.NoContent, butAgainOn: HttpStatusCode.Conflict);
-        await PersistAsync("POST", "/api/v1/carts/me/items", new { productId = product, quantity = 1 }, token, Guid.NewGuid().ToString(), HttpStatusCode.Created);
+        await PersistAsync("DELETE", "/api/v1/carts/me", null, token, HttpStatusCode.NoContent, butAgainOn: HttpStatusCode.Conflict);
+        await PersistAsync("POST", "/api/v1/carts/me/items", new { productId = product, quantity = 1 }, token, HttpStatusCode.Created);
     }
 
     /// <summary>Checks out, and says which order it became.</summary>
     public async Task<long> CheckOutAsync(string token, string key) =>
-        (await PersistAsync("POST", "/api/v1/carts/me/checkout", null, token, key, HttpStatusCode.Accepted)).GetProperty("orderId").GetInt64();
+        (await PersistAsync("POST", "/api/v1/carts/me/checkout", null, token, HttpStatusCode.Accepted, key)).GetProperty("orderId").GetInt64();
 
     private async Task BuyAsync(string token, int round)
     {
@@ -104,8 +104,13 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         }
     }
 
-    private async Task<JsonElement> PersistAsync(string method, string path, object? body, string token, string key, HttpStatusCode expected, HttpStatusCode? butAgainOn = null)
+    private async Task<string> LoginAsync(string path, object credentials) =>
+        (await PersistAsync("POST", path, credentials, null, HttpStatusCode.OK)).GetProperty("accessToken").GetString()!;
+
+    private async Task<JsonElement> PersistAsync(
+        string method, string path, object? body, string? token, HttpStatusCode expected, string? key = null, HttpStatusCode? butAgainOn = null)
     {
+        key ??= Guid.NewGuid().ToString();
         while (true)
         {
             try

@@ -1,15 +1,12 @@
-using Microsoft.Extensions.Configuration;
+using MicroPlatform.AppHost;
 
 var builder = DistributedApplication.CreateBuilder(args);
 
 // Demo data is for the developer's machine and the tests, never for what is deployed.
 var seedDemoData = builder.ExecutionContext.IsRunMode ? "true" : "false";
 
-var postgres = builder.AddPostgres("postgres");
-if (builder.Configuration.GetValue("UseVolumes", defaultValue: true))
-{
-    postgres.WithDataVolume(); // tests pass UseVolumes=false: a volume would be shared with the developer's own run
-}
+var target = builder.AddDeploymentTarget();
+var postgres = new PlatformDatabases(builder, target);
 
 // Events between services travel through a database of their own.
 var busDb = postgres.AddDatabase("busdb");
@@ -20,14 +17,16 @@ var customers = builder.AddProject<Projects.Customers>("customers")
     .WithReference(customersDb).WaitFor(customersDb)
     .WithReference(busDb).WaitFor(busDb)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 var usersDb = postgres.AddDatabase("usersdb");
 var users = builder.AddProject<Projects.Users>("users")
     .WithReference(usersDb).WaitFor(usersDb)
     .WithReference(busDb).WaitFor(busDb)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 // The back office
 var warehouseDb = postgres.AddDatabase("warehousedb");
@@ -36,7 +35,8 @@ var warehouse = builder.AddProject<Projects.Warehouse>("warehouse")
     .WithReference(busDb).WaitFor(busDb)
     .WithReference(users).WaitFor(users)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 var accountingDb = postgres.AddDatabase("accountingdb");
 var accounting = builder.AddProject<Projects.Accounting>("accounting")
@@ -44,7 +44,8 @@ var accounting = builder.AddProject<Projects.Accounting>("accounting")
     .WithReference(busDb).WaitFor(busDb)
     .WithReference(users).WaitFor(users)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 var salesDb = postgres.AddDatabase("salesdb");
 var sales = builder.AddProject<Projects.Sales>("sales")
@@ -54,7 +55,8 @@ var sales = builder.AddProject<Projects.Sales>("sales")
     .WithReference(users).WaitFor(users)
     .WithReference(warehouse).WaitFor(warehouse)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 // The shop
 var cartDb = postgres.AddDatabase("cartdb");
@@ -64,7 +66,8 @@ var cart = builder.AddProject<Projects.Cart>("cart")
     .WithReference(customers).WaitFor(customers)
     .WithReference(sales).WaitFor(sales)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 // The to-do application
 var todoDb = postgres.AddDatabase("tododb");
@@ -73,7 +76,8 @@ var todo = builder.AddProject<Projects.Todo>("todo")
     .WithReference(busDb).WaitFor(busDb)
     .WithReference(users).WaitFor(users)
     .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployInside(postgres);
 
 // The only public entrance
 builder.AddProject<Projects.Gateway>("gateway")
@@ -88,6 +92,7 @@ builder.AddProject<Projects.Gateway>("gateway")
     .WithUrlForEndpoint("https", url => url.DisplayText = "Home")
     .WithUrlForEndpoint("https", _ => new() { Url = "/scalar", DisplayText = "API reference" })
     .WithUrlForEndpoint("http", url => url.DisplayText = "Home (no TLS)")
-    .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    .WithHttpHealthCheck("/health/ready", endpointName: "http")
+    .DeployAtTheEdge(target);
 
 await builder.Build().RunAsync();

@@ -17,7 +17,7 @@ internal static class Pages
 
     public static void MapPages(this WebApplication app)
     {
-        var pages = app.MapGroup("").AllowAnonymous().ExcludeFromDescription();
+        var pages = app.MapGroup("").AnswerHead().AllowAnonymous().ExcludeFromDescription();
         var home = Read("pages/home.html").Replace(
             "{{documents}}", string.Join(", ", ApiReference.Documents.Select(document => $"<a href=\"/openapi/{document}.json\">{document}</a>")), StringComparison.Ordinal);
         var protos = Read("pages/protos.html").Replace(

@@ -34,7 +34,7 @@ public static class MessagingExtensions
         var queue = builder.Environment.ApplicationName.ToLowerInvariant();
         var bus = builder.GetPostgresConnectionString("busdb");
         var own = builder.GetPostgresConnectionString(database);
-        var idle = TimeSpan.FromMilliseconds(builder.Configuration.GetValue("Messaging:PollingMilliseconds", 250));
+        var idle = TimeSpan.FromMilliseconds(builder.GetSetting("Messaging:PollingMilliseconds", 250, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
         builder.Services.AddScoped<EventBus<TContext>>();
         addHandlers?.Invoke(builder.Services);
         builder.Services.AddRebus(configure => configure

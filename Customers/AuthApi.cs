@@ -18,7 +18,7 @@ internal static class AuthApi
 
     private static async Task<Ok<TokenPair>> LoginAsync(LoginRequest request, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
     {
-        var key = request.Email!.ToLowerInvariant();
+        var key = Customer.KeyOf(request.Email!);
         var account = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.EmailKey == key, cancellationToken);
         return TypedResults.Ok(await signIn.StartAsync(key, account, request.Password!, cancellationToken));
     }

@@ -40,7 +40,7 @@ public sealed class CustomersDbContext(DbContextOptions<CustomersDbContext> opti
         {
             customer.ToTable("customers");
             customer.Property(c => c.Email).HasMaxLength(EmailAttribute.MaxLength);
-            customer.Property(c => c.EmailKey).HasComputedColumnSql("lower(email)", stored: true);
+            customer.Property(c => c.EmailKey).HasMaxLength(EmailAttribute.MaxLength);
             customer.HasIndex(c => c.EmailKey).IsUnique();
             customer.HasIndex(c => new { c.Email, c.FirstName, c.LastName }).HasMethod("gin").HasOperators("gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops");
             customer.Property(c => c.FirstName).HasMaxLength(256);

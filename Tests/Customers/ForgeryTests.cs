@@ -29,7 +29,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task A_forged_token_is_refused_everywhere_and_the_next_good_one_is_not(string forgery)
     {
         var good = await platform.CustomerTokenAsync(Customer);
-        var forged = Forgery.All[forgery](await Forgery.CreateAsync(platform, good));
+        var forged = Forgery.All[forgery](await Forgery.CreateAsync(platform, "customers", good));
         Assert.NotEqual(good, forged, StringComparer.Ordinal);
         using var customers = platform.Http("customers");
         using var cart = platform.Http("cart");
@@ -88,7 +88,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
 
     [Fact]
     public async Task A_token_made_anew_without_a_change_is_good() =>
-        await AssertGoodAsync((await Forgery.CreateAsync(platform, await platform.CustomerTokenAsync(Customer))).Make());
+        await AssertGoodAsync((await Forgery.CreateAsync(platform, "customers", await platform.CustomerTokenAsync(Customer))).Make());
 
     [Fact]
     public async Task A_token_in_the_query_string_is_ignored()
@@ -100,7 +100,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     [Fact]
     public async Task A_role_written_into_a_token_counts_for_nothing()
     {
-        var token = (await Forgery.CreateAsync(platform, await platform.CustomerTokenAsync(Customer))).Make(p => p["role"] = "admin");
+        var token = (await Forgery.CreateAsync(platform, "customers", await platform.CustomerTokenAsync(Customer))).Make(p => p["role"] = "admin");
         using var customers = platform.Http("customers");
         using var cart = platform.Http("cart");
         Assert.Equal(HttpStatusCode.Forbidden, await customers.SendAsync("GET", Accounts.Collection, token: token).StatusAsync());

@@ -141,12 +141,12 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     public async Task Forged_tokens_are_refused_and_the_next_genuine_one_is_served()
     {
         var me = await platform.NewUserAsync();
-        foreach (var (name, token) in await Forgeries.OfAsync(platform, "users", me.AccessToken))
+        foreach (var (name, token) in (await Forgery.CreateAsync(platform, "users", me.AccessToken)).Tokens())
         {
             Assert.True(await http.SendAsync("GET", NewUsers.Me, token: token).StatusAsync() == HttpStatusCode.Unauthorized, name);
         }
 
-        Assert.Equal(me.Username, (await http.SendAsync("GET", NewUsers.Me, token: await Forgeries.GenuineAsync(platform, "users", me.AccessToken)).JsonAsync()).Text("username"));
+        Assert.Equal(me.Username, (await http.SendAsync("GET", NewUsers.Me, token: (await Forgery.CreateAsync(platform, "users", me.AccessToken)).Make()).JsonAsync()).Text("username"));
     }
 
     [Fact]

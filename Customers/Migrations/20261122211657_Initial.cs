@@ -1,4 +1,4 @@
-﻿using System;
+using System;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
@@ -22,7 +22,7 @@ namespace MicroPlatform.Customers.Migrations
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
                     email = table.Column<string>(type: "character varying(254)", maxLength: 254, nullable: false),
-                    email_key = table.Column<string>(type: "text", nullable: false, computedColumnSql: "lower(email)", stored: true),
+                    email_key = table.Column<string>(type: "character varying(254)", maxLength: 254, nullable: false),
                     first_name = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
                     last_name = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
                     is_admin = table.Column<bool>(type: "boolean", nullable: false),

@@ -1,10 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using MicroPlatform.Tests.Fixtures;
+using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.WebUtilities;
 
-namespace MicroPlatform.Tests.Customers;
+namespace MicroPlatform.Tests.Fixtures;
 
 /// <summary>Makes tokens that are wrong in one thing each, from a good one and the key that signed it.</summary>
 internal sealed class Forgery
@@ -12,12 +12,14 @@ internal sealed class Forgery
     private static readonly RSA OtherKey = RSA.Create(2048);
     private readonly string token;
     private readonly RSA key;
+    private readonly string otherIssuer;
     private readonly DateTimeOffset now;
 
-    private Forgery(string token, RSA key, DateTimeOffset now)
+    private Forgery(string token, RSA key, string otherIssuer, DateTimeOffset now)
     {
         this.token = token;
         this.key = key;
+        this.otherIssuer = otherIssuer;
         this.now = now;
     }
 
@@ -55,17 +57,23 @@ internal sealed class Forgery
         ["wrong aud"] = f => f.Make(p => p["aud"] = "somebody-else"),
         ["no iss"] = f => f.Make(p => p.Remove("iss")),
         ["wrong iss"] = f => f.Make(p => p["iss"] = "somebody-else"),
-        ["iss of the other authority"] = f => f.Make(p => p["iss"] = "microplatform/users"),
+        ["iss of the other authority"] = f => f.Make(p => p["iss"] = f.otherIssuer),
         ["a payload that is no object"] = f => f.Sign(f.token.Split('.')[0] + "." + WebEncoders.Base64UrlEncode("[1]"u8)),
     };
 
-    /// <summary>From a real sign-in, with the key as the database has it.</summary>
-    public static async Task<Forgery> CreateAsync(TestPlatform platform, string token)
+    /// <summary>Of these only the authority itself can tell that they are wrong: it alone knows its sessions.</summary>
+    public static IReadOnlySet<string> KnownToTheAuthority { get; } = new HashSet<string>(StringComparer.Ordinal) { "the sub of somebody else", "no sid", "a sid that does not exist" };
+
+    /// <summary>From a real sign-in at an authority (<c>customers</c> or <c>users</c>), with the key as its database has it.</summary>
+    public static async Task<Forgery> CreateAsync(TestPlatform platform, string authority, string token)
     {
         var signing = RSA.Create();
-        signing.ImportPkcs8PrivateKey(await platform.QueryAsync<byte[]>("customersdb", "SELECT private_key FROM signing_keys ORDER BY active_from LIMIT 1"), out _);
-        return new(token, signing, platform.Clock.GetUtcNow());
+        signing.ImportPkcs8PrivateKey(await platform.QueryAsync<byte[]>($"{authority}db", "SELECT private_key FROM signing_keys ORDER BY active_from LIMIT 1"), out _);
+        return new(token, signing, authority is "users" ? Issuers.Customers : Issuers.Users, platform.Clock.GetUtcNow());
     }
+
+    /// <summary>Every forgery by its name.</summary>
+    public IReadOnlyDictionary<string, string> Tokens() => All.ToDictionary(pair => pair.Key, pair => pair.Value(this), StringComparer.Ordinal);
 
     /// <summary>The token made anew with changes, signed as the authority would; without changes it is good.</summary>
     public string Make(Action<JsonObject>? payload = null, Action<JsonObject>? header = null, RSA? signer = null, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null) =>

@@ -14,7 +14,7 @@ internal static class ProductsApi
     public static void MapProductsApi(this IEndpointRouteBuilder app)
     {
         var catalogue = app.MapApi("/products", "Products").AllowAnonymous();
-        catalogue.MapGet("/", ListAsync).WithSummary("List products, or those whose name contains a text");
+        catalogue.MapGet("/", ListAsync).MayLag().WithSummary("List products, or those whose name contains a text");
         catalogue.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a product");
 
         var keeping = app.MapApi("/products", "Products").RequirePolicy(Policies.Admin);

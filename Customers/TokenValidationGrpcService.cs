@@ -11,6 +11,7 @@ namespace MicroPlatform.Customers;
 internal sealed class TokenValidationGrpcService(CustomersDbContext db, IServiceScopeFactory scopes) : TokenValidation.TokenValidationBase
 {
     /// <summary>Verifies the token exactly as a request to this service itself would be, session and all.</summary>
+    [Reads]
     public override async Task<ValidateResponse> Validate(ValidateRequest request, ServerCallContext context)
     {
         // Identity belongs to this message. The call's own has been looked at already and is remembered, so the token gets a context of its own.
@@ -23,6 +24,7 @@ internal sealed class TokenValidationGrpcService(CustomersDbContext db, IService
             : throw ProblemException.Unauthorized("The token is malformed, forged or expired, or its session has ended.");
     }
 
+    [Reads]
     public override async Task<V1.Customer> GetCustomer(GetCustomerRequest request, ServerCallContext context) =>
         await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.Id == request.Id, context.CancellationToken) is { } customer
             ? MessageOf(customer)

@@ -19,7 +19,7 @@ internal static class Edge
 
     public static void AddEdge(this WebApplicationBuilder builder)
     {
-        builder.Services.AddOptions<CallerLimitOptions>().BindConfiguration("RateLimit").ValidateDataAnnotations().ValidateOnStart();
+        builder.AddSettings<CallerLimitOptions>("RateLimit");
         builder.Services.AddRateLimiter(_ => { });
         builder.Services.AddOptions<RateLimiterOptions>().Configure<IOptions<CallerLimitOptions>>((limiter, limits) =>
         {
@@ -29,13 +29,13 @@ internal static class Edge
                 rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : TimeSpan.FromSeconds(1))));
         });
 
-        if (builder.Configuration.GetSection("Cors:Origins").Get<string[]>() is { Length: > 0 } origins)
+        if (builder.GetSettings("Cors:Origins", "the origin of web pages that may call, such as https://shop.example.com", IsOrigin) is { Length: > 0 } origins)
         {
             builder.Services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
                 .WithOrigins(origins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(ReadableHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
         }
 
-        if (builder.Configuration.GetSection("TrustedProxies").Get<string[]>() is { Length: > 0 } proxies)
+        if (builder.GetSettings("TrustedProxies", "the network of proxies in front, such as 10.0.0.0/8", proxy => System.Net.IPNetwork.TryParse(proxy, out _)) is { Length: > 0 } proxies)
         {
             builder.Services.Configure<ForwardedHeadersOptions>(options =>
             {
@@ -122,6 +122,8 @@ internal static class Edge
                 ReplenishmentPeriod = TimeSpan.FromSeconds(1),
                 QueueLimit = 0,
             });
+
+    private static bool IsOrigin(string text) => Settings.IsUrl(text) && string.Equals(new Uri(text).GetLeftPart(UriPartial.Authority), text, StringComparison.OrdinalIgnoreCase);
 
     private static string CallerOf(HttpContext context) => context.User.FindFirstValue("sub") is { } subject
         ? $"{context.User.FindFirstValue("iss")}/{subject}"

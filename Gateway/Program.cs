@@ -10,12 +10,6 @@ builder.AddOverview();
 builder.AddApiReference();
 
 var app = builder.Build();
-if (app.MissingEndpoint() is { } missing)
-{
-    await Console.Error.WriteLineAsync(missing);
-    return 1;
-}
-
 app.UseEdge();
 app.UseServiceDefaults(Edge.UseLimits);
 app.MapPages();

@@ -1,8 +1,10 @@
+using System.Runtime.CompilerServices;
 using MicroPlatform.ServiceDefaults;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Health;
 using Yarp.ReverseProxy.Model;
 using Yarp.ReverseProxy.ServiceDiscovery;
+using Yarp.ReverseProxy.Transforms;
 
 namespace MicroPlatform.Gateway;
 
@@ -11,10 +13,24 @@ internal static class Proxy
 {
     public static void AddProxy(this WebApplicationBuilder builder)
     {
-        builder.Services.AddOptions<ProxyOptions>().BindConfiguration("Proxy").ValidateDataAnnotations().ValidateOnStart();
-        var options = builder.Configuration.GetSection("Proxy").Get<ProxyOptions>() ?? new();
+        var options = builder.AddSettings<ProxyOptions>("Proxy");
+        foreach (var (route, service, endpoint) in Routes.Endpoints)
+        {
+            builder.RequireService(service, endpoint, $"; {route} leads there");
+        }
+
         builder.Services.AddReverseProxy()
             .LoadFromMemory(Routes.ForYarp(), Routes.Clusters(options))
+            .AddTransforms(transforms => transforms.AddResponseTransform(response =>
+            {
+                // Between a replica and the Gateway only.
+                if (response.HttpContext.Response.Headers.Remove(Draining.HeaderName))
+                {
+                    response.HttpContext.Items[Draining.HeaderName] = true;
+                }
+
+                return default;
+            }))
             .ConfigureHttpClient((_, handler) =>
             {
                 handler.ConnectTimeout = options.ConnectTimeout;
@@ -36,20 +52,6 @@ internal static class Proxy
         proxy.UsePassiveHealthChecks();
     });
 
-    /// <summary>The first route that leads to a service without an endpoint, in words for who starts the Gateway; null when there is none.</summary>
-    public static string? MissingEndpoint(this WebApplication app)
-    {
-        foreach (var (route, service, endpoint) in Routes.Endpoints)
-        {
-            if (!app.Configuration.GetSection($"services:{service}:{endpoint}").GetChildren().Any())
-            {
-                return $"The route {route} leads to the service {service}, which has no endpoint: set services__{service}__{endpoint}__0 to its address.";
-            }
-        }
-
-        return null;
-    }
-
     private static async Task ForwardAsync(HttpContext context, RequestDelegate next)
     {
         var proxy = context.GetReverseProxyFeature();
@@ -58,13 +60,26 @@ internal static class Proxy
             RequireGrpc(context);
         }
 
+        var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) || Routes.IsGrpcRead(context.Request.Path);
+        if (isRead && !HttpMethods.IsGet(context.Request.Method))
+        {
+            context.Request.EnableBuffering(); // the message of a call that may have to be sent again
+        }
+
+        if (!isRead && !context.Request.Headers.ContainsKey(Idempotency.HeaderName))
+        {
+            // It will not be tried elsewhere, so it is no test of whether a replica that failed is back.
+            var trusted = proxy.AvailableDestinations.Where(FirstFailurePolicy.IsTrusted).ToList();
+            proxy.AvailableDestinations = trusted.Count > 0 ? trusted : proxy.AvailableDestinations;
+        }
+
         await next(context);
         List<DestinationState>? untried = null;
         while (context.GetForwarderErrorFeature() is { } failure && !context.Response.HasStarted)
         {
             untried ??= [.. proxy.AllDestinations];
             untried.Remove(proxy.ProxiedDestination!);
-            if (untried.Count == 0 || !MayTryAnother(context.Request, failure))
+            if (untried.Count == 0 || !MayTryAnother(context.Request, isRead, failure))
             {
                 await RefuseAsync(context, failure, proxy);
                 return;
@@ -72,6 +87,11 @@ internal static class Proxy
 
             context.Features.Set<IForwarderErrorFeature>(null);
             context.Response.Clear();
+            if (context.Request.Body.CanSeek)
+            {
+                context.Request.Body.Position = 0;
+            }
+
             proxy.AvailableDestinations = untried;
             await next(context);
         }
@@ -94,15 +114,9 @@ internal static class Proxy
     /// A request that changes nothing goes to another replica when the first gave no answer; one that may change something only
     /// if it carries a key that makes it happen once, and then only if the first replica never saw it.
     /// </summary>
-    private static bool MayTryAnother(HttpRequest request, IForwarderErrorFeature failure)
-    {
-        var neverArrived = failure.Exception
-            is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
-            or OperationCanceledException { InnerException: TimeoutException }; // connecting took too long
-        return HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)
-            ? neverArrived || failure.Error == ForwarderError.Request
-            : neverArrived && request.Headers.ContainsKey(Idempotency.HeaderName);
-    }
+    private static bool MayTryAnother(HttpRequest request, bool isRead, IForwarderErrorFeature failure) => isRead
+        ? failure.Exception.NeverArrived() || failure.Error is ForwarderError.Request or ForwarderError.RequestBodyDestination
+        : failure.Exception.NeverArrived() && request.Headers.ContainsKey(Idempotency.HeaderName);
 
     private static Task RefuseAsync(HttpContext context, IForwarderErrorFeature failure, IReverseProxyFeature proxy)
     {
@@ -129,18 +143,35 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
 {
     public const string PolicyName = "FirstFailure";
 
+    // Long enough for a replica that is restarted, and an end to being left out where nothing but writes would find out that it is back.
+    private static readonly TimeSpan Distrust = TimeSpan.FromMinutes(1);
+    private static readonly ConditionalWeakTable<DestinationState, StrongBox<long>> FailedAt = [];
+
     public string Name => PolicyName;
+
+    /// <summary>Whether the replica has answered since it last failed, or failed long ago.</summary>
+    public static bool IsTrusted(DestinationState destination) =>
+        !FailedAt.TryGetValue(destination, out var at) || TimeProvider.System.GetElapsedTime(at.Value) > Distrust;
 
     public void RequestProxied(HttpContext context, ClusterState cluster, DestinationState destination)
     {
         DestinationHealth? seen = context.GetForwarderErrorFeature()?.Error switch
         {
-            null => DestinationHealth.Healthy,
+            null => context.Items.ContainsKey(Draining.HeaderName) ? DestinationHealth.Unhealthy : DestinationHealth.Healthy,
             ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestBodyDestination or ForwarderError.ResponseBodyDestination => DestinationHealth.Unhealthy,
             _ => null,
         };
         if (seen is { } now)
         {
+            if (now == DestinationHealth.Healthy)
+            {
+                FailedAt.Remove(destination);
+            }
+            else
+            {
+                FailedAt.AddOrUpdate(destination, new(TimeProvider.System.GetTimestamp()));
+            }
+
             health.SetPassive(cluster, destination, now, cluster.Model.Config.HealthCheck!.Passive!.ReactivationPeriod!.Value);
         }
     }

@@ -38,6 +38,15 @@ internal static class Routes
         ("todo.v1.Todos", "todo", []),
     ];
 
+    /// <summary>gRPC methods that change nothing, so that another replica may be asked when the first gives no answer.</summary>
+    private static readonly HashSet<string> GrpcReads = new(StringComparer.Ordinal)
+    {
+        "/users.v1.Users/GetMe", "/todo.v1.Todos/Get", "/todo.v1.Todos/List", "/todo.v1.Todos/Export",
+    };
+
+    /// <summary>Whether this is a gRPC method that changes nothing.</summary>
+    public static bool IsGrpcRead(PathString path) => path.Value is { } method && GrpcReads.Contains(method);
+
     /// <summary>Says to a caller who lost the way where there is something.</summary>
     public static string WhatThereIs(HttpContext context) => context switch
     {

@@ -1,3 +1,4 @@
+using MicroPlatform.ServiceDefaults;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Extensions.ServiceDiscovery;
 using Yarp.ReverseProxy.Configuration;
@@ -19,15 +20,11 @@ internal sealed class ServiceDestinations(ServiceEndpointResolver resolver) : ID
             changes.Add(source.ChangeToken);
             foreach (var endpoint in source.Endpoints)
             {
-                var address = AddressOf(endpoint, new Uri(destination.Address).Scheme);
+                var address = Replicas.AddressOf(endpoint, new Uri(destination.Address).Scheme);
                 replicas[address] = new() { Address = address };
             }
         }
 
         return new(replicas, new CompositeChangeToken(changes));
     }
-
-    private static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }
-        ? uri.GetLeftPart(UriPartial.Authority)
-        : $"{scheme}://{endpoint}";
 }

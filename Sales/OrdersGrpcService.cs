@@ -41,6 +41,7 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
                 : throw ProblemException.Unprocessable("This checkout ordered other goods before; take a new checkout_id for a new order.");
     }
 
+    [Reads]
     public override async Task<V1.Order> GetOrder(GetOrderRequest request, ServerCallContext context)
     {
         var customerId = context.GetHttpContext().User.Id();

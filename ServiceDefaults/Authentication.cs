@@ -59,6 +59,12 @@ public static class Authentication
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)
         {
+            // The authority itself has its keys at hand.
+            if (!string.Equals(Issuers.ServiceOf(issuer), builder.Environment.ApplicationName, StringComparison.OrdinalIgnoreCase))
+            {
+                builder.RequireService(Issuers.ServiceOf(issuer), "http");
+            }
+
             authentication.AddJwtBearer(issuer, options => options.Configure(issuer));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory, TimeProvider, ILogger<KeySet>>((options, clients, time, logger) =>
                 options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));

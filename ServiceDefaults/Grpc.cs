@@ -55,8 +55,10 @@ public static class GrpcDefaults
     /// and, only for methods that <paramref name="retried"/> names because they change nothing, another try when it does not answer.
     /// </summary>
     public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service, params string[] retried)
-        where TClient : ClientBase =>
-        builder.Services
+        where TClient : ClientBase
+    {
+        builder.RequireService(service, "grpc");
+        return builder.Services
             .AddGrpcClient<TClient>(options => options.Address = new Uri($"http://_grpc.{service}"))
             .ConfigureChannel(channel => channel.ServiceConfig = retried.Length == 0 ? null : RetryPolicyFor(retried))
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
@@ -67,6 +69,7 @@ public static class GrpcDefaults
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             })
             .AddInterceptor(() => new DeadlineInterceptor());
+    }
 
     /// <summary>Whether the request is a gRPC call.</summary>
     public static bool IsGrpc(this HttpContext context) =>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -12,15 +13,18 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>A service's own PostgreSQL database: pooled context, retries, health, telemetry, migrations at start.</summary>
 public static class Postgres
 {
+    private const int MaxRetries = 3;
+
     /// <summary>Adds the context over the connection string <paramref name="name"/>; <paramref name="seed"/> runs with the migrations when <c>SeedDemoData</c> is true.</summary>
-    /// <exception cref="InvalidOperationException">The connection string is missing or is not one.</exception>
     public static WebApplicationBuilder AddPostgresContext<TContext>(this WebApplicationBuilder builder, string name, Func<TContext, CancellationToken, Task>? seed = null)
         where TContext : ServiceDbContext
     {
         var connectionString = builder.GetPostgresConnectionString(name);
-        var seeding = seed is not null && builder.Configuration.GetValue("SeedDemoData", defaultValue: false);
+        var seeding = seed is not null && builder.GetSetting("SeedDemoData", absent: false, "true or false");
         void Configure(DbContextOptionsBuilder options)
         {
+            // A moment's absence is bridged, as of a connection that was cut; a longer one is for the caller to know of.
+            options.UseNpgsql(npgsql => npgsql.EnableRetryOnFailure(MaxRetries, TimeSpan.FromSeconds(1), errorCodesToAdd: null));
             options.UseSnakeCaseNamingConvention();
             if (seeding)
             {
@@ -33,33 +37,57 @@ public static class Postgres
 #else
         builder.Services.AddDbContextPool<TContext>(options =>
         {
-            options.UseNpgsql(connectionString, npgsql => npgsql.EnableRetryOnFailure());
+            options.UseNpgsql(connectionString);
             Configure(options);
         });
 #endif
+        if (new NpgsqlConnectionStringBuilder(connectionString).Host!.HasSeveralHosts())
+        {
+            builder.Services.AddReadReplicas<TContext>(connectionString, Configure);
+        }
+
+        // However the database fails to answer, the caller is told in time: before whoever asks for it gives up.
+        var deadline = builder.GetSetting("Requests:Deadline", TimeSpan.FromSeconds(7), "a time from 00:00:00.1 to 00:10:00", time => time >= TimeSpan.FromMilliseconds(100) && time <= TimeSpan.FromMinutes(10));
+        builder.Services.Configure<RequestTimeoutOptions>(options => options.DefaultPolicy = new()
+        {
+            Timeout = deadline,
+            WriteTimeoutResponse = context => context.WriteProblemAsync(ProblemException.Unavailable("This took too long; try again shortly.")),
+        });
         builder.Services.AddHostedService<DatabaseMigrator<TContext>>();
         builder.Services.AddHostedService<Housekeeping<TContext>>();
         builder.Services.AddHealthChecks().AddCheck<DatabaseCheck<TContext>>("database", tags: ["ready"], timeout: TimeSpan.FromSeconds(2));
         return builder;
     }
 
-    /// <summary>The connection string, with statements prepared by use and an application name for the server's own statistics.</summary>
-    /// <exception cref="InvalidOperationException">It is missing or is not one; the message names the key.</exception>
+    /// <summary>The connection string, with statements prepared by use and an application name for the server's own statistics; an unusable one where the setting is wrong.</summary>
     public static string GetPostgresConnectionString(this WebApplicationBuilder builder, string name)
     {
         var key = $"ConnectionStrings:{name}";
-        // Writing a migration needs the provider, not a server.
-        var value = EF.IsDesignTime ? "Host=design-time" : builder.Configuration.GetConnectionString(name);
         try
         {
-            return string.IsNullOrWhiteSpace(value)
-                ? throw new InvalidOperationException($"The setting {key} is missing: it takes a PostgreSQL connection string, such as Host=localhost;Database={name};Username=...")
-                : new NpgsqlConnectionStringBuilder(value) { MaxAutoPrepare = 50, ApplicationName = builder.Environment.ApplicationName }.ConnectionString;
+            var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name)) { MaxAutoPrepare = 50, ApplicationName = builder.Environment.ApplicationName };
+            if (!string.IsNullOrEmpty(settings.Host))
+            {
+                if (settings.Host.HasSeveralHosts())
+                {
+                    ReadReplicas.Tune(settings);
+                }
+
+                return settings.ConnectionString;
+            }
         }
-        catch (ArgumentException malformed)
+        catch (Exception malformed) when (malformed is ArgumentException or FormatException)
         {
-            throw new InvalidOperationException($"The setting {key} is not a PostgreSQL connection string: {malformed.Message}", malformed);
+            // Refused with what names no server.
         }
+
+        // Writing a migration needs the provider, not a server.
+        if (!EF.IsDesignTime)
+        {
+            builder.RejectSetting(key, $"the PostgreSQL connection string of the service's database, such as Host=localhost;Database={name};Username={name};Password=...", isSecret: true, mattersToMigrations: true);
+        }
+
+        return "Host=none";
     }
 
     /// <summary>
@@ -81,6 +109,8 @@ public static class Postgres
     /// <summary>Whether the database refused the change because of this constraint or unique index.</summary>
     public static bool Violates(this DbUpdateException failure, string constraint) =>
         failure.InnerException is PostgresException postgres && string.Equals(postgres.ConstraintName, constraint, StringComparison.Ordinal);
+
+    private static bool HasSeveralHosts(this string hosts) => hosts.Contains(',', StringComparison.Ordinal);
 
     internal static async Task<int> MigrateOnlyAsync(this IServiceProvider services)
     {
@@ -120,7 +150,7 @@ public static class Postgres
                     await MigrateAsync(cancellationToken);
                     return;
                 }
-                catch (Exception failure) when (failure is NpgsqlException { IsTransient: true } || failure.InnerException is NpgsqlException { IsTransient: true })
+                catch (Exception failure) when (Problems.IsDatabaseGone(failure))
                 {
                     // A database that is still starting is no reason to give up; the orchestrator's start-up limit is.
                     var pause = TimeSpan.FromSeconds(Math.Min(attempt, 5));

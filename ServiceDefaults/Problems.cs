@@ -104,12 +104,14 @@ public static partial class Problems
         _ => null,
     };
 
-    private static bool IsDatabaseGone(Exception exception) => exception switch
+    internal static bool IsDatabaseGone(Exception exception) => exception switch
     {
         // Too many connections, shutdown in progress, still starting up: https://www.postgresql.org/docs/current/errcodes-appendix.html
-        PostgresException { SqlState: "53300" or "57P01" or "57P02" or "57P03" } => true,
+        // and read-only: this is a replica, there being no primary
+        PostgresException { SqlState: "53300" or "57P01" or "57P02" or "57P03" or "25006" } => true,
         PostgresException => false,
-        NpgsqlException { InnerException: SocketException or IOException or TimeoutException } => true,
+        NpgsqlException { InnerException: SocketException or IOException or TimeoutException or AggregateException } => true,
+        NpgsqlException { InnerException: null } when exception.Message.Contains("No suitable host", StringComparison.Ordinal) => true,
         SocketException or TimeoutException => true,
         RetryLimitExceededException or DbUpdateException or InvalidOperationException or NpgsqlException when exception.InnerException is not null => IsDatabaseGone(exception.InnerException),
         _ => false,

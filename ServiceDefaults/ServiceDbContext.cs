@@ -73,17 +73,27 @@ public sealed class InboxMessage
     public DateTimeOffset HandledAt { get; init; }
 }
 
-/// <summary>Ready means: the database answers and its schema is this version's.</summary>
-internal sealed class DatabaseCheck<TContext>(TContext db) : IHealthCheck
+/// <summary>
+/// Ready means: the database answers and its schema is this version's. A read replica's answer will do while there is no primary:
+/// whoever can still read is not to be taken out of service.
+/// </summary>
+internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHealthCheck
     where TContext : ServiceDbContext
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
+            await using var reading = services.GetReadContext<TContext>();
+            var db = reading ?? services.GetRequiredService<TContext>();
             var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """).ToListAsync(cancellationToken);
-            return db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any()
-                ? HealthCheckResult.Unhealthy("The schema is older than this version of the service.")
+            if (db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any())
+            {
+                return HealthCheckResult.Unhealthy("The schema is older than this version of the service.");
+            }
+
+            return reading is not null && await reading.Database.SqlQuery<bool>($"""SELECT pg_is_in_recovery() AS "Value" """).SingleAsync(cancellationToken)
+                ? HealthCheckResult.Degraded("There is no primary; reads only.")
                 : HealthCheckResult.Healthy();
         }
         catch (PostgresException failure) when (string.Equals(failure.SqlState, PostgresErrorCodes.UndefinedTable, StringComparison.Ordinal))

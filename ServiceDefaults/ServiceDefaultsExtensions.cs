@@ -17,10 +17,14 @@ public static class ServiceDefaultsExtensions
     /// <summary>Adds telemetry, health, service discovery, JSON and error conventions, and request limits.</summary>
     public static WebApplicationBuilder AddServiceDefaults(this WebApplicationBuilder builder)
     {
+        builder.CheckCommonSettings();
         builder.AddTelemetry();
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
         builder.Services.AddServiceDiscovery();
-        builder.Services.ConfigureHttpClientDefaults(http => http.AddServiceDiscovery());
+        builder.Services.AddTransient<ReplicaHandler>();
+        builder.Services.ConfigureHttpClientDefaults(http => http.AddHttpMessageHandler<ReplicaHandler>().AddServiceDiscovery());
+        builder.AddDraining();
+        builder.Services.AddRequestTimeouts();
         builder.Services.AddProblems();
         builder.Services.AddJsonConventions();
         builder.Services.AddSingleton(TimeProvider.System);
@@ -38,11 +42,14 @@ public static class ServiceDefaultsExtensions
     /// <param name="useCaller">Adds what has to know the caller and comes before anything is refused or allowed.</param>
     public static WebApplication UseServiceDefaults(this WebApplication app, Action<WebApplication>? useCaller = null)
     {
+        app.Use(app.Services.GetRequiredService<Draining>().AnnounceAsync);
         app.UseSecurityHeaders();
         app.UseProblems();
         app.UseGrpcStatuses();
         app.UseRouting();
         app.UseDeprecations();
+        // Calls over gRPC bring deadlines of their own.
+        app.UseWhen(context => !context.IsGrpc(), rest => rest.UseRequestTimeouts());
         if (useCaller is null)
         {
             app.UseRoutingAnswers();
@@ -66,10 +73,17 @@ public static class ServiceDefaultsExtensions
         return app;
     }
 
-    /// <summary>Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed).</summary>
+    /// <summary>Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed). A wrong setting stops both at once.</summary>
     public static async Task<int> RunServiceAsync(this WebApplication app, string[] args)
     {
-        if (args.Contains("--migrate", StringComparer.Ordinal))
+        var migrating = args.Contains("--migrate", StringComparer.Ordinal);
+        if (app.FirstWrongSetting(migrating) is { } wrong)
+        {
+            await Console.Error.WriteLineAsync(wrong);
+            return Settings.ExitCode;
+        }
+
+        if (migrating)
         {
             return await app.Services.MigrateOnlyAsync();
         }

@@ -20,6 +20,7 @@ public static class Telemetry
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
             // A fault is logged where it is translated; the rest is refusals, and messages that nobody could read.
             .AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None)
+            .AddFilter("Microsoft.AspNetCore.Http.Timeouts", LogLevel.Error)
             .AddFilter("Rebus", LogLevel.Warning)
             .AddFilter("System.Net.Http", LogLevel.Warning)
             .AddFilter("Yarp", LogLevel.Warning)

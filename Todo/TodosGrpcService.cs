@@ -13,6 +13,7 @@ internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
         return new() { Item = MessageOf(await todos.CreateAsync(OwnerOf(context), body, context.CancellationToken)) };
     }
 
+    [Reads]
     public override async Task<V1.GetResponse> Get(V1.GetRequest request, ServerCallContext context) =>
         new() { Item = MessageOf(await todos.GetAsync(OwnerOf(context), request.Id, context.CancellationToken)) };
 
@@ -28,6 +29,7 @@ internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
         return new();
     }
 
+    [Reads]
     public override async Task<V1.ListResponse> List(V1.ListRequest request, ServerCallContext context)
     {
         // A number that is not set cannot be told from 0, and clients of the original ask for more than a page holds.
@@ -37,6 +39,7 @@ internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
         return new() { Items = { page.Items.Select(MessageOf) }, NextCursor = page.NextCursor ?? "" };
     }
 
+    [Reads]
     public override async Task Export(V1.ExportRequest request, IServerStreamWriter<V1.ExportResponse> responseStream, ServerCallContext context)
     {
         var cursor = "";

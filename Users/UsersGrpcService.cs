@@ -38,6 +38,7 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
         return new();
     }
 
+    [Reads]
     public override async Task<V1.GetMeResponse> GetMe(V1.GetMeRequest request, ServerCallContext context) =>
         new() { User = MessageOf(await accounts.GetAsync(CallerOf(context), context.CancellationToken)) };
 

@@ -10,6 +10,7 @@ internal sealed class InventoryGrpcService(WarehouseDbContext db) : Inventory.In
 {
     private const int MaxKeys = 1000;
 
+    [Reads]
     public override async Task<BatchGetItemsResponse> BatchGetItems(BatchGetItemsRequest request, ServerCallContext context)
     {
         if (request.Ids.Count + request.Skus.Count > MaxKeys)

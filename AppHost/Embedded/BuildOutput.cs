@@ -26,11 +26,20 @@ internal static class BuildOutput
     }
 
     /// <summary>The endpoints in the service's settings by name.</summary>
+    /// <exception cref="EngineException">They cannot be read.</exception>
     public static IReadOnlyDictionary<string, Uri> Endpoints(Service service)
     {
-        using var settings = JsonDocument.Parse(File.ReadAllText(Path.Combine(Path.GetDirectoryName(Assembly(service))!, "appsettings.json")), SettingsSyntax);
-        return settings.RootElement.GetProperty("Kestrel").GetProperty("Endpoints").EnumerateObject()
-            .ToDictionary(endpoint => endpoint.Name, endpoint => new Uri(endpoint.Value.GetProperty("Url").GetString()!), StringComparer.Ordinal);
+        var file = Path.Combine(Path.GetDirectoryName(Assembly(service))!, "appsettings.json");
+        try
+        {
+            using var settings = JsonDocument.Parse(File.ReadAllText(file), SettingsSyntax);
+            return settings.RootElement.GetProperty("Kestrel").GetProperty("Endpoints").EnumerateObject()
+                .ToDictionary(endpoint => endpoint.Name, endpoint => new Uri(endpoint.Value.GetProperty("Url").GetString()!), StringComparer.Ordinal);
+        }
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or UriFormatException)
+        {
+            throw new EngineException($"{file} is malformed: give each endpoint as Kestrel:Endpoints:NAME:Url, such as http://localhost:5101.", error);
+        }
     }
 
     private static string FindRoot()

@@ -202,7 +202,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
         // All start at once, as each service bears with the absence of others; they are waited for in order of dependence.
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
         deadline.CancelAfter(StartTimeout);
-        var waits = _processes.Select(process => (process, ready: process.WaitUntilReadyAsync(_sinceStart, deadline.Token))).ToList();
+        var waits = _processes.Select(process => (process, ready: WaitAsync(process))).ToList();
         foreach (var (process, ready) in waits)
         {
             try
@@ -211,7 +211,8 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
             }
             catch (OperationCanceledException error) when (!ct.IsCancellationRequested)
             {
-                throw new EngineException($"{process.Name} was not ready within {StartTimeout.TotalSeconds:0} s. It said last:{Environment.NewLine}{process.LastLines}", error);
+                throw waits.Select(wait => wait.ready.Exception?.InnerException).OfType<EngineException>().FirstOrDefault()
+                    ?? new EngineException($"{process.Name} was not ready within {StartTimeout.TotalSeconds:0} s. It said last:{Environment.NewLine}{process.LastLines}", error);
             }
 
             Say($"{process.Name} ready after {process.ReadyAfter.TotalSeconds:0.0} s");
@@ -220,6 +221,19 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
         ReadyAfter = _sinceStart.Elapsed;
         _isReady = true;
         WriteState();
+
+        async Task WaitAsync(ServiceProcess process)
+        {
+            try
+            {
+                await process.WaitUntilReadyAsync(_sinceStart, deadline.Token);
+            }
+            catch (EngineException)
+            {
+                await deadline.CancelAsync(); // no use in waiting for the others
+                throw;
+            }
+        }
     }
 
     // Ports are settled for all before any starts: each is told where the others will be.

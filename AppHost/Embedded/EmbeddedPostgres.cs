@@ -162,6 +162,10 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             await connection.OpenAsync(ct);
             return new EmbeddedPostgres(connectionString, connection.PostgreSqlVersion.ToString());
         }
+        catch (Exception error) when (error is ArgumentException or FormatException)
+        {
+            throw new EngineException("The setting ConnectionStrings__postgres is malformed: give the connection string of a PostgreSQL server's superuser, such as Host=localhost;Username=postgres;Password=...", error);
+        }
         catch (NpgsqlException error)
         {
             throw new EngineException($"The server that ConnectionStrings__postgres names does not answer: {error.Message}", error);

@@ -5,6 +5,8 @@ namespace MicroPlatform.AppHost;
 /// <summary>One process of a service: started, watched, started again when it dies, ended.</summary>
 internal sealed class ServiceProcess : IAsyncDisposable
 {
+    // What a service ends with when its settings are wrong: starting it again would not help.
+    private const int WrongSettings = 78;
     private const int LinesKept = 30;
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -63,11 +65,18 @@ internal sealed class ServiceProcess : IAsyncDisposable
         _watch = WatchAsync(_stop.Token);
     }
 
+    /// <exception cref="EngineException">Its settings are wrong; the message says which.</exception>
     public async Task WaitUntilReadyAsync(Stopwatch sinceStart, CancellationToken ct)
     {
         var address = new Uri(Endpoints["http"], "/health/ready");
         while (!await AnswersAsync(address, ct))
         {
+            if (_process is { HasExited: true, ExitCode: WrongSettings } refused)
+            {
+                await refused.WaitForExitAsync(ct); // until its last line is read
+                throw new EngineException($"{Name}: {LastLines}");
+            }
+
             await Task.Delay(BetweenProbes, ct);
         }
 
@@ -81,7 +90,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
         await _watch;
         if (_process is not null)
         {
-            await Signals.EndAsync(_process, Signals.Terminate, CancellationToken.None);
+            await Signals.EndAsync(_process, Signals.Quit, CancellationToken.None);
             _run.Untrack(_process.Id);
             _process.Dispose();
             _process = null;
@@ -134,7 +143,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
         }
 
         var process = System.Diagnostics.Process.Start(start)!;
-        _run.Track(process, Signals.Terminate);
+        _run.Track(process, Signals.Quit);
         process.StandardInput.Close();
         process.OutputDataReceived += (_, line) => Note(line.Data);
         process.ErrorDataReceived += (_, line) => Note(line.Data);
@@ -152,6 +161,11 @@ internal sealed class ServiceProcess : IAsyncDisposable
             while (true)
             {
                 await _process!.WaitForExitAsync(ct);
+                if (_process.ExitCode == WrongSettings)
+                {
+                    return;
+                }
+
                 pause = ran.Elapsed > Steady ? ShortestPause : pause;
                 await Task.Delay(pause, ct); // Ctrl-C ends it at the same time as it tells us to stop
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestPause.Ticks));

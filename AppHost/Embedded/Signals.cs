@@ -7,6 +7,9 @@ namespace MicroPlatform.AppHost;
 internal static partial class Signals
 {
     public const int Interrupt = 2;
+
+    /// <summary>Stops a service at once; <see cref="Terminate"/> would let it serve on for a while, as the last of its kind for nobody.</summary>
+    public const int Quit = 3;
     public const int Terminate = 15;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 

@@ -19,7 +19,7 @@ public static class AccountsExtensions
         where TAccount : Account<TKey>
         where TKey : struct, IParsable<TKey>
     {
-        builder.Services.AddOptions<AccountOptions>().BindConfiguration("Accounts").ValidateDataAnnotations().ValidateOnStart();
+        builder.AddSettings<AccountOptions>("Accounts");
         builder.Services.AddSingleton(new AccountAuthority(issuer));
         builder.Services.AddSingleton<SigningKeys<TContext>>();
         builder.Services.AddScoped(services => new SignIn<TContext, TAccount, TKey>(

@@ -49,15 +49,21 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
     protected override void ConfigureWebHost(IWebHostBuilder builder)
     {
         builder.UseEnvironment("Development");
-        foreach (var (key, value) in platform.Settings)
+        foreach (var other in TestPlatform.Names)
         {
-            builder.UseSetting(key, value);
+            builder.UseSetting($"services:{other}:http:0", $"http://{other}");
+            builder.UseSetting($"services:{other}:grpc:0", $"http://_grpc.{other}");
         }
 
         if (service is not "gateway")
         {
             builder.UseSetting($"ConnectionStrings:{service}db", platform.ConnectionString($"{service}db"));
             builder.UseSetting("ConnectionStrings:busdb", platform.ConnectionString("busdb"));
+        }
+
+        foreach (var (key, value) in platform.Settings)
+        {
+            builder.UseSetting(key, value);
         }
 
         builder.ConfigureTestServices(services =>

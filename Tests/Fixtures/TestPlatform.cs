@@ -19,6 +19,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The password of every demo account.</summary>
     public const string Password = "testPass123";
 
+    /// <summary>The services that one can be wired to.</summary>
+    internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
+
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> databases = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Lazy<IServiceHost>> hosts = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> stopped = new(StringComparer.Ordinal);

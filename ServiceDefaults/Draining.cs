@@ -1,0 +1,84 @@
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>
+/// SIGTERM, as an orchestrator sends it to one replica among several: it serves on for a moment while it says with every answer, and as
+/// its readiness, that it is about to go, so that callers turn to the others before it stops listening. Ctrl-C and SIGQUIT stop at once.
+/// </summary>
+public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposable
+{
+    /// <summary>The header that tells callers within the platform to use another replica from now on.</summary>
+    public const string HeaderName = "X-Draining";
+
+    private readonly TimeSpan period;
+    private readonly PosixSignalRegistration registration;
+    private volatile bool isAsked;
+
+    internal Draining(TimeSpan period)
+    {
+        this.period = period;
+        registration = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => isAsked = true); // the host's own handler begins the stop
+    }
+
+    /// <inheritdoc />
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(isAsked ? HealthCheckResult.Unhealthy("This replica is about to stop.") : HealthCheckResult.Healthy());
+
+    /// <inheritdoc />
+    public Task StoppingAsync(CancellationToken cancellationToken) => isAsked ? Task.Delay(period, cancellationToken) : Task.CompletedTask;
+
+    /// <inheritdoc />
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc />
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc />
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc />
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc />
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc />
+    public void Dispose() => registration.Dispose();
+
+    internal Task AnnounceAsync(HttpContext context, RequestDelegate next)
+    {
+        if (isAsked)
+        {
+            context.Response.OnStarting(() =>
+            {
+                context.Response.Headers[HeaderName] = "true";
+                if (HttpProtocol.IsHttp11(context.Request.Protocol))
+                {
+                    context.Response.Headers.Connection = "close";
+                }
+
+                return Task.CompletedTask;
+            });
+        }
+
+        return next(context);
+    }
+}
+
+/// <summary>Adds <see cref="Draining"/> to a service.</summary>
+internal static class DrainingExtensions
+{
+    public static void AddDraining(this WebApplicationBuilder builder)
+    {
+        var period = builder.GetSetting("Shutdown:Drain", TimeSpan.FromSeconds(3), "a time from 00:00:00 to 00:00:20", time => time >= TimeSpan.Zero && time <= TimeSpan.FromSeconds(20));
+        builder.Services.AddSingleton(_ => new Draining(period));
+        builder.Services.AddHostedService(services => services.GetRequiredService<Draining>());
+        builder.Services.AddHealthChecks().Add(new("draining", services => services.GetRequiredService<Draining>(), failureStatus: null, ["ready"]));
+    }
+}

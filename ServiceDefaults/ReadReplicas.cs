@@ -1,0 +1,75 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>
+/// Marks what only reads, for databases whose connection string names several hosts: a primary and its streaming replicas.
+/// GET requests are reads without being marked. What is no read goes to the primary alone.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ReadsAttribute : Attribute
+{
+    /// <summary>
+    /// Whether a replica is asked first, which may be behind by what is still on its way to it. Otherwise the primary is asked first,
+    /// so that callers see what they wrote, and a replica only while there is no primary.
+    /// </summary>
+    public bool MayLag { get; init; }
+}
+
+/// <summary>Sends reads to the replicas of a database that has some. With one host in the connection string nothing of this exists.</summary>
+public static class ReadReplicas
+{
+    /// <summary>Lets a list or report come from a read replica: for what is of everybody, not of a caller who has just changed it.</summary>
+    public static RouteHandlerBuilder MayLag(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new ReadsAttribute { MayLag = true });
+
+    /// <summary>What a service waits for at most in a database of several hosts, unless its connection string says otherwise.</summary>
+    internal static void Tune(NpgsqlConnectionStringBuilder settings)
+    {
+        settings.TargetSessionAttributes = "primary";
+        if (!settings.ShouldSerialize("Timeout"))
+        {
+            settings.Timeout = 2; // seconds, then the next host is tried
+        }
+
+        if (!settings.ShouldSerialize("Host Recheck Seconds"))
+        {
+            settings.HostRecheckSeconds = 3; // a promoted replica is found after this
+        }
+    }
+
+    /// <summary>Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.</summary>
+    internal static void AddReadReplicas<TContext>(this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)
+        where TContext : ServiceDbContext
+    {
+        var primary = services.Last(service => service.ServiceType == typeof(TContext)).ImplementationFactory!;
+        services.AddHttpContextAccessor();
+        services.AddKeyedSingleton(false, (provider, _) => PoolOf(provider, TargetSessionAttributes.PreferPrimary));
+        services.AddKeyedSingleton(true, (provider, _) => PoolOf(provider, TargetSessionAttributes.PreferStandby));
+        services.AddScoped(provider => KindOf(provider.GetRequiredService<IHttpContextAccessor>().HttpContext) is { } read
+            ? provider.GetRequiredKeyedService<PooledDbContextFactory<TContext>>(read.MayLag).CreateDbContext()
+            : (TContext)primary(provider));
+
+        PooledDbContextFactory<TContext> PoolOf(IServiceProvider provider, TargetSessionAttributes target)
+        {
+            var options = new DbContextOptionsBuilder<TContext>();
+            options.UseNpgsql(new NpgsqlConnectionStringBuilder(connectionString) { TargetSessionAttributes = target == TargetSessionAttributes.PreferPrimary ? "prefer-primary" : "prefer-standby" }.ConnectionString);
+            options.UseApplicationServiceProvider(provider);
+            configure(options);
+            return new(options.Options);
+        }
+    }
+
+    /// <summary>A context on the primary, or on a replica while there is none; null where there are no replicas.</summary>
+    internal static TContext? GetReadContext<TContext>(this IServiceProvider services)
+        where TContext : ServiceDbContext =>
+        services.GetKeyedService<PooledDbContextFactory<TContext>>(false)?.CreateDbContext();
+
+    private static ReadsAttribute? KindOf(HttpContext? request) => request is null
+        ? null
+        : request.GetEndpoint()?.Metadata.GetMetadata<ReadsAttribute>() ?? (HttpMethods.IsGet(request.Request.Method) || HttpMethods.IsHead(request.Request.Method) ? new() : null);
+}

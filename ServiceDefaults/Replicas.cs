@@ -1,0 +1,64 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.ServiceDiscovery;
+
+namespace MicroPlatform.ServiceDefaults;
+
+/// <summary>The replicas of a service as service discovery knows them.</summary>
+public static class Replicas
+{
+    /// <summary>Where a replica listens, as an address without a path.</summary>
+    public static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }
+        ? uri.GetLeftPart(UriPartial.Authority)
+        : $"{scheme}://{endpoint}";
+
+    /// <summary>Whether the request never left: nobody was there to take it, so another replica may have it, whatever it asks for.</summary>
+    public static bool NeverArrived(this Exception? failure) => failure
+        is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
+        or OperationCanceledException { InnerException: TimeoutException }; // connecting took too long
+}
+
+/// <summary>
+/// Sends requests to the replicas of a service in turn. One that cannot be reached is passed over, also by the requests of the next
+/// seconds. Where an answer is already under way, nothing is sent twice: that is for whoever knows whether it may be.
+/// </summary>
+internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvider time) : DelegatingHandler
+{
+    // By then an orchestrator has started another, and if not, finding out costs one refused connection.
+    private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(2);
+    private static readonly ConcurrentDictionary<string, long> FailedAt = new(StringComparer.Ordinal);
+    private static int turn;
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var wanted = request.RequestUri!;
+        var source = await resolver.GetEndpointsAsync(wanted.GetLeftPart(UriPartial.Authority), cancellationToken);
+        string[] addresses = [.. source.Endpoints.Select(endpoint => Replicas.AddressOf(endpoint, wanted.Scheme))];
+        if (addresses.Length < 2)
+        {
+            return await base.SendAsync(request, cancellationToken);
+        }
+
+        var first = (int)((uint)Interlocked.Increment(ref turn) % (uint)addresses.Length);
+        var last = addresses.Length - 1;
+        foreach (var (attempt, address) in addresses[first..].Concat(addresses[..first]).OrderBy(HasFailed).Index())
+        {
+            request.RequestUri = new Uri(new Uri(address), wanted.PathAndQuery);
+            try
+            {
+                return await base.SendAsync(request, cancellationToken);
+            }
+            catch (Exception failure) when (failure is HttpRequestException || failure.NeverArrived())
+            {
+                FailedAt[address] = time.GetTimestamp();
+                if (attempt == last || !failure.NeverArrived() || cancellationToken.IsCancellationRequested)
+                {
+                    throw;
+                }
+            }
+        }
+
+        throw new InvalidOperationException("Every address was tried.");
+    }
+
+    private bool HasFailed(string address) => FailedAt.TryGetValue(address, out var at) && time.GetElapsedTime(at) < Avoidance;
+}

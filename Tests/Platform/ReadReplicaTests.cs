@@ -1,0 +1,274 @@
+#if !ASPIRE
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using MicroPlatform.AppHost;
+using MicroPlatform.Tests.Fixtures;
+using Npgsql;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>A database with a streaming replica, and one without: what still works when the primary is lost, and how soon callers know what does not.</summary>
+public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
+{
+    private readonly TestPlatform platform = new(cluster);
+    private EmbeddedPostgres primary = null!;
+    private bool isLost;
+
+    public async ValueTask InitializeAsync()
+    {
+        primary = await EmbeddedPostgres.StartAsync(100, TestContext.Current.CancellationToken);
+        foreach (var database in new[] { "usersdb", "warehousedb", "busdb" })
+        {
+            await ExecuteAsync(primary.ConnectionString, $"CREATE DATABASE {database}");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await platform.DisposeAsync();
+        if (!isLost)
+        {
+            await primary.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Reads_go_on_when_the_primary_is_lost_and_writes_when_the_replica_is_promoted()
+    {
+        await using var replica = await Replica.OfAsync(primary);
+        UseDatabases(hosts: $"127.0.0.1:{primary.Port},127.0.0.1:{replica.Port}", port: null);
+        var clerk = await platform.UserTokenAsync("clerk");
+        using var users = platform.Http("users");
+        using var warehouse = platform.Http("warehouse");
+        Task<HttpResponseMessage> AddAsync(string sku) =>
+            warehouse.SendAsync("POST", "/api/v1/warehouse/items", new { sku, name = sku, countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, clerk, ("Idempotency-Key", Guid.NewGuid().ToString()));
+        async Task<int> ListedAsync(string sku) =>
+            (await warehouse.SendAsync("GET", $"/api/v1/warehouse/items?search={sku}", token: clerk).JsonAsync()).GetProperty("items").GetArrayLength();
+
+        // A list is read from the replica, and what a caller has just written from the primary.
+        await Eventually.TrueAsync(async () => await ListedAsync("SKU-1") == 1, "the replica has the demo data");
+        await ExecuteAsync(replica.ConnectionString, "SELECT pg_wal_replay_pause()");
+        await Eventually.TrueAsync(async () => await QueryAsync<string>(replica.ConnectionString, "SELECT pg_get_wal_replay_pause_state()") is "paused", "the replica stands still");
+        var before = (await AddAsync("BEFORE").JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        Assert.Equal(0, await ListedAsync("BEFORE"));
+        await warehouse.SendAsync("GET", $"/api/v1/warehouse/items/{before}", token: clerk).JsonAsync();
+        await ExecuteAsync(replica.ConnectionString, "SELECT pg_wal_replay_resume()");
+        await Eventually.TrueAsync(async () => await ListedAsync("BEFORE") == 1, "the replica has caught up");
+        Assert.Equal("Healthy", await ReadyAsync(warehouse));
+
+        // Without the primary whatever only reads goes on, the authority's check of sessions included, and the service stays in rotation.
+        isLost = true;
+        await primary.DisposeAsync();
+        Assert.Equal(1, await ListedAsync("BEFORE"));
+        await warehouse.SendAsync("GET", $"/api/v1/warehouse/items/{before}", token: clerk).JsonAsync();
+        await users.SendAsync("GET", "/api/v1/users/me", token: clerk).JsonAsync();
+        Assert.Equal("Degraded", await ReadyAsync(warehouse));
+        Assert.Equal("Degraded", await ReadyAsync(users));
+        await RefusedInTimeAsync(() => AddAsync("DURING"));
+        await RefusedInTimeAsync(() => users.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }));
+
+        // The promoted replica is found without a restart, and nothing of the refused writes is there.
+        await ExecuteAsync(replica.ConnectionString, "SELECT pg_promote()");
+        await Eventually.TrueAsync(async () => await AddAsync($"AFTER-{Guid.NewGuid():N}").StatusAsync() is HttpStatusCode.Created, "the promoted replica takes writes");
+        await Eventually.TrueAsync(async () => await ReadyAsync(warehouse) is "Healthy" && await ReadyAsync(users) is "Healthy", "all is well");
+        Assert.Equal((1, 0), (await ListedAsync("BEFORE"), await ListedAsync("DURING")));
+    }
+
+    [Fact]
+    public async Task A_database_that_is_lost_or_dead_silent_is_503_in_time_and_served_again_when_it_is_back()
+    {
+        await using var line = Line.To(primary.Port!.Value);
+        UseDatabases("127.0.0.1", line.Port);
+        platform.Settings["Requests:Deadline"] = "00:00:04"; // enough for a first request, and short for a test
+        var clerk = await platform.UserTokenAsync("clerk");
+        using var warehouse = platform.Http("warehouse");
+        Task<HttpResponseMessage> ListAsync() => warehouse.SendAsync("GET", "/api/v1/warehouse/items", token: clerk);
+        Task<HttpResponseMessage> AddAsync(params (string, string)[] headers) =>
+            warehouse.SendAsync("POST", "/api/v1/warehouse/items", new { sku = "NEW", name = "NEW", countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, clerk, headers);
+        await ListAsync().JsonAsync();
+
+        line.IsSilent = true;
+        await RefusedInTimeAsync(ListAsync);
+        await RefusedInTimeAsync(() => AddAsync());
+        await RefusedInTimeAsync(() => AddAsync(("Idempotency-Key", "same")));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await warehouse.SendAsync("GET", "/health/ready").StatusAsync());
+        line.IsSilent = false;
+        await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "it is back");
+        await AddAsync(("Idempotency-Key", "same")).JsonAsync(HttpStatusCode.Created);
+
+        await line.DisposeAsync(); // connections are cut and new ones refused
+        await RefusedInTimeAsync(ListAsync);
+        await RefusedInTimeAsync(() => AddAsync());
+        await RefusedInTimeAsync(() => AddAsync(("Idempotency-Key", "another")));
+        await using var back = Line.To(primary.Port.Value, line.Port);
+        await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "it is back again");
+    }
+
+    private static async Task RefusedInTimeAsync(Func<Task<HttpResponseMessage>> send)
+    {
+        var since = Stopwatch.StartNew();
+        using var response = await send();
+        var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(response.StatusCode is HttpStatusCode.ServiceUnavailable, $"{(int)response.StatusCode}: {text}");
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        Assert.True(response.Headers.RetryAfter?.Delta >= TimeSpan.FromSeconds(1));
+        // The Gateway waits 10 s.
+        Assert.True(since.Elapsed < TimeSpan.FromSeconds(10), $"it took {since.Elapsed.TotalSeconds:0.0} s");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{response.RequestMessage?.Method} 503 after {since.Elapsed.TotalSeconds:0.00} s");
+    }
+
+    private static async Task<string> ReadyAsync(HttpClient service) => await service.GetStringAsync("/health/ready", TestContext.Current.CancellationToken);
+
+    private static async Task ExecuteAsync(string connectionString, string sql) => await QueryAsync<object>(connectionString, sql);
+
+    private static async Task<T?> QueryAsync<T>(string connectionString, string sql)
+    {
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+        await connection.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(TestContext.Current.CancellationToken) is T value ? value : default;
+    }
+
+    private void UseDatabases(string hosts, int? port)
+    {
+        foreach (var database in new[] { "usersdb", "warehousedb", "busdb" })
+        {
+            var settings = new NpgsqlConnectionStringBuilder(primary.ConnectionString) { Host = hosts, Database = database, HostRecheckSeconds = 1 };
+            settings.Port = port ?? settings.Port;
+            platform.Settings[$"ConnectionStrings:{database}"] = settings.ConnectionString;
+        }
+    }
+
+    /// <summary>A streaming replica, made as an operator makes one.</summary>
+    private sealed class Replica : IAsyncDisposable
+    {
+        private readonly PostgresBinaries binaries;
+        private readonly string folder;
+
+        private Replica(PostgresBinaries binaries, string folder, int port, string connectionString)
+        {
+            (this.binaries, this.folder, Port) = (binaries, folder, port);
+            ConnectionString = new NpgsqlConnectionStringBuilder(connectionString) { Port = port }.ConnectionString;
+        }
+
+        public int Port { get; }
+
+        public string ConnectionString { get; }
+
+        public static async Task<Replica> OfAsync(EmbeddedPostgres primary)
+        {
+            var ct = TestContext.Current.CancellationToken;
+            var binaries = new PostgresBinaries(primary.Source, primary.Version);
+            var folder = Path.Combine(Folders.Temporary, $"replica-{Guid.NewGuid():N}");
+            await ServerAccount.OwnAsync(folder, ct);
+            var login = new NpgsqlConnectionStringBuilder(primary.ConnectionString);
+            var replica = new Replica(binaries, folder, Ports.Take(), primary.ConnectionString);
+            await Tool.RunAsync(
+                binaries.Program("pg_basebackup"),
+                ["--pgdata", Path.Combine(folder, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname", $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}"],
+                ServerAccount.Name, folder, ct);
+            await replica.ControlAsync("start", "--log", Path.Combine(folder, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 -c fsync=off"));
+            return replica;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await ControlAsync("stop", "--mode", "immediate");
+            Directory.Delete(folder, recursive: true);
+            Ports.Return(Port);
+        }
+
+        private async Task ControlAsync(string action, params string[] options)
+        {
+            // The server keeps the streams it is given, so that reading them to their end would never end.
+            var start = new ProcessStartInfo(binaries.Program("pg_ctl"), [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options]) { UserName = ServerAccount.Name ?? "", WorkingDirectory = folder };
+            using var process = Process.Start(start)!;
+            await process.WaitForExitAsync();
+            Assert.Equal(0, process.ExitCode);
+        }
+    }
+
+    /// <summary>A line to a server that can fall silent: what is sent is taken, and nothing comes back.</summary>
+    private sealed class Line : IAsyncDisposable
+    {
+        private readonly TcpListener listener;
+        private readonly CancellationTokenSource cut = new();
+        private readonly Task accepting;
+        private volatile bool isSilent;
+
+        private Line(int server, int port)
+        {
+            listener = new TcpListener(IPAddress.Loopback, port);
+            listener.Start();
+            Port = ((IPEndPoint)listener.LocalEndpoint).Port;
+            accepting = AcceptAsync(server);
+        }
+
+        public int Port { get; }
+
+        public bool IsSilent
+        {
+            set => isSilent = value;
+        }
+
+        public static Line To(int server, int port = 0) => new(server, port);
+
+        public async ValueTask DisposeAsync()
+        {
+            if (!cut.IsCancellationRequested)
+            {
+                await cut.CancelAsync();
+                listener.Stop();
+                await accepting;
+            }
+        }
+
+        private async Task AcceptAsync(int server)
+        {
+            var lines = new List<Task>();
+            try
+            {
+                while (true)
+                {
+                    lines.Add(ConnectAsync(await listener.AcceptTcpClientAsync(cut.Token), server));
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                await Task.WhenAll(lines);
+            }
+        }
+
+        private async Task ConnectAsync(TcpClient near, int server)
+        {
+            using (near)
+            {
+                using var far = new TcpClient();
+                await far.ConnectAsync(IPAddress.Loopback, server);
+                await Task.WhenAny(PumpAsync(near.GetStream(), far.GetStream()), PumpAsync(far.GetStream(), near.GetStream()));
+            }
+        }
+
+        private async Task PumpAsync(NetworkStream from, NetworkStream to)
+        {
+            var buffer = new byte[8192];
+            try
+            {
+                while (await from.ReadAsync(buffer, cut.Token) is > 0 and var length)
+                {
+                    if (!isSilent)
+                    {
+                        await to.WriteAsync(buffer.AsMemory(0, length), cut.Token);
+                    }
+                }
+            }
+            catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
+            {
+                // The end of the line, whoever hung up.
+            }
+        }
+    }
+}
+#endif

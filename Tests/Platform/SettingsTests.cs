@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>A setting that is missing or malformed stops the program at once, with one line for who runs it.</summary>
+public sealed class SettingsTests(Cluster cluster)
+{
+    private const string Database = "Host=127.0.0.1;Port=1;Database=none;Username=none;Password=se-cret";
+
+    // Complete, so that what a test takes away or spoils is the only thing wrong.
+    private static readonly Dictionary<string, string> Gateway = new(
+        TestPlatform.Names.SelectMany(name => new[] { KeyValuePair.Create($"services:{name}:http:0", $"http://{name}"), KeyValuePair.Create($"services:{name}:grpc:0", $"http://{name}") }), StringComparer.Ordinal);
+
+    private static readonly Dictionary<string, string> Sales = new(Gateway, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = Database, ["ConnectionStrings:busdb"] = Database };
+    private static readonly Dictionary<string, string> Customers = new(StringComparer.Ordinal) { ["ConnectionStrings:customersdb"] = Database, ["ConnectionStrings:busdb"] = Database };
+
+    public static TheoryData<string, string, string?, string> Wrong => new()
+    {
+        { "Sales", "ConnectionStrings:salesdb", null, "is missing: give the PostgreSQL connection string of the service's database, such as Host=localhost;Database=salesdb;" },
+        { "Sales", "ConnectionStrings:salesdb", "postgres://sales:se-cret@db/sales", "is malformed: give the PostgreSQL connection string" },
+        { "Sales", "ConnectionStrings:salesdb", "Host=db;Pasword=se-cret", "is malformed: give the PostgreSQL connection string" },
+        { "Sales", "ConnectionStrings:salesdb", "Port=5432;Password=se-cret", "is malformed: give the PostgreSQL connection string" },
+        { "Sales", "ConnectionStrings:busdb", null, "is missing: give the PostgreSQL connection string" },
+        { "Sales", "services:warehouse:grpc:0", null, "is missing: give the address of the grpc endpoint of the service warehouse, such as http://warehouse:8080" },
+        { "Sales", "services:users:http:0", "users:8080/x y", "is \"users:8080/x y\": give the address of the http endpoint of the service users" },
+        { "Sales", "Kestrel:Endpoints:http:Url", "localhost", "is \"localhost\": give the address to listen at, such as http://localhost:8080" },
+        { "Sales", "Kestrel:Endpoints:http:Url", "http://localhost:99999", "give the address to listen at" },
+        { "Sales", "Kestrel:Endpoints:grpc:Protocols", "Http9", "give one of Http1, Http2," },
+        { "Sales", "Messaging:PollingMilliseconds", "fast", "is \"fast\": give a whole number, from 10 to 60000" },
+        { "Sales", "SeedDemoData", "yes", "is \"yes\": give true or false" },
+        { "Sales", "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317 ", "give the address of an OTLP receiver, such as http://localhost:4317" },
+        { "Sales", "Logging:LogLevel:Default", "Loud", "is \"Loud\": give one of Trace, Debug," },
+        { "Customers", "Accounts:AccessTokenLifetime", "15", "is \"15\": give a time as hours:minutes:seconds or days.hours:minutes:seconds, from 00:00:10 to 1.00:00:00" },
+        { "Customers", "Accounts:MaxFailures", "0", "is \"0\": give a whole number, from 1 to 1000" },
+        { "Customers", "Accounts:MaxFailure", "5", "give none of that name; Accounts has AccessTokenLifetime," },
+        { "Gateway", "RateLimit:Burst", "many", "is \"many\": give a whole number, from 1 to 1000000" },
+        { "Gateway", "Proxy:Deadline", "1 min", "is \"1 min\": give a time as" },
+        { "Gateway", "Cors:Origins:0", "shop.example.com", "is \"shop.example.com\": give the origin of web pages that may call" },
+        { "Gateway", "Cors:Origins", "https://shop.example.com", "give a list, Cors:Origins:0 and so on" },
+        { "Gateway", "TrustedProxies:0", "10.0.0.0/40", "is \"10.0.0.0/40\": give the network of proxies in front" },
+        { "Gateway", "Kestrel:Certificates:Default:KeyPath", "nowhere.key", "give a certificate in PEM" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public async Task A_wrong_setting_stops_the_service_with_one_line_that_names_it_and_what_it_expects(string service, string key, string? value, string expected)
+    {
+        var settings = new Dictionary<string, string>(service switch { "Sales" => Sales, "Customers" => Customers, _ => Gateway }, StringComparer.Ordinal);
+        settings.Remove(key);
+        if (value is not null)
+        {
+            settings[key] = value;
+        }
+
+        var (exitCode, output, error) = await RunAsync(service, settings);
+        Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
+        var line = Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains(key, line, StringComparison.Ordinal);
+        Assert.Contains(expected, line, StringComparison.Ordinal);
+        Assert.DoesNotContain("se-cret", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task To_migrate_a_service_needs_its_database_and_nothing_else()
+    {
+        var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("settings"));
+        var settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection, ["ConnectionStrings:busdb"] = connection, ["Messaging:PollingMilliseconds"] = "fast" };
+        Assert.Equal(0, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
+        settings["ConnectionStrings:salesdb"] = "nonsense";
+        Assert.Equal(Settings.ExitCode, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
+    }
+
+#if !ASPIRE
+    [Theory]
+    [InlineData("ConnectionStrings__postgres", "localhost", "The setting ConnectionStrings__postgres is malformed: give the connection string of a PostgreSQL server's superuser")]
+    [InlineData("RateLimit__Burst", "many", "gateway: The setting RateLimit:Burst is \"many\": give a whole number, from 1 to 1000000.")]
+    public async Task The_embedded_engine_stops_with_that_line_too(string variable, string value, string expected)
+    {
+        var (exitCode, _, error) = await RunAsync("AppHost", new(StringComparer.Ordinal) { [variable] = value }, "--ephemeral");
+        Assert.Equal(1, exitCode);
+        Assert.StartsWith(expected, Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+    }
+#endif
+
+    /// <summary>Settings are given as variables, as every orchestrator does.</summary>
+    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, Dictionary<string, string> settings, params string[] arguments)
+    {
+        var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+        var folder = Path.Combine(here.Parent!.Parent!.FullName, program, here.Name);
+        var start = new ProcessStartInfo("dotnet", [program + ".dll", .. arguments]) { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true };
+        foreach (var (key, value) in settings)
+        {
+            start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
+        }
+
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (process.ExitCode, (await output).Trim(), error.Trim());
+    }
+}

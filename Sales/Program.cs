@@ -23,6 +23,7 @@ var app = builder.Build();
 app.UseServiceDefaults();
 app.MapOrdersApi();
 app.MapSoldItemsApi();
+app.MapSummaryApi();
 app.MapGrpc<OrdersGrpcService>();
 app.MapOpenApi().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -25,6 +25,7 @@ app.UseServiceDefaults();
 app.MapOrdersApi();
 app.MapSoldItemsApi();
 app.MapDeadLettersApi();
+app.MapSummaryApi();
 app.MapGrpc<OrdersGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

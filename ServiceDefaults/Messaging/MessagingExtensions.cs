@@ -22,7 +22,7 @@ namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>
 /// Events between services over PostgreSQL (<c>busdb</c>), with the outbox in the service's own database.
-/// The transport is this one registration: another of Rebus's takes its place here (docs/adr/0003-messaging.md).
+/// The transport is this one registration: another of Rebus's takes its place here (docs/adr/0002-messaging.md).
 /// </summary>
 public static class MessagingExtensions
 {

@@ -55,7 +55,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         foreach (var (step, queue) in new[] { ("sales.order-placed.v1", "warehouse"), ("warehouse.stock-reserved.v1", "sales"), ("sales.order-confirmed.v1", "accounting"), ("sales.order-confirmed.v1", "cart") })
         {
             await Eventually.TrueAsync(
-                () => Task.FromResult(seen.Any(activity => activity.DisplayName == $"process {step}" && queue.Equals(activity.GetTagItem("messaging.destination.name")))), $"{queue} handles {step} in the trace");
+                () => Task.FromResult(seen.Any(activity => string.Equals(activity.DisplayName, $"process {step}", StringComparison.Ordinal) && queue.Equals(activity.GetTagItem("messaging.destination.name")))), $"{queue} handles {step} in the trace");
         }
 
         static string Statement(Activity activity) => activity.GetTagItem("db.query.text") as string ?? "";

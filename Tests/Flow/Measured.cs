@@ -41,7 +41,7 @@ internal sealed class Measured : IDisposable
     public void Dispose() => listener.Dispose();
 
     private IEnumerable<double> Of(string name, string? queue) =>
-        measurements.Where(m => m.Name == name && (queue is null || m.Queue == queue)).Select(m => m.Value);
+        measurements.Where(m => string.Equals(m.Name, name, StringComparison.Ordinal) && (queue is null || string.Equals(m.Queue, queue, StringComparison.Ordinal))).Select(m => m.Value);
 
     private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {

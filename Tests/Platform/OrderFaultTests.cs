@@ -10,6 +10,7 @@ namespace MicroPlatform.Tests.Platform;
 public sealed class OrderFaultTests(RunningPlatform platform)
 {
     private const int Clients = 8;
+    private static readonly string[] Victims = ["sales", "warehouse", "accounting", "cart", "customers"];
 
     [Theory]
     [InlineData("sales")]
@@ -39,7 +40,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
         await using var twofold = await EmbeddedPlatform.StartAsync(new() { Ephemeral = true, Replicas = 2 }, TestContext.Current.CancellationToken);
         await OneKeyOneOrderAsync(twofold, new() { BaseAddress = twofold.GatewayHttp });
         await using var load = await CheckoutLoad.StartAsync(new() { BaseAddress = twofold.GatewayHttp }, Clients);
-        foreach (var (replica, victim) in new[] { "sales", "warehouse", "accounting", "cart", "customers" }.Index())
+        foreach (var (replica, victim) in Victims.Index())
         {
             await load.AcknowledgesAsync(Clients);
             await twofold.KillAsync(victim, replica % 2);

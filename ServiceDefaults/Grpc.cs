@@ -65,6 +65,8 @@ public static class GrpcDefaults
             {
                 EnableMultipleHttp2Connections = true,
                 ConnectTimeout = TimeSpan.FromSeconds(1),
+                // A name may come to mean other machines, and behind one address new replicas get only new connections.
+                PooledConnectionLifetime = TimeSpan.FromMinutes(2),
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             })

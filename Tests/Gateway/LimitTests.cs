@@ -45,6 +45,19 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Behind_a_proxy_an_invented_address_buys_no_bucket_of_its_own()
+    {
+        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"), ("TrustedProxies:0", "0.0.0.0/0"), ("TrustedProxies:1", "::/0"));
+        using var http = gateway.Http();
+        // The proxy adds the caller's address behind what the caller claims.
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i =>
+            http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", $"203.0.113.{i}, 198.51.100.7")]).StatusAsync()));
+        Assert.Contains(HttpStatusCode.TooManyRequests, answers);
+
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", "198.51.100.8")]).StatusAsync());
+    }
+
+    [Fact]
     public async Task Over_grpc_too_fast_is_RESOURCE_EXHAUSTED_with_the_time_to_wait()
     {
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "2"));

@@ -1,0 +1,100 @@
+using System.Diagnostics.Metrics;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Npgsql;
+using YamlDotNet.RepresentationModel;
+
+namespace MicroPlatform.Tests.Deploy;
+
+/// <summary>Dashboards and alerts ask for metrics that exist, by the names under which Prometheus knows them.</summary>
+public sealed partial class MetricTests
+{
+    private static readonly string Root = FindRoot();
+    private static readonly string Folder = Path.Combine(Root, "deploy", "observability");
+
+    [Fact]
+    public async Task Every_metric_of_the_dashboard_and_the_alerts_is_made_by_the_code()
+    {
+        var made = await MadeAsync();
+        var asked = Dashboard().Concat(Alerts()).SelectMany(Names).ToList();
+
+        Assert.InRange(asked.Count, 20, 1000);
+        Assert.Empty(asked.Except(made, StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("""rate(sales_orders_place_total{service_name="sales"}[5m])""")] // misspelt
+    [InlineData("""microplatform_messaging_lag_bucket{event="x"}""")] // without its unit
+    [InlineData("""sum(sales_revenue{service_name="sales"})""")] // a counter without _total
+    public async Task A_metric_that_nothing_makes_shows(string query) => Assert.NotEmpty(Names(query).Except(await MadeAsync(), StringComparer.Ordinal));
+
+    private static IEnumerable<string> Dashboard()
+    {
+        using var dashboard = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, "dashboard.json")));
+        return dashboard.RootElement.GetProperty("panels").EnumerateArray()
+            .Where(panel => panel.TryGetProperty("targets", out _))
+            .SelectMany(panel => panel.GetProperty("targets").EnumerateArray().Select(target => target.GetProperty("expr").GetString()!))
+            .ToList();
+    }
+
+    private static IEnumerable<string> Alerts()
+    {
+        var stream = new YamlStream();
+        stream.Load(new StringReader(File.ReadAllText(Path.Combine(Folder, "alerts.yaml"))));
+        return stream.Documents.Single().RootNode.AllNodes.OfType<YamlMappingNode>()
+            .Where(rule => rule.Children.ContainsKey("alert")).Select(rule => rule.Children["expr"].ToString());
+    }
+
+    // Every query selects by label, so a name is what stands before a brace.
+    private static IEnumerable<string> Names(string query) => Selected().Matches(query).Select(match => match.Groups["name"].Value);
+
+    private static async Task<HashSet<string>> MadeAsync()
+    {
+        var made = new HashSet<string>(StringComparer.Ordinal);
+        void Add(string name, string? unit, string kind)
+        {
+            var plain = name.Replace('.', '_') + unit switch { "s" => "_seconds", "By" => "_bytes", _ => "" };
+            made.UnionWith(kind.Contains("Histogram", StringComparison.Ordinal) ? [$"{plain}_bucket", $"{plain}_count", $"{plain}_sum"]
+                : kind.Contains("Counter", StringComparison.Ordinal) && !kind.Contains("UpDown", StringComparison.Ordinal) ? [$"{plain}_total"]
+                : [plain]);
+        }
+
+        // Ours, as they stand in the source
+        foreach (var file in Directory.EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories).Where(file => Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar)[0] is not ("artifacts" or "Tests" or "bench")))
+        {
+            foreach (Match match in Created().Matches(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)))
+            {
+                Add(match.Groups["name"].Value, match.Groups["unit"].Value, match.Groups["kind"].Value);
+            }
+        }
+
+        // .NET's and Npgsql's, as they announce themselves
+        using var listener = new MeterListener { InstrumentPublished = (instrument, _) => Add(instrument.Name, instrument.Unit, instrument.GetType().Name) };
+        listener.Start();
+        var builder = WebApplication.CreateEmptyBuilder(new()); // the settings beside the tests are some service's
+        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        await using var app = builder.Build();
+        await app.StartAsync(TestContext.Current.CancellationToken);
+        await using var database = NpgsqlDataSource.Create("Host=127.0.0.1");
+        return made;
+    }
+
+    private static string FindRoot()
+    {
+        var at = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(at.FullName, "MicroPlatform.sln")))
+        {
+            at = at.Parent!;
+        }
+
+        return at.FullName;
+    }
+
+    [GeneratedRegex("""\b(?<name>[a-z_][a-z0-9_]*)\{""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Selected();
+
+    [GeneratedRegex("""\.Create(?<kind>\w+)(<\w+>)?\(\s*"(?<name>[a-z_.]+)"(,\s*[A-Z]\w*)?(,\s*(unit:\s*)?"(?<unit>[^"]*)")?""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Created();
+}

@@ -7,7 +7,6 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Json;
-using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.WebUtilities;
@@ -95,7 +94,7 @@ public static class OpenApi
         }
 
         var used = operations.SelectMany(operation => operation.Responses?.Values ?? Enumerable.Empty<IOpenApiResponse>()).OfType<OpenApiResponseReference>().Select(reference => reference.Reference.Id!).ToHashSet(StringComparer.Ordinal);
-        document.Components.Responses = used.Order(StringComparer.Ordinal).ToDictionary(id => id, id => Problem(id, document), StringComparer.Ordinal);
+        document.Components.Responses = used.Order(StringComparer.Ordinal).ToDictionary(id => id, IOpenApiResponse (id) => Problem(id, document), StringComparer.Ordinal);
 
         void Follow(IOpenApiSchema? schema)
         {
@@ -191,7 +190,7 @@ public static class OpenApi
 
     private static string ProblemIdOf(int status) => ReasonPhrases.GetReasonPhrase(status).Replace(" ", "", StringComparison.Ordinal);
 
-    private static IOpenApiResponse Problem(string id, OpenApiDocument document)
+    private static OpenApiResponse Problem(string id, OpenApiDocument document)
     {
         var status = Enumerable.Range(400, 200).First(status => string.Equals(ProblemIdOf(status), id, StringComparison.Ordinal));
         var example = new JsonObject { ["title"] = ReasonPhrases.GetReasonPhrase(status), ["status"] = status, ["detail"] = Problems.Describe(status) };

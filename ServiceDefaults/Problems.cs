@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Net.Http.Headers;
 using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -31,6 +32,7 @@ public static partial class Problems
                 validation.Detail = ProblemException.InvalidDetail;
             }
 
+            context.ProblemDetails.Detail ??= Describe(context.ProblemDetails.Status ?? StatusCodes.Status500InternalServerError);
             if (RequestIds.Of(context.HttpContext.Request) is { } id)
             {
                 context.ProblemDetails.Extensions["requestId"] = id;
@@ -54,6 +56,12 @@ public static partial class Problems
         app.Use((context, next) => context.Request.QueryString.Value?.Contains("%00", StringComparison.Ordinal) == true
             ? throw ProblemException.Invalid("query", "The query string contains a NUL character.")
             : next(context));
+
+        // JSON is UTF-8 (RFC 8259); an encoding that nobody knows would be a fault where the body is read.
+        app.Use((context, next) => MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue
+            && !string.Equals(HeaderUtilities.RemoveQuotes(type.Charset).Value, "utf-8", StringComparison.OrdinalIgnoreCase)
+                ? throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType))
+                : next(context));
     }
 
     /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>
@@ -142,7 +150,7 @@ public static partial class Problems
         StatusCodes.Status409Conflict => "The request contradicts the present state.",
         StatusCodes.Status412PreconditionFailed => "The resource has changed since the version named in If-Match; read it again and repeat the change.",
         StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
-        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json.",
+        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json, in UTF-8.",
         StatusCodes.Status422UnprocessableEntity => "This Idempotency-Key was used for another request; take a new key for a new request.",
         StatusCodes.Status429TooManyRequests => "Too many requests; wait as long as Retry-After says.",
         StatusCodes.Status503ServiceUnavailable => "This is not available right now; try again shortly.",

@@ -55,13 +55,15 @@ public sealed class ConventionTests(ContractFixture fixture)
     [MemberData(nameof(Services))]
     public async Task HEAD_answers_as_GET_does_without_the_body_and_a_slash_at_the_end_changes_nothing(string service)
     {
-        foreach (var operation in fixture.Operations(service).Where(operation => operation.Method is "GET"))
+        // A stream has no end to wait for.
+        var reads = fixture.Operations(service).Where(operation => operation.Method is "GET" && operation.Answer(200)?["content"]?["text/event-stream"] is null);
+        foreach (var path in reads.Select(operation => operation.Address()).Append($"/openapi/{service}.json"))
         {
-            using var get = await fixture.SendAsync(service, "GET", operation.Address());
-            foreach (var (method, address) in new[] { ("HEAD", operation.Address()), ("GET", operation.Address() + "/"), ("HEAD", operation.Address() + "/") })
+            using var get = await fixture.SendAsync(service, "GET", path);
+            foreach (var (method, address) in new[] { ("HEAD", path), ("GET", path + "/"), ("HEAD", path + "/") })
             {
                 using var other = await fixture.SendAsync(service, method, address);
-                Assert.Equal((operation.Name, get.StatusCode, get.Headers.ETag, get.Content.Headers.ContentType), (operation.Name, other.StatusCode, other.Headers.ETag, other.Content.Headers.ContentType));
+                Assert.Equal((address, get.StatusCode, get.Headers.ETag, get.Content.Headers.ContentType), (address, other.StatusCode, other.Headers.ETag, other.Content.Headers.ContentType));
                 Assert.Equal(method is "GET", (await other.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
             }
         }

@@ -60,7 +60,7 @@ public sealed partial class BackupTests : IDisposable
             await RunAsync(platform, "dump");
             Assert.Equal(await QueryAsync(platform, "salesdb", "SELECT count(*)::text FROM orders"), await QueryAsync(platform, "salesdb_copy", "SELECT count(*)::text FROM orders"));
             await QueryAsync(platform, "salesdb", "TRUNCATE orders CASCADE");
-            await QueryAsync(platform, "warehousedb", "UPDATE reservations SET status = 'Released'");
+            await QueryAsync(platform, "accountingdb", "TRUNCATE transactions");
             var mistake = await QueryAsync(platform, "postgres", "SELECT pg_current_wal_lsn()::text");
             await Eventually.TrueAsync(
                 async () => await QueryAsync(platform, "postgres", $"SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE application_name = 'pg_receivewal' AND flush_lsn >= '{mistake}'::pg_lsn)::text") is "true",

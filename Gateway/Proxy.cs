@@ -111,7 +111,7 @@ internal static class Proxy
     }
 
     /// <summary>
-    /// A request that changes nothing goes to another replica when the first gave no answer; one that may change something only
+    /// What changes nothing goes to another replica when the first gave no answer; what may change something only
     /// if it carries a key that makes it happen once, and then only if the first replica never saw it.
     /// </summary>
     private static bool MayTryAnother(HttpRequest request, bool isRead, IForwarderErrorFeature failure) => isRead

@@ -68,6 +68,9 @@ public static class Postgres
             var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name)) { MaxAutoPrepare = 50, ApplicationName = builder.Environment.ApplicationName };
             if (!string.IsNullOrEmpty(settings.Host))
             {
+                // A server that takes commands and never answers: a transaction waits twice as long, as its first statement cannot be called off.
+                settings.CommandTimeout = settings.ShouldSerialize("Command Timeout") ? settings.CommandTimeout : 4;
+                settings.CancellationTimeout = settings.ShouldSerialize("Cancellation Timeout") ? settings.CancellationTimeout : 500;
                 if (settings.Host.HasSeveralHosts())
                 {
                     ReadReplicas.Tune(settings);
@@ -165,6 +168,7 @@ public static class Postgres
             using var activity = Source.StartActivity($"Migrate {typeof(TContext).Name}");
             await using var scope = scopes.CreateAsyncScope();
             var db = scope.ServiceProvider.GetRequiredService<TContext>();
+            db.Database.SetCommandTimeout(TimeSpan.FromMinutes(10)); // an index on a large table
             await db.Database.MigrateAsync(cancellationToken);
             logger.LogInformation("The database is up to date");
         }

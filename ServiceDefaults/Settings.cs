@@ -111,7 +111,7 @@ public static class Settings
     }
 
     /// <summary>Whether this is an absolute http or https address.</summary>
-    public static bool IsUrl(string? value) => Uri.TryCreate(value, UriKind.Absolute, out var uri) && (uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps);
+    public static bool IsUrl(string? value) => Uri.TryCreate(value, UriKind.Absolute, out var uri) && (uri.Scheme is "http" or "https");
 
     /// <summary>What every service has: where it listens, what it logs, where telemetry goes.</summary>
     internal static void CheckCommonSettings(this WebApplicationBuilder builder)

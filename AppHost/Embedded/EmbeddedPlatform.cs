@@ -275,6 +275,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
             _run, passwords, _options.Ephemeral ? null : PreferredPostgresPort, 50 + (databases.Count * _options.Replicas * Databases.PoolSize), line => _log(Postgres, line), ct);
         _databases = new Databases(_postgres, passwords, _run);
         await _databases.CreateAsync(databases.Distinct(StringComparer.Ordinal), _options.Reset, ct);
+        ServiceFile.Write(_run.Path, databases.Distinct(StringComparer.Ordinal).Select(database => (database, ConnectionString(database))).Prepend((Postgres, _postgres.ConnectionString)));
         _postgresReadyAfter = _sinceStart.Elapsed;
         Say($"PostgreSQL {_postgres.Version} from {_postgres.Source} ready after {_postgresReadyAfter.TotalSeconds:0.0} s");
     }

@@ -263,7 +263,13 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             {
                 await using var connection = new NpgsqlConnection(probe);
                 await connection.OpenAsync(ct);
-                return true;
+                await using var command = new NpgsqlCommand("SELECT pg_is_in_recovery()", connection);
+                if (await command.ExecuteScalarAsync(ct) is false)
+                {
+                    return true;
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(25), ct); // restored from a backup, and not all of it is read in yet
             }
             catch (PostgresException error) when (error is { SqlState: PostgresErrorCodes.InvalidPassword })
             {

@@ -75,7 +75,7 @@ internal sealed class RunFolder : IAsyncDisposable
             Directory.Delete(folder, recursive: true);
         }
 
-        foreach (var file in new[] { Passwords.FileName, GatewayCertificate.FileName, GatewayCertificate.KeyFileName })
+        foreach (var file in new[] { ServiceFile.FileName, Passwords.FileName, GatewayCertificate.FileName, GatewayCertificate.KeyFileName })
         {
             File.Delete(System.IO.Path.Combine(Path, file));
         }

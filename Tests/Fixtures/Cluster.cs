@@ -24,9 +24,9 @@ public sealed class Cluster : IAsyncLifetime
         return server.DisposeAsync();
     }
 
-    /// <summary>A connection string to a database of this server.</summary>
+    /// <summary>A connection string to a database of this server; on a busy machine a statement may take longer than a service would wait for it.</summary>
     public string ConnectionStringTo(string database) =>
-        new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = database, IncludeErrorDetail = true }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = database, IncludeErrorDetail = true, CommandTimeout = 30 }.ConnectionString;
 
     /// <summary>A new, empty database.</summary>
     public async Task<string> CreateEmptyAsync(string purpose)

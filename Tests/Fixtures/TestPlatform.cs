@@ -37,6 +37,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
         ["Messaging:PollingMilliseconds"] = "20",
+        ["Requests:Deadline"] = "00:00:30",
     };
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;

@@ -27,6 +27,7 @@ public sealed class RollingKillTestGroup
 public sealed class RollingKillTests : IAsyncLifetime
 {
     private static readonly string[] Behind = TestPlatform.Names;
+    private static readonly string[] Stopped = ["todo", "warehouse"];
     private EmbeddedPlatform platform = null!;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -50,14 +51,15 @@ public sealed class RollingKillTests : IAsyncLifetime
                 Assert.NotEqual(killed, platform.ProcessId(service, replica));
             }
 
-            await Task.WhenAll(Behind.Select(service => platform.WaitUntilReadyAsync(service, Cancel)));
+            // Before the others of their kind are killed, and at the end only those that are stopped next.
+            await Task.WhenAll((replica == 0 ? Behind : Stopped).Select(service => platform.WaitUntilReadyAsync(service, Cancel)));
         }
 
         var (interrupted, refused) = (load.Interrupted, load.Refused);
 
         // As an orchestrator replaces them: with time to say goodbye nothing fails at all, not even a write that cannot be repeated.
         load.IsGentle = true;
-        foreach (var service in new[] { "todo", "customers", "warehouse" })
+        foreach (var service in Stopped)
         {
             using var process = Process.GetProcessById(platform.ProcessId(service)!.Value);
             await Signals.EndAsync(process, Signals.Terminate, Cancel);

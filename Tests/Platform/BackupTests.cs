@@ -1,0 +1,138 @@
+#if !ASPIRE
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text.RegularExpressions;
+using MicroPlatform.AppHost;
+using MicroPlatform.Tests.Fixtures;
+using Npgsql;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>Runs the commands of docs/backup.md as they stand there.</summary>
+[Collection(RollingKillTestGroup.Name)]
+public sealed partial class BackupTests : IDisposable
+{
+    // Those that orders go through.
+    private static readonly IReadOnlyList<Service> Office = [.. PlatformModel.Services.Where(service => service.Name is not ("todo" or "gateway"))];
+
+    private readonly string folder = Directory.CreateDirectory(Path.Combine(Folders.Temporary, $"backup-{Guid.NewGuid():N}")).FullName;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose()
+    {
+        // The page's commands end it, unless they did not get that far.
+        var receiver = Path.Combine(folder, "backup", "receiver");
+        if (File.Exists(receiver) && Process.GetProcesses().FirstOrDefault(process => process.ProcessName is "pg_receivewal" && process.Id == int.Parse(File.ReadAllText(receiver), CultureInfo.InvariantCulture)) is { } left)
+        {
+            left.Kill();
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task What_was_acknowledged_before_a_mistake_is_back_after_it_and_the_books_agree()
+    {
+        string moment;
+        var before = new List<long>();
+        var data = "";
+        await using (var platform = await StartAsync())
+        {
+            await RunAsync(platform, "connect");
+            data = (await File.ReadAllTextAsync(Path.Combine(folder, "backup", "data_directory"), Cancel)).Trim();
+            await RunAsync(platform, "archive");
+            using (var stopping = new CancellationTokenSource())
+            {
+                var ordering = OrderAsync(platform, stopping.Token);
+                await RunAsync(platform, "base");
+                await stopping.CancelAsync();
+                before.AddRange(await ordering);
+            }
+
+            // Orders after the base backup come from the WAL alone, the last of them with their events still on the way.
+            for (var i = 0; i < 10; i++)
+            {
+                before.Add(await OrderOnceAsync(platform));
+            }
+
+            moment = await QueryAsync(platform, "salesdb", "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')");
+            await RunAsync(platform, "dump");
+            Assert.Equal(await QueryAsync(platform, "salesdb", "SELECT count(*)::text FROM orders"), await QueryAsync(platform, "salesdb_copy", "SELECT count(*)::text FROM orders"));
+            await QueryAsync(platform, "salesdb", "TRUNCATE orders CASCADE");
+            await QueryAsync(platform, "accountingdb", "TRUNCATE transactions");
+            var mistake = await QueryAsync(platform, "postgres", "SELECT pg_current_wal_lsn()::text");
+            await Eventually.TrueAsync(
+                async () => await QueryAsync(platform, "postgres", $"SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE application_name = 'pg_receivewal' AND flush_lsn >= '{mistake}'::pg_lsn)::text") is "true",
+                "the WAL is received");
+        }
+
+        try
+        {
+            await RunAsync(null, "restore", moment);
+            await using var restored = await StartAsync();
+            IReadOnlyList<string> violations = ["not looked at"];
+            await Eventually.TrueAsync(
+                async () => (violations = await Invariants.FindViolationsAsync(restored.ConnectionString("salesdb"), restored.ConnectionString("warehousedb"), restored.ConnectionString("accountingdb"), Cancel)).Count == 0,
+                "what was on its way is delivered", seconds: 60);
+            Assert.Empty(violations);
+            Assert.Equal(before.Count.ToString(CultureInfo.InvariantCulture), await QueryAsync(restored, "salesdb", $"SELECT count(*)::text FROM orders WHERE id = ANY('{{{string.Join(',', before)}}}')"));
+            await OrderOnceAsync(restored);
+        }
+        finally
+        {
+            Directory.Delete(data + ".broken", recursive: true);
+        }
+    }
+
+    private static async Task<List<long>> OrderAsync(EmbeddedPlatform platform, CancellationToken stop)
+    {
+        var orders = new List<long>();
+        do
+        {
+            orders.Add(await OrderOnceAsync(platform));
+        }
+        while (!stop.IsCancellationRequested);
+
+        return orders;
+    }
+
+    private static async Task<long> OrderOnceAsync(EmbeddedPlatform platform)
+    {
+        using var users = new HttpClient { BaseAddress = platform.Address("users") };
+        using var sales = new HttpClient { BaseAddress = platform.Address("sales") };
+        var token = (await users.SendAsync("POST", "/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString();
+        var order = await sales.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } }, token).JsonAsync(HttpStatusCode.Created);
+        return order.GetProperty("id").GetInt64();
+    }
+
+    private static async Task<string> QueryAsync(EmbeddedPlatform platform, string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(platform.SuperuserConnectionString) { Database = database, Pooling = false }.ConnectionString);
+        await connection.OpenAsync(Cancel);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(Cancel) as string ?? "";
+    }
+
+    [GeneratedRegex("<!-- run: (?<name>[a-z]+) -->\n```bash\n(?<commands>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Block();
+
+    private Task<EmbeddedPlatform> StartAsync() => EmbeddedPlatform.StartAsync(new() { DataFolder = Path.Combine(folder, ".data"), Services = Office }, Cancel);
+
+    /// <summary>Runs a block of the page; each needs what the first exports.</summary>
+    private async Task RunAsync(EmbeddedPlatform? platform, string name, string moment = "")
+    {
+        var page = await File.ReadAllTextAsync(Path.Combine(BuildOutput.Root, "docs", "backup.md"), Cancel);
+        var blocks = Block().Matches(page.ReplaceLineEndings("\n")).ToDictionary(block => block.Groups["name"].Value, block => block.Groups["commands"].Value, StringComparer.Ordinal);
+        var log = Path.Combine(folder, $"{name}.log");
+        var script = $"set -eu\nexec > '{log}' 2>&1 < /dev/null\n{(platform is null || name is "connect" ? "" : blocks["connect"])}{blocks[name]}";
+        var start = new ProcessStartInfo("bash", ["-c", script]) { WorkingDirectory = folder, UseShellExecute = false };
+        start.Environment["moment"] = moment;
+        start.Environment["PATH"] = $"{platform?.PostgresSource}:{Environment.GetEnvironmentVariable("PATH")}";
+        using var process = Process.Start(start)!;
+        await process.WaitForExitAsync(Cancel);
+        Assert.True(process.ExitCode == 0, $"{name}: {await File.ReadAllTextAsync(log, Cancel)}");
+    }
+}
+#endif

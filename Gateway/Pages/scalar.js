@@ -13,7 +13,7 @@ function keep(who, name, tokens) {
 
 function show() {
   const names = Object.keys(AUTHORITIES).flatMap(who => known(who)?.name ?? []);
-  document.getElementById('session').textContent = names.length ? `Signed in as ${names.join(' and ')}` : 'Not signed in';
+  document.getElementById('session').textContent = names.length ? `Signed in as ${names.join(' and ')}; calls carry the token` : 'Not signed in';
   document.getElementById('sign-out').hidden = names.length === 0;
 }
 

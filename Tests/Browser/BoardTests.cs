@@ -80,7 +80,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await Platform.Engine.StopServiceAsync("warehouse");
         try
         {
-            await Expect(page.Locator("#missing")).ToContainTextAsync("Without warehouse", new() { Timeout = 30_000 });
+            await Expect(page.Locator("#missing")).ToContainTextAsync("Without warehouse");
             await Expect(page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
         }
         finally
@@ -88,7 +88,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
             await Platform.Engine.StartServiceAsync("warehouse", TestContext.Current.CancellationToken);
         }
 
-        await Expect(page.Locator("#missing")).ToBeEmptyAsync(new() { Timeout = 30_000 });
+        await Expect(page.Locator("#missing")).ToBeEmptyAsync();
     }
 #endif
 

@@ -29,6 +29,8 @@ public sealed class Chromium : IAsyncLifetime
         try
         {
             playwright ??= await Playwright.CreateAsync();
+            // Twice what a slow machine with a busy platform was seen to take.
+            Assertions.SetDefaultExpectTimeout(30_000);
             browser ??= await playwright.Chromium.LaunchAsync(new() { ExecutablePath = executable, Args = ["--disable-gpu", "--disable-background-networking", "--disable-component-update"] });
         }
         finally

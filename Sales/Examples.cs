@@ -1,3 +1,5 @@
+using MicroPlatform.ServiceDefaults.Messaging;
+
 namespace MicroPlatform.Sales;
 
 /// <summary>One of each body that is sent or answered, shown in the API reference.</summary>
@@ -13,5 +15,9 @@ internal static class Examples
         new CreateOrderRequest { CustomerId = 3, Items = [new() { ItemId = 1, Quantity = 1 }, new() { ItemId = 2, Quantity = 2, UnitPrice = 45.00m }] },
         new UpdateOrderRequest { CustomerId = 4 },
         new SoldItemResponse(2, "item_2", 2, 100.00m),
+        new DeadLetter(17, "sales.order-confirmed.v1", Day.AddMinutes(2), "accounting", "Failed to connect to the database", OrderId: 1, "4bf92f3577b34da6a3ce929d0e0e4736"),
+        new SalesSummary(
+            new(Pending: 1, Confirmed: 2, Rejected: 0, Cancelled: 0), [new(DateOnly.FromDateTime(Day.Date), 2, 270.00m)],
+            new(Unsent: 1, Day.AddMinutes(3), Day.AddMinutes(3))),
     ];
 }

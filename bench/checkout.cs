@@ -6,6 +6,7 @@
 // Options: --url http://localhost:8080  --rate 20 (checkouts a second)  --seconds 30  --customers 80  --idle 20 (seconds of idling to measure, 0 for none)
 //          --state .data/state.json (the state file of an embedded run: whose processes are measured; Linux)
 #:property PublishAot=false
+#:property RestorePackagesWithLockFile=false
 
 using System.Collections.Concurrent;
 using System.Diagnostics;
@@ -28,13 +29,13 @@ await SendAsync(HttpMethod.Post, "warehouse/items/1/stock-adjustments", staff, n
 var ready = Channel.CreateUnbounded<string>();
 var customers = int.Parse(options.GetValueOrDefault("--customers", "80"), CultureInfo.InvariantCulture);
 Console.WriteLine($"Preparing {customers} customers");
-await Parallel.ForAsync(0, customers, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (_, _) =>
+await Parallel.ForAsync(0, customers, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (_, cancellationToken) =>
 {
     var account = new { email = $"{Guid.NewGuid():N}@example.com", password = "testPass123" };
     await SendAsync(HttpMethod.Post, "customers", token: null, account);
     var token = await LoginAsync("auth/login", account);
     await SendAsync(HttpMethod.Post, "carts/me/items", token, new { productId = 1, quantity = 1 });
-    await ready.Writer.WriteAsync(token);
+    await ready.Writer.WriteAsync(token, cancellationToken);
 });
 
 if (idle > 0 && processes.Count > 0)

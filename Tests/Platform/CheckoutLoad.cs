@@ -53,7 +53,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public async Task AcknowledgesAsync(int more)
     {
         var wanted = orders.Count + more;
-        await Eventually.TrueAsync(() => Task.FromResult(orders.Count >= wanted || clients.Exists(client => client.IsCompleted)), $"{more} more checkouts are acknowledged", seconds: 120);
+        await Eventually.TrueAsync(() => Task.FromResult(orders.Count >= wanted || clients.Exists(client => client.IsCompleted)), $"{more} more checkouts are acknowledged", seconds: 300);
         await Task.WhenAll(clients.Where(client => client.IsCompleted));
     }
 
@@ -61,7 +61,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public async Task StopAsync()
     {
         await stopping.CancelAsync();
-        await Task.WhenAll(clients).WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
+        await Task.WhenAll(clients).WaitAsync(TimeSpan.FromMinutes(5), TestContext.Current.CancellationToken);
     }
 
     public async ValueTask DisposeAsync()

@@ -40,6 +40,9 @@ public sealed class RunningPlatform : IAsyncLifetime
 
     internal EmbeddedPlatform Engine => platform;
 
+    /// <summary>Tests sign up many; what a password costs is tested elsewhere.</summary>
+    internal static IReadOnlyDictionary<string, string> QuickPasswords { get; } = new Dictionary<string, string>(StringComparer.Ordinal) { ["Accounts__HashIterations"] = "1000" };
+
     /// <summary>A client of the Gateway over HTTPS, which trusts this run's certificate and no other.</summary>
     public HttpClient Https() => new(Trusting(platform.CertificateFile)) { BaseAddress = platform.GatewayHttps };
 
@@ -47,7 +50,7 @@ public sealed class RunningPlatform : IAsyncLifetime
     public HttpClient Http() => new() { BaseAddress = platform.GatewayHttp };
 
     public async ValueTask InitializeAsync() =>
-        platform = await EmbeddedPlatform.StartAsync(new EmbeddedPlatformOptions { Ephemeral = true }, CancellationToken.None);
+        platform = await EmbeddedPlatform.StartAsync(new EmbeddedPlatformOptions { Ephemeral = true, Environment = QuickPasswords }, CancellationToken.None);
 
     private static SocketsHttpHandler Trusting(string certificateFile) => new()
     {

@@ -27,21 +27,6 @@ public static class ReadReplicas
     /// <summary>Lets a list or report come from a read replica: for what is of everybody, not of a caller who has just changed it.</summary>
     public static RouteHandlerBuilder MayLag(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new ReadsAttribute { MayLag = true });
 
-    /// <summary>What a service waits for at most in a database of several hosts, unless its connection string says otherwise.</summary>
-    internal static void Tune(NpgsqlConnectionStringBuilder settings)
-    {
-        settings.TargetSessionAttributes = "primary";
-        if (!settings.ShouldSerialize("Timeout"))
-        {
-            settings.Timeout = 2; // seconds, then the next host is tried
-        }
-
-        if (!settings.ShouldSerialize("Host Recheck Seconds"))
-        {
-            settings.HostRecheckSeconds = 3; // a promoted replica is found after this
-        }
-    }
-
     /// <summary>Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.</summary>
     internal static void AddReadReplicas<TContext>(this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)
         where TContext : ServiceDbContext

@@ -68,13 +68,7 @@ public static class Postgres
             var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name)) { MaxAutoPrepare = 50, ApplicationName = builder.Environment.ApplicationName };
             if (!string.IsNullOrEmpty(settings.Host))
             {
-                // A server that takes commands and never answers: a transaction waits twice as long, as its first statement cannot be called off.
-                settings.CommandTimeout = settings.ShouldSerialize("Command Timeout") ? settings.CommandTimeout : 4;
-                settings.CancellationTimeout = settings.ShouldSerialize("Cancellation Timeout") ? settings.CancellationTimeout : 500;
-                if (settings.Host.HasSeveralHosts())
-                {
-                    ReadReplicas.Tune(settings);
-                }
+                Bound(settings);
 
                 return settings.ConnectionString;
             }
@@ -112,6 +106,29 @@ public static class Postgres
     /// <summary>Whether the database refused the change because of this constraint or unique index.</summary>
     public static bool Violates(this DbUpdateException failure, string constraint) =>
         failure.InnerException is PostgresException postgres && string.Equals(postgres.ConstraintName, constraint, StringComparison.Ordinal);
+
+    /// <summary>What a server that is lost, or takes commands and never answers, may cost a request, unless the connection string says otherwise.</summary>
+    private static void Bound(NpgsqlConnectionStringBuilder settings)
+    {
+        // Seconds. The first statement of a transaction cannot be called off, so these bound it where the request's own deadline does not.
+        Default("Timeout", 3);
+        Default("Command Timeout", 4);
+        Default("Cancellation Timeout", 500); // milliseconds
+        Default("GSS Encryption Mode", nameof(GssEncryptionMode.Disable)); // asked for at every connection otherwise, at the price of one more time-out
+        if (settings.Host!.HasSeveralHosts())
+        {
+            Default("Host Recheck Seconds", 3); // a promoted replica is found after this
+            settings.TargetSessionAttributes = "primary";
+        }
+
+        void Default(string keyword, object value)
+        {
+            if (!settings.ShouldSerialize(keyword))
+            {
+                settings[keyword] = value;
+            }
+        }
+    }
 
     private static bool HasSeveralHosts(this string hosts) => hosts.Contains(',', StringComparison.Ordinal);
 

@@ -27,37 +27,23 @@ public static class ReadReplicas
     /// <summary>Lets a list or report come from a read replica: for what is of everybody, not of a caller who has just changed it.</summary>
     public static RouteHandlerBuilder MayLag(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new ReadsAttribute { MayLag = true });
 
-    /// <summary>What a service waits for at most in a database of several hosts, unless its connection string says otherwise.</summary>
-    internal static void Tune(NpgsqlConnectionStringBuilder settings)
-    {
-        settings.TargetSessionAttributes = "primary";
-        if (!settings.ShouldSerialize("Timeout"))
-        {
-            settings.Timeout = 2; // seconds, then the next host is tried
-        }
-
-        if (!settings.ShouldSerialize("Host Recheck Seconds"))
-        {
-            settings.HostRecheckSeconds = 3; // a promoted replica is found after this
-        }
-    }
-
     /// <summary>Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.</summary>
     internal static void AddReadReplicas<TContext>(this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)
         where TContext : ServiceDbContext
     {
         var primary = services.Last(service => service.ServiceType == typeof(TContext)).ImplementationFactory!;
         services.AddHttpContextAccessor();
-        services.AddKeyedSingleton(false, (provider, _) => PoolOf(provider, TargetSessionAttributes.PreferPrimary));
-        services.AddKeyedSingleton(true, (provider, _) => PoolOf(provider, TargetSessionAttributes.PreferStandby));
+        // Keyed by whether they may lag.
+        services.AddKeyedSingleton(serviceKey: false, (provider, _) => PoolOf(provider, "prefer-primary"));
+        services.AddKeyedSingleton(serviceKey: true, (provider, _) => PoolOf(provider, "prefer-standby"));
         services.AddScoped(provider => KindOf(provider.GetRequiredService<IHttpContextAccessor>().HttpContext) is { } read
             ? provider.GetRequiredKeyedService<PooledDbContextFactory<TContext>>(read.MayLag).CreateDbContext()
             : (TContext)primary(provider));
 
-        PooledDbContextFactory<TContext> PoolOf(IServiceProvider provider, TargetSessionAttributes target)
+        PooledDbContextFactory<TContext> PoolOf(IServiceProvider provider, string target)
         {
             var options = new DbContextOptionsBuilder<TContext>();
-            options.UseNpgsql(new NpgsqlConnectionStringBuilder(connectionString) { TargetSessionAttributes = target == TargetSessionAttributes.PreferPrimary ? "prefer-primary" : "prefer-standby" }.ConnectionString);
+            options.UseNpgsql(new NpgsqlConnectionStringBuilder(connectionString) { TargetSessionAttributes = target }.ConnectionString);
             options.UseApplicationServiceProvider(provider);
             configure(options);
             return new(options.Options);
@@ -67,7 +53,7 @@ public static class ReadReplicas
     /// <summary>A context on the primary, or on a replica while there is none; null where there are no replicas.</summary>
     internal static TContext? GetReadContext<TContext>(this IServiceProvider services)
         where TContext : ServiceDbContext =>
-        services.GetKeyedService<PooledDbContextFactory<TContext>>(false)?.CreateDbContext();
+        services.GetKeyedService<PooledDbContextFactory<TContext>>(serviceKey: false)?.CreateDbContext();
 
     private static ReadsAttribute? KindOf(HttpContext? request) => request is null
         ? null

@@ -49,7 +49,7 @@ public static class ServiceDefaultsExtensions
         app.UseRouting();
         app.UseDeprecations();
         // Calls over gRPC bring deadlines of their own.
-        app.UseWhen(context => !context.IsGrpc(), rest => rest.UseRequestTimeouts());
+        app.UseWhen(context => !context.IsGrpc(), rest => rest.UseRequestTimeouts().Use(EndAsCancelledAsync));
         if (useCaller is null)
         {
             app.UseRoutingAnswers();
@@ -117,6 +117,19 @@ public static class ServiceDefaultsExtensions
                 break;
         }
     });
+
+    /// <summary>What is called off because the time is over, or the caller gone, fails in many ways: over gRPC, for one, as an error of the call.</summary>
+    private static async Task EndAsCancelledAsync(HttpContext context, RequestDelegate next)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (Exception failure) when (failure is not (OperationCanceledException or ProblemException) && context.RequestAborted.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("The request was called off.", failure, context.RequestAborted);
+        }
+    }
 
     private static void UseSecurityHeaders(this WebApplication app) => app.Use((context, next) =>
     {

@@ -26,7 +26,7 @@ public sealed class Cluster : IAsyncLifetime
 
     /// <summary>A connection string to a database of this server; on a busy machine a statement may take longer than a service would wait for it.</summary>
     public string ConnectionStringTo(string database) =>
-        new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = database, IncludeErrorDetail = true, CommandTimeout = 30 }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = database, IncludeErrorDetail = true, Timeout = 15, CommandTimeout = 30 }.ConnectionString;
 
     /// <summary>A new, empty database.</summary>
     public async Task<string> CreateEmptyAsync(string purpose)

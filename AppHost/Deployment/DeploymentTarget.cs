@@ -32,7 +32,9 @@ internal static class DeploymentTargetExtensions
                 builder.AddAzureContainerAppEnvironment("apps");
                 return DeploymentTarget.ContainerApps;
             case "compose":
-                builder.AddDockerComposeEnvironment("compose");
+                // The dashboard is for those on the machine: a port without an address is open to its whole network.
+                builder.AddDockerComposeEnvironment("compose")
+                    .ConfigureComposeFile(file => file.Services["compose-dashboard"].Ports = ["127.0.0.1:18888:18888"]);
                 return DeploymentTarget.Compose;
             case var other:
                 throw new InvalidOperationException($"The setting Target is \"{other}\": it takes azure or compose.");

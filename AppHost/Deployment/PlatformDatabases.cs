@@ -32,16 +32,26 @@ internal sealed class PlatformDatabases
 
                 break;
             case DeploymentTarget.Compose:
-                var server = builder.AddPostgres("postgres", password: Password("postgres")).WithDataVolume("postgres-data");
+                var server = builder.AddPostgres("postgres", password: Password("postgres"))
+                    .WithDataVolume("postgres-data")
+                    .WithArgs("-c", "max_connections=900") // 7 services of 2 replicas with two pools of 30 take up to 840
+                    .PublishAsDockerComposeService((_, compose) => compose.Restart = "unless-stopped");
                 _host = ReferenceExpression.Create($"{server.Resource.PrimaryEndpoint.Property(EndpointProperty.Host)}");
                 Setup = AddSetup("prefer")
                     .WithEnvironment("PGUSER", server.Resource.UserNameReference)
                     .WithEnvironment("PGPASSWORD", ReferenceExpression.Create($"{server.Resource.PasswordParameter}"))
-                    .WaitFor(server);
+                    .WaitFor(server)
+                    .PublishAsDockerComposeService((_, compose) =>
+                    {
+                        ServiceDeployment.Confine(compose);
+                        compose.User = "postgres";
+                    });
                 break;
             default:
+                // The vault keeps the administrator's connection string. By default whoever refers to the server may read it: here nobody may.
+                var vault = builder.AddAzureKeyVault("postgres-kv").ClearDefaultRoleAssignments();
                 var flexible = builder.AddAzurePostgresFlexibleServer("postgres")
-                    .WithPasswordAuthentication(password: Password("postgres"))
+                    .WithPasswordAuthentication(vault, password: Password("postgres"))
                     .ConfigureInfrastructure(ForProduction);
                 _sslMode = "VerifyFull";
                 _host = flexible.Resource.Host;

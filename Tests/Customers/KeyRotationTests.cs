@@ -65,6 +65,25 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
         await http.LoginAsync(Accounts.Admin);
     }
 
+    /// <summary>What docs/operations.md tells to do when a key may be known to others.</summary>
+    [Fact]
+    public async Task Keys_deleted_by_hand_are_replaced_within_a_minute_and_sessions_go_on()
+    {
+        var before = await http.LoginAsync(Accounts.Admin);
+        await using (var db = await platform.Db("customersdb"))
+        {
+            await using var command = new Npgsql.NpgsqlCommand("DELETE FROM signing_keys", db);
+            Assert.InRange(await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken), 1, 10);
+        }
+
+        platform.Clock.Advance(TimeSpan.FromSeconds(61));
+
+        Assert.NotEqual(KeyIdOf(before.AccessToken), KeyIdOf((await http.LoginAsync(Accounts.Admin)).AccessToken), StringComparer.Ordinal);
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: before.AccessToken).StatusAsync());
+        var after = await http.SendAsync("POST", "/api/v1/auth/refresh", new { refreshToken = before.RefreshToken }).JsonAsync();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: after.Text("accessToken")).StatusAsync());
+    }
+
     [Fact]
     public async Task Only_the_public_halves_are_published()
     {

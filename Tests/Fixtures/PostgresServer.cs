@@ -26,10 +26,10 @@ internal sealed class PostgresServer : IAsyncDisposable
             builder.Resources.Remove(project);
         }
 
-        var app = await builder.BuildAsync();
-        await app.StartAsync();
-        await app.ResourceNotifications.WaitForResourceHealthyAsync("postgres").WaitAsync(TimeSpan.FromMinutes(3));
-        return new(app, (await app.GetConnectionStringAsync("postgres"))!);
+        var started = await builder.BuildAsync();
+        await started.StartAsync();
+        await started.ResourceNotifications.WaitForResourceHealthyAsync("postgres").WaitAsync(TimeSpan.FromMinutes(3));
+        return new(started, (await started.GetConnectionStringAsync("postgres"))!);
     }
 
     public ValueTask DisposeAsync() => app.DisposeAsync();

@@ -1,12 +1,12 @@
 using System.Text.Json;
 using CsCheck;
-using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
 public sealed class JsonTests
 {
-    private static readonly JsonSerializerOptions Options = Json.Apply(new(JsonSerializerDefaults.Web));
+    // In full: Aspire brings a namespace Json along.
+    private static readonly JsonSerializerOptions Options = MicroPlatform.ServiceDefaults.Json.Apply(new(JsonSerializerDefaults.Web));
 
     [Fact]
     [Trait("Covers", "N-27")]

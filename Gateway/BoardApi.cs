@@ -25,7 +25,8 @@ internal static class BoardApi
     public static void MapBoardApi(this IEndpointRouteBuilder app)
     {
         var board = app.MapApi("/overview/board", "Overview").RequirePolicy(Policies.Staff);
-        board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait");
+        board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait")
+            .WithDescription("Up to 2 seconds old: gathered once for all who look.");
         board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata())
             .WithSummary("Watch the board by server-sent events")
             .WithDescription("""

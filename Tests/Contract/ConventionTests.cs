@@ -112,7 +112,7 @@ public sealed class ConventionTests(ContractFixture fixture)
             }
 
             string With(string name, string value) =>
-                "{" + string.Join(',', operation.Example!.Where(field => field.Key != name).Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}").Append($"{JsonSerializer.Serialize(name)}:{value}")) + "}";
+                "{" + string.Join(',', operation.Example!.Where(field => !string.Equals(field.Key, name, StringComparison.Ordinal)).Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}").Append($"{JsonSerializer.Serialize(name)}:{value}")) + "}";
         }
 
         async Task RefusedAsync(Operation operation, string body, string? field)
@@ -120,7 +120,7 @@ public sealed class ConventionTests(ContractFixture fixture)
             using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), body, fixture.Token(service));
             Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{operation} answered {(int)response.StatusCode} to {body}");
             var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
-            Assert.True(field is null || problem["errors"]!.AsObject().Any(error => error.Key == field || error.Key.StartsWith(field, StringComparison.Ordinal)), $"{operation} does not name {field} of {body}: {problem["errors"]}");
+            Assert.True(field is null || problem["errors"]!.AsObject().Any(error => error.Key.StartsWith(field, StringComparison.Ordinal)), $"{operation} does not name {field} of {body}: {problem["errors"]}");
         }
     }
 
@@ -305,7 +305,7 @@ public sealed class ConventionTests(ContractFixture fixture)
                 {
                     using var response = await fixture.Http.SendAsync(operation.Method, address, token: token, headers: [("X-Request-Id", id), ("traceparent", trace)]);
                     var problem = await ProblemAsync(response, token is null ? HttpStatusCode.Unauthorized : HttpStatusCode.NotFound);
-                    Assert.Equal(isGood, id == Assert.Single(response.Headers.GetValues("X-Request-Id")));
+                    Assert.Equal(isGood, string.Equals(id, Assert.Single(response.Headers.GetValues("X-Request-Id")), StringComparison.Ordinal));
                     Assert.Equal(isGood, Assert.Single(response.Headers.GetValues("traceparent")).Contains(Trace, StringComparison.Ordinal));
                     Assert.Equal(isGood, problem["traceId"]!.GetValue<string>().Contains(Trace, StringComparison.Ordinal));
                     Assert.DoesNotContain("script", problem.ToJsonString(), StringComparison.Ordinal);

@@ -30,7 +30,7 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
 
     public JsonObject? Answer(int status) => Answers.Where(answer => answer.Status == status).Select(answer => answer.Answer).FirstOrDefault();
 
-    public bool Takes(string header) => Parameters.Any(parameter => parameter["name"]!.GetValue<string>() == header);
+    public bool Takes(string header) => Parameters.Any(parameter => string.Equals(parameter["name"]!.GetValue<string>(), header, StringComparison.Ordinal));
 
     /// <summary>The path with a value in place of each parameter, by default the document's example.</summary>
     public string Address(Func<JsonObject, string>? valueOf = null) => Parameters.Where(parameter => parameter["in"]!.GetValue<string>() is "path").Aggregate(

@@ -11,11 +11,11 @@ builder.AddMessaging<AccountingDbContext>("accountingdb", services => services
 builder.Services.AddSingleton<AccountingTelemetry>();
 builder.AddTokenAuthentication(Issuers.Users);
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("accounting", OpenApi.Configure);
+builder.Services.AddOpenApi("accounting", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
 app.MapTransactionsApi();
 app.MapSummaryApi();
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

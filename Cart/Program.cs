@@ -17,12 +17,12 @@ builder.AddMessaging<CartDbContext>("cartdb", services => services
 // Placing an order again under the same checkout gives the same order, so it is safe to retry.
 builder.AddServiceClient<Orders.OrdersClient>("sales", "sales.v1.Orders/PlaceOrder");
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("cart", OpenApi.Configure);
+builder.Services.AddOpenApi("cart", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
 app.MapProductsApi();
 app.MapCartsApi();
 app.MapCheckoutApi();
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

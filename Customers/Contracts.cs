@@ -48,7 +48,7 @@ public sealed record RegisterCustomerRequest
     public bool? IsAdmin { get; init; }
 }
 
-/// <summary>What to change of a customer; what is absent stays.</summary>
+/// <summary>What to change of a customer, at least one field; what is absent stays.</summary>
 public sealed record UpdateCustomerRequest
 {
     /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>

@@ -78,6 +78,11 @@ internal static class CustomersApi
         [Description("A customer id, or me.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db,
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
+        if (request == new UpdateCustomerRequest())
+        {
+            throw ProblemException.Invalid("body", "Name at least one field to change: email, firstName, lastName, isAdmin.");
+        }
+
         var customer = await FindAsync(db, caller.SelfOrAdmin(customerId, What), ifMatch, cancellationToken);
         if (request.IsAdmin is { } isAdmin && isAdmin != customer.IsAdmin && !caller.IsInRole("admin"))
         {

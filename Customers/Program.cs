@@ -10,7 +10,7 @@ builder.AddPostgresContext<CustomersDbContext>("customersdb", CustomersDbContext
 builder.AddAccounts<CustomersDbContext, Customer, long>(Issuers.Customers);
 builder.AddMessaging<CustomersDbContext>("customersdb");
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("customers", OpenApi.Configure);
+builder.Services.AddOpenApi("customers", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
@@ -18,5 +18,5 @@ app.MapAuthApi();
 app.MapCustomersApi();
 app.MapKeySet<CustomersDbContext>();
 app.MapGrpc<TokenValidationGrpcService>().AllowAnonymous();
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

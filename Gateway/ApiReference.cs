@@ -40,11 +40,11 @@ internal static class ApiReference
     /// <summary>The documents of the services, and the Gateway's own.</summary>
     public static IEnumerable<string> Documents => Routes.Services.Append(OwnDocument);
 
-    public static void AddApiReference(this WebApplicationBuilder builder) => builder.Services.AddOpenApi(OwnDocument, OpenApi.Configure);
+    public static void AddApiReference(this WebApplicationBuilder builder) => builder.Services.AddOpenApi(OwnDocument, OpenApi.With(Examples.All));
 
     public static void MapApiReference(this WebApplication app)
     {
-        app.MapOpenApi($"/openapi/{{documentName:regex(^{OwnDocument}$)}}.json").AllowAnonymous();
+        app.MapOpenApi($"/openapi/{{documentName:regex(^{OwnDocument}$)}}.json").AnswerHead().AllowAnonymous();
         app.MapScalarApiReference("/scalar", (options, context) =>
         {
             // The page writes its own styles while it runs; its scripts come from here alone, and it calls nothing but the Gateway.
@@ -59,6 +59,6 @@ internal static class ApiReference
             }
 
             options.DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton().AddPreferredSecuritySchemes("Bearer");
-        }).AllowAnonymous();
+        }).AnswerHead().AllowAnonymous();
     }
 }

@@ -15,8 +15,7 @@ namespace MicroPlatform.Gateway;
 /// <summary>What every call meets on its way in and out, wherever it goes: limits, identifiers, browsers' rules, compression.</summary>
 internal static class Edge
 {
-    private const string RequestId = "X-Request-Id";
-    private static readonly string[] ReadableHeaders = [HeaderNames.ETag, HeaderNames.Location, HeaderNames.RetryAfter, HeaderNames.Allow, HeaderNames.TraceParent, RequestId];
+    private static readonly string[] ReadableHeaders = [HeaderNames.ETag, HeaderNames.Location, HeaderNames.RetryAfter, HeaderNames.Allow, HeaderNames.TraceParent, RequestIds.HeaderName, "Deprecation", "Sunset", HeaderNames.Link];
 
     public static void AddEdge(this WebApplicationBuilder builder)
     {
@@ -95,17 +94,15 @@ internal static class Edge
     /// <summary>Gives the request an id that it keeps through the platform, and tells the caller; and tells browsers to trust no page but ours.</summary>
     private static Task IdentifyAsync(HttpContext context, RequestDelegate next)
     {
-        var id = context.Request.Headers[RequestId] is [{ Length: > 0 and <= 128 } sent] && sent.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
-            ? sent
-            : Guid.CreateVersion7().ToString("N");
-        context.Request.Headers[RequestId] = id;
+        var id = RequestIds.Of(context.Request) ?? Guid.CreateVersion7().ToString("N");
+        context.Request.Headers[RequestIds.HeaderName] = id;
         var activity = Activity.Current;
         activity?.SetTag("request.id", id);
         context.Response.OnStarting(() =>
         {
             var headers = context.Response.Headers;
             headers.Server = default;
-            headers[RequestId] = id;
+            headers[RequestIds.HeaderName] = id;
             headers.TraceParent = activity?.Id;
             headers["Referrer-Policy"] = "no-referrer";
             if (headers.ContentSecurityPolicy.Count == 0)

@@ -24,7 +24,7 @@ internal static class Pages
 
     public static void MapPages(this WebApplication app)
     {
-        var pages = app.MapGroup("").AllowAnonymous().ExcludeFromDescription();
+        var pages = app.MapGroup("").AnswerHead().AllowAnonymous().ExcludeFromDescription();
         var home = Home(app.Configuration);
         var protos = Read("pages/protos.html").Replace(
             "{{files}}", string.Concat(Protos.Keys.Select(file => $"<li><a href=\"/protos/{file}\">{file}</a></li>")), StringComparison.Ordinal);

@@ -16,18 +16,20 @@ internal static class Routes
     /// REST: what is below a prefix goes to its service, and needs a token unless it is named here as verbs and path.
     /// Where none of a path's verbs needs a token it is open to any, so that the service can say which one it takes.
     /// </summary>
-    private static readonly (string Prefix, string Service, string[] Public)[] Rest =
+    private static readonly Resource[] Rest =
     [
-        ("/auth", "customers", ["ANY /login", "ANY /refresh", "ANY /logout"]),
-        ("/customers", "customers", ["POST /"]),
-        ("/products", "cart", ["GET,HEAD /{**rest}"]),
-        ("/carts", "cart", []),
-        ("/users", "users", ["POST /", "ANY /login", "ANY /refresh", "ANY /logout"]),
-        ("/todos", "todo", []),
-        ("/warehouse", "warehouse", []),
-        ("/accounting", "accounting", []),
-        ("/sales", "sales", []),
+        new("/auth", "customers", "ANY /login", "ANY /refresh", "ANY /logout"),
+        new("/customers", "customers", "POST /"),
+        new("/products", "cart", "GET,HEAD /{**rest}"),
+        new("/carts", "cart"),
+        new("/users", "users", "POST /", "ANY /login", "ANY /refresh", "ANY /logout"),
+        new("/todos", "todo"),
+        new("/warehouse", "warehouse"),
+        new("/accounting", "accounting"),
+        new("/sales", "sales"),
     ];
+
+    private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
 
     /// <summary>gRPC services open to callers, and their methods that need no token.</summary>
     private static readonly (string Name, string Service, string[] Public)[] Grpc =
@@ -40,15 +42,15 @@ internal static class Routes
     public static string WhatThereIs(HttpContext context) => context switch
     {
         _ when context.IsGrpc() => $"There is no such method; the services are {string.Join(" and ", Grpc.Select(grpc => grpc.Name))}, described at /protos.",
-        { Request.Path: var path } when path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase, out var rest) && rest.HasValue && !path.StartsWithSegments(Api.Prefix, StringComparison.OrdinalIgnoreCase) =>
-            $"There is no such version of the API; the present one is {Api.Prefix}.",
-        _ => $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(route => Api.Prefix + route.Prefix))} and {Api.Prefix}/overview, and described at /scalar.",
+        { Request.Path: var path } when path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase, out var rest) && rest.HasValue && !Versions.Any(version => path.StartsWithSegments(version, StringComparison.OrdinalIgnoreCase)) =>
+            $"There is no such version of the API; there is {string.Join(" and ", Versions)}.",
+        _ => $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(resource => resource.Path))} and {Api.Prefix}/overview, and described at /scalar.",
     };
 
     /// <summary>The endpoints of services that the Gateway cannot do without, and a route that shows why.</summary>
     public static IEnumerable<(string Route, string Service, string Endpoint)> Endpoints =>
     [
-        .. Rest.Select(rest => (Api.Prefix + rest.Prefix, rest.Service, "http")),
+        .. Rest.Select(rest => (rest.Path, rest.Service, "http")),
         .. Grpc.Select(grpc => ($"/{grpc.Name}", grpc.Service, "grpc")),
         ($"{Api.Prefix}/overview", "customers", "grpc"),
         ($"{Api.Prefix}/overview", "warehouse", "grpc"),
@@ -57,8 +59,10 @@ internal static class Routes
     /// <summary>The routes as YARP takes them.</summary>
     public static IReadOnlyList<RouteConfig> ForYarp() =>
     [
-        .. Rest.Select(rest => Route(rest.Service, "ANY", $"{Api.Prefix}{rest.Prefix}/{{**rest}}")),
-        .. Rest.SelectMany(rest => rest.Public.Select(open => Public(rest.Service, open.Split(' ')[0], Api.Prefix + rest.Prefix + open.Split(' ')[1]))),
+        .. Rest.Select(rest => Route(rest.Service, "ANY", $"{rest.Path}/{{**rest}}")),
+        // What a path answers to is no secret.
+        .. Rest.Select(rest => Public(rest.Service, "OPTIONS", $"{rest.Path}/{{**rest}}")),
+        .. Rest.SelectMany(rest => rest.Public.Select(open => Public(rest.Service, open.Split(' ')[0], rest.Path + open.Split(' ')[1]))),
         .. Services.Select(service => Public(service, "GET,HEAD", $"/openapi/{service}.json")),
         .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf).Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
         {
@@ -102,4 +106,12 @@ internal static class Routes
     };
 
     private static RouteConfig Public(string cluster, string verbs, string path) => Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
+
+    /// <summary>A resource and all that is below it; a second version of it is a second row.</summary>
+    private sealed record Resource(string Prefix, string Service, params string[] Public)
+    {
+        public int Version { get; init; } = 1;
+
+        public string Path => Api.PrefixOf(Version) + Prefix;
+    }
 }

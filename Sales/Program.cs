@@ -17,7 +17,7 @@ builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.I
 builder.Services.AddSingleton<SalesTelemetry>();
 builder.Services.AddOrderPolicies();
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("sales", OpenApi.Configure);
+builder.Services.AddOpenApi("sales", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
@@ -25,5 +25,5 @@ app.MapOrdersApi();
 app.MapSoldItemsApi();
 app.MapSummaryApi();
 app.MapGrpc<OrdersGrpcService>();
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

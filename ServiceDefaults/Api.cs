@@ -1,5 +1,7 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -7,17 +9,37 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>The shape that every REST resource of the platform shares.</summary>
 public static class Api
 {
-    /// <summary>The version every path starts with.</summary>
+    /// <summary>What every path of the first version starts with.</summary>
     public const string Prefix = "/api/v1";
 
-    /// <summary>A group of endpoints for one resource, with entity tags and the error answers that any of them may give.</summary>
-    public static RouteGroupBuilder MapApi(this IEndpointRouteBuilder app, string resource, string tag) => app
-        .MapGroup(Prefix + resource)
+    /// <summary>What every path of a version starts with.</summary>
+    public static string PrefixOf(int version) => string.Create(CultureInfo.InvariantCulture, $"/api/v{version}");
+
+    /// <summary>A group of endpoints for one resource, with HEAD, entity tags and the error answers that any of them may give.</summary>
+    public static RouteGroupBuilder MapApi(this IEndpointRouteBuilder app, string resource, string tag, int version = 1) => app
+        .MapGroup(PrefixOf(version) + resource)
         .WithTags(tag)
+        .AnswerHead()
         .AddEndpointFilter(ETags.Filter)
         .ProducesProblem(StatusCodes.Status400BadRequest)
         .ProducesProblem(StatusCodes.Status429TooManyRequests)
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+
+    /// <summary>Answers HEAD wherever GET is answered, but for streams, which have no end to wait for; the server leaves the body out.</summary>
+    public static TBuilder AnswerHead<TBuilder>(this TBuilder endpoints)
+        where TBuilder : IEndpointConventionBuilder
+    {
+        // Last, when it is known what an endpoint answers with.
+        endpoints.Finally(endpoint =>
+        {
+            if (endpoint.Metadata.OfType<IHttpMethodMetadata>().LastOrDefault() is { HttpMethods: [var verb] } && HttpMethods.IsGet(verb)
+                && !endpoint.Metadata.OfType<IProducesResponseTypeMetadata>().Any(answer => answer.ContentTypes.Contains("text/event-stream", StringComparer.Ordinal)))
+            {
+                endpoint.Metadata.Add(new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]));
+            }
+        });
+        return endpoints;
+    }
 
     /// <summary>Requires the policy for every endpoint of the group and documents what it answers to others.</summary>
     public static RouteGroupBuilder RequirePolicy(this RouteGroupBuilder group, string policy) => group

@@ -46,15 +46,24 @@ public static class ETags
             ? version
             : throw ProblemException.Invalid("If-Match", "This is not an ETag that this resource gave; send it as received, with its quotes.");
 
-    /// <summary>Adds the <c>ETag</c> of a versioned response.</summary>
+    /// <summary>Adds the <c>ETag</c> of a versioned response; who reads a version that is at hand already gets 304 and no body.</summary>
     internal static async ValueTask<object?> Filter(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
         var result = await next(context);
         if ((result is INestedHttpResult nested ? nested.Result : result) is IValueHttpResult { Value: IVersioned versioned })
         {
-            context.HttpContext.Response.Headers.ETag = Of(versioned.Version);
+            var (request, tag) = (context.HttpContext.Request, Of(versioned.Version));
+            context.HttpContext.Response.Headers.ETag = tag;
+            if ((HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) && IsAtHand(request.Headers.IfNoneMatch.ToString(), tag))
+            {
+                return TypedResults.StatusCode(StatusCodes.Status304NotModified);
+            }
         }
 
         return result;
     }
+
+    /// <summary>What is no entity tag of ours matches nothing: the answer is the whole resource.</summary>
+    private static bool IsAtHand(string ifNoneMatch, string tag) => ifNoneMatch.Split(',', StringSplitOptions.TrimEntries)
+        .Any(known => known is "*" || string.Equals(known.StartsWith("W/", StringComparison.Ordinal) ? known[2..] : known, tag, StringComparison.Ordinal));
 }

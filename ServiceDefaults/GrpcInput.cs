@@ -19,7 +19,7 @@ public static class GrpcInput
             ? record
             : throw ProblemException.Invalid(failures
                 .SelectMany(failure => failure.MemberNames, (failure, member) => (member, failure.ErrorMessage))
-                .GroupBy(failure => failure.member, failure => failure.ErrorMessage ?? "", StringComparer.Ordinal)
+                .GroupBy(failure => failure.member, failure => Problems.Rename(failure.ErrorMessage ?? "", failure.member, JsonNamingPolicy.SnakeCaseLower), StringComparer.Ordinal)
                 .ToDictionary(group => group.Key, group => group.ToArray(), StringComparer.Ordinal));
     }
 

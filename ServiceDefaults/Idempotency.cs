@@ -131,10 +131,11 @@ public static class Idempotency
         hash.AppendData(body.GetBuffer(), 0, (int)body.Length);
         return hash.GetHashAndReset();
     }
+}
 
-    [AttributeUsage(AttributeTargets.Method)]
-    private sealed class IdempotentAttribute(Type context) : Attribute
-    {
-        public Type Context { get; } = context;
-    }
+/// <summary>The endpoint honours <c>Idempotency-Key</c> within the database of this context.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class IdempotentAttribute(Type context) : Attribute
+{
+    public Type Context { get; } = context;
 }

@@ -1,5 +1,17 @@
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -8,32 +20,375 @@ namespace MicroPlatform.ServiceDefaults;
 public static class OpenApi
 {
     private const string Scheme = "Bearer";
+    private const string ProblemSchema = "ProblemDetails";
+    private const string ProblemJson = "application/problem+json";
 
-    /// <summary>OpenAPI 3.1, paths as seen through the Gateway, and the bearer token wherever an endpoint asks for one.</summary>
-    public static void Configure(OpenApiOptions options)
+    private static readonly Dictionary<string, string> SharedParameters = new(StringComparer.Ordinal)
     {
-        options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
-        options.AddDocumentTransformer((document, context, _) =>
+        ["id"] = "The id.",
+        ["itemId"] = "The id of the item.",
+        ["If-Match"] = "The ETag of the version that this change is meant for: of any other it is refused with 412.",
+        ["If-None-Match"] = "The ETag of the version at hand: while it is the present one, the answer is 304 without a body.",
+        [Idempotency.HeaderName] = $"A key of your choice, up to {Idempotency.MaxKeyLength} characters: the same request with the same key is done once within 24 hours, and answered alike.",
+    };
+
+    /// <summary>OpenAPI 3.1, paths as seen through the Gateway.</summary>
+    /// <param name="examples">One value of each type that is a body of a request or an answer.</param>
+    public static Action<OpenApiOptions> With(params IEnumerable<object> examples)
+    {
+        var byType = examples.ToDictionary(example => example.GetType());
+        return options =>
         {
-            document.Info = new() { Title = $"MicroPlatform: {context.DocumentName}", Version = "v1" };
-            // Relative: the document is true behind whatever address it was fetched from.
-            document.Servers = [new() { Url = "/" }];
-            document.Components ??= new();
-            document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
-            {
-                [Scheme] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT", Description = "The accessToken that a login gives." },
-            };
+            options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+            var isOfDocument = options.ShouldInclude;
+            // Whoever reads of GET knows of HEAD.
+            options.ShouldInclude = description => isOfDocument(description) && description.HttpMethod is not "HEAD";
+            options.AddSchemaTransformer((schema, context, _) => Run(() => Describe(schema, context)));
+            options.AddOperationTransformer((operation, context, _) => Run(() => new Operation(operation, context, byType).Describe()));
+            options.AddDocumentTransformer((document, context, _) => Run(() => Describe(document, context.DocumentName)));
+        };
+
+        static Task Run(Action describe)
+        {
+            describe();
             return Task.CompletedTask;
-        });
-        options.AddOperationTransformer((operation, context, _) =>
+        }
+    }
+
+    private static void Describe(OpenApiDocument document, string name)
+    {
+        document.Info = new()
         {
-            var metadata = context.Description.ActionDescriptor.EndpointMetadata;
-            if (metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any())
+            Title = $"MicroPlatform: {name}",
+            Version = "v1",
+            Description = "Part of MicroPlatform. Errors are problem details (RFC 9457). What may change within a version and what may not: docs/versioning.md.",
+        };
+        // Relative: the document is true behind whatever address it was fetched from.
+        document.Servers = [new() { Url = "/" }];
+        document.Components ??= new();
+        document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
+        {
+            [Scheme] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT", Description = "The accessToken that a login gives." },
+        };
+
+        var operations = document.Paths.Values.SelectMany(path => path.Operations?.Values ?? Enumerable.Empty<OpenApiOperation>()).ToList();
+        var schemas = document.Components.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
+        var sent = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var body in operations.SelectMany(operation => operation.RequestBody?.Content?.Values ?? Enumerable.Empty<OpenApiMediaType>()))
+        {
+            Follow(body.Schema);
+        }
+
+        // What is sent is taken as written; to what is answered something may be added one day.
+        foreach (var (id, schema) in schemas.Where(schema => !sent.Contains(schema.Key)))
+        {
+            if (schema is OpenApiSchema { Properties: { Count: > 0 } properties } answer)
             {
-                operation.Security = [new() { [new OpenApiSecuritySchemeReference(Scheme, context.Document)] = [] }];
+                answer.AdditionalPropertiesAllowed = true;
+                answer.Required = properties.Keys.ToHashSet(StringComparer.Ordinal);
+                if (string.Equals(id, ProblemSchema, StringComparison.Ordinal))
+                {
+                    DescribeProblem(answer);
+                }
+            }
+        }
+
+        var used = operations.SelectMany(operation => operation.Responses?.Values ?? Enumerable.Empty<IOpenApiResponse>()).OfType<OpenApiResponseReference>().Select(reference => reference.Reference.Id!).ToHashSet(StringComparer.Ordinal);
+        document.Components.Responses = used.Order(StringComparer.Ordinal).ToDictionary(id => id, IOpenApiResponse (id) => Problem(id, document), StringComparer.Ordinal);
+
+        void Follow(IOpenApiSchema? schema)
+        {
+            if (schema is OpenApiSchemaReference { Reference.Id: { } id } && (!sent.Add(id) || !schemas.TryGetValue(id, out schema)))
+            {
+                return;
             }
 
-            return Task.CompletedTask;
+            foreach (var part in schema is null ? [] : (schema.Properties?.Values ?? []).Append(schema.Items).Concat(schema.OneOf ?? []).Concat(schema.AnyOf ?? []))
+            {
+                Follow(part);
+            }
+        }
+    }
+
+    /// <summary>What a converter of ours reads and writes has no type unless it is said here; and what validation demands is part of the contract.</summary>
+    private static void Describe(OpenApiSchema schema, OpenApiSchemaTransformerContext context)
+    {
+        var declared = context.JsonTypeInfo.Type;
+        var type = Nullable.GetUnderlyingType(declared) ?? declared;
+        var attributes = context.JsonPropertyInfo?.AttributeProvider;
+        var isNullable = (declared != type || context.JsonPropertyInfo is { IsGetNullable: true }) && context.JsonPropertyInfo is not null && !Is<RequiredAttribute>();
+        if (type == typeof(string) || type == typeof(DateTimeOffset) || type.IsEnum)
+        {
+            schema.Type = JsonSchemaType.String;
+        }
+        else if (type == typeof(decimal))
+        {
+            (schema.Type, schema.Format) = (JsonSchemaType.Number, "decimal");
+        }
+
+        if (schema.Type is { } json)
+        {
+            schema.Type = isNullable ? json | JsonSchemaType.Null : json & ~JsonSchemaType.Null;
+        }
+
+        if (Is<RequiredAttribute>() && type == typeof(string))
+        {
+            schema.MinLength = Math.Max(1, schema.MinLength ?? 1);
+        }
+        else if (schema.MinLength == 0)
+        {
+            schema.MinLength = null;
+        }
+
+        if (Is<EmailAttribute>())
+        {
+            (schema.Format, schema.MaxLength) = ("email", EmailAttribute.MaxLength);
+        }
+
+        if (Is<Accounts.NewPasswordAttribute>())
+        {
+            (schema.Format, schema.MinLength) = ("password", Accounts.Passwords.MinLength);
+        }
+
+        if (attributes?.GetCustomAttributes(typeof(AllowedValuesAttribute), inherit: true) is [AllowedValuesAttribute allowed])
+        {
+            schema.Enum = [.. allowed.Values.OfType<string>().Select(value => JsonValue.Create(value))];
+        }
+
+        // The format says as much, and as a double it would be another number.
+        if (attributes?.GetCustomAttributes(typeof(RangeAttribute), inherit: true) is [RangeAttribute range] && Convert.ToDouble(range.Maximum, CultureInfo.InvariantCulture) >= long.MaxValue)
+        {
+            schema.Maximum = null;
+        }
+
+        bool Is<TAttribute>() => attributes?.IsDefined(typeof(TAttribute), inherit: true) == true;
+    }
+
+    private static void DescribeProblem(OpenApiSchema schema)
+    {
+        schema.Title = "Problem";
+        schema.Description = "What went wrong (RFC 9457).";
+        schema.Required = new HashSet<string>(["title", "status", "detail"], StringComparer.Ordinal);
+        schema.Properties = new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal)
+        {
+            ["type"] = Text("What kind of error the status is: an address to read about it."),
+            ["title"] = Text("The status in words."),
+            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Description = "The status of the answer." },
+            ["detail"] = Text("What is wrong with this request, and what to do."),
+            ["errors"] = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Description = "By field, header or parameter: what is wrong with it. Absent when the error is about none.",
+                AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+            },
+            ["traceId"] = Text("The trace in which it happened."),
+            ["requestId"] = Text("The X-Request-Id of the request."),
+        };
+
+        static OpenApiSchema Text(string description) => new() { Type = JsonSchemaType.String, Description = description };
+    }
+
+    private static string ProblemIdOf(int status) => ReasonPhrases.GetReasonPhrase(status).Replace(" ", "", StringComparison.Ordinal);
+
+    private static OpenApiResponse Problem(string id, OpenApiDocument document)
+    {
+        var status = Enumerable.Range(400, 200).First(status => string.Equals(ProblemIdOf(status), id, StringComparison.Ordinal));
+        var example = new JsonObject { ["title"] = ReasonPhrases.GetReasonPhrase(status), ["status"] = status, ["detail"] = Problems.Describe(status) };
+        if (status == StatusCodes.Status400BadRequest)
+        {
+            example["errors"] = new JsonObject { ["limit"] = new JsonArray("The field limit must be between 1 and 200.") };
+        }
+
+        example["traceId"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        example["requestId"] = "0197f0c3a1b27c4e9d5f6a7b8c9d0e1f";
+        return new OpenApiResponse
+        {
+            Description = Problems.Describe(status),
+            Headers = status switch
+            {
+                StatusCodes.Status401Unauthorized => Header("WWW-Authenticate", "Bearer, and what was wrong with the token if there was one."),
+                StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable => Header("Retry-After", "After how many seconds trying again may succeed."),
+                _ => null,
+            },
+            Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
+            {
+                [ProblemJson] = new() { Schema = new OpenApiSchemaReference(ProblemSchema, document), Example = example },
+            },
+        };
+    }
+
+    private static Dictionary<string, IOpenApiHeader> Header(string name, string description) => new(StringComparer.Ordinal)
+    {
+        [name] = new OpenApiHeader { Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } },
+    };
+
+    /// <summary>What follows of an endpoint's own description: names, who may call, what every request and answer of its kind carries.</summary>
+    private sealed class Operation(OpenApiOperation operation, OpenApiOperationTransformerContext context, Dictionary<Type, object> examples)
+    {
+        private readonly IList<object> metadata = context.Description.ActionDescriptor.EndpointMetadata;
+
+        public void Describe()
+        {
+            var handler = metadata.OfType<MethodInfo>().LastOrDefault();
+            operation.OperationId ??= handler is null or { Name: ['<', ..] } ? null : IdOf(handler);
+            operation.Deprecated = metadata.OfType<Deprecation>().Any();
+            DescribeCallers(handler);
+            DescribeParameters();
+            DescribeBody();
+            DescribeAnswers();
+        }
+
+        /// <summary><c>CartsApi.AddItemAsync</c> is <c>cartsAddItem</c>; under several verbs, each is named.</summary>
+        private string IdOf(MethodInfo handler)
+        {
+            var group = handler.DeclaringType!.Name.Replace("Api", "", StringComparison.Ordinal);
+            var id = JsonNamingPolicy.CamelCase.ConvertName(group) + handler.Name.Replace("Async", "", StringComparison.Ordinal);
+            var verbs = metadata.OfType<IHttpMethodMetadata>().Last().HttpMethods.Count(verb => verb is not "HEAD");
+            return verbs == 1 ? id : id + CultureInfo.InvariantCulture.TextInfo.ToTitleCase(context.Description.HttpMethod!.ToLowerInvariant());
+        }
+
+        private void DescribeCallers(MethodInfo? handler)
+        {
+            OpenApiSecurityRequirement bearer = new() { [new OpenApiSecuritySchemeReference(Scheme, context.Document)] = [] };
+            if (metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any())
+            {
+                operation.Security = [bearer];
+            }
+            else
+            {
+                // Said, and not left open: no token is needed. Some answer more to whom they know.
+                var asksWho = handler?.GetParameters().Any(parameter => parameter.ParameterType == typeof(System.Security.Claims.ClaimsPrincipal)) == true;
+                operation.Security = asksWho ? [new(), bearer] : [new()];
+            }
+        }
+
+        private void DescribeParameters()
+        {
+            operation.Parameters ??= [];
+            if (metadata.OfType<IdempotentAttribute>().Any())
+            {
+                AddHeader(Idempotency.HeaderName, Idempotency.MaxKeyLength);
+            }
+
+            if (context.Description.HttpMethod is "GET" && AnswerType(StatusCodes.Status200OK) is { } type && type.IsAssignableTo(typeof(IVersioned)))
+            {
+                AddHeader("If-None-Match", maxLength: null);
+            }
+
+            foreach (var parameter in operation.Parameters.OfType<OpenApiParameter>())
+            {
+                parameter.Description ??= SharedParameters.GetValueOrDefault(parameter.Name!);
+                if (parameter.In == ParameterLocation.Path)
+                {
+                    parameter.Example = (parameter.Name, parameter.Schema?.Format) switch
+                    {
+                        ("customerId", _) => "me",
+                        (_, "uuid") => "01900000-0000-7000-8000-000000000003",
+                        _ => 1,
+                    };
+                }
+            }
+        }
+
+        private void AddHeader(string name, int? maxLength) => operation.Parameters!.Add(new OpenApiParameter
+        {
+            Name = name,
+            In = ParameterLocation.Header,
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String, MaxLength = maxLength },
         });
+
+        private void DescribeBody()
+        {
+            if (operation.RequestBody?.Content?.TryGetValue("application/json", out var json) == true
+                && context.Description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source.Id is "Body") is { } body)
+            {
+                json.Example = ExampleOf(body.Type, leaveOutNull: true);
+            }
+        }
+
+        private void DescribeAnswers()
+        {
+            var answers = operation.Responses ??= [];
+            foreach (var status in ImpliedProblems())
+            {
+                answers.TryAdd(status.ToString(CultureInfo.InvariantCulture), new OpenApiResponse());
+            }
+
+            if (operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
+            {
+                answers["304"] = new OpenApiResponse { Description = "You have the present version.", Headers = Header("ETag", "The version.") };
+            }
+
+            var sorted = answers.OrderBy(answer => answer.Key, StringComparer.Ordinal).ToList();
+            answers.Clear();
+            foreach (var (status, answer) in sorted)
+            {
+                var code = int.Parse(status, CultureInfo.InvariantCulture);
+                answers[status] = code < 400 ? answer : new OpenApiResponseReference(ProblemIdOf(code), context.Document);
+                if (answer is OpenApiResponse success && code is >= 200 and < 300)
+                {
+                    Complete(success, code);
+                }
+            }
+        }
+
+        private IEnumerable<int> ImpliedProblems()
+        {
+            if (operation.RequestBody is not null)
+            {
+                yield return StatusCodes.Status413PayloadTooLarge;
+                yield return StatusCodes.Status415UnsupportedMediaType;
+            }
+
+            foreach (var parameter in operation.Parameters!)
+            {
+                switch (parameter)
+                {
+                    case { In: ParameterLocation.Path }:
+                        yield return StatusCodes.Status404NotFound;
+                        break;
+                    case { Name: "If-Match" }:
+                        yield return StatusCodes.Status412PreconditionFailed;
+                        break;
+                    case { Name: Idempotency.HeaderName }:
+                        yield return StatusCodes.Status422UnprocessableEntity;
+                        break;
+                }
+            }
+        }
+
+        private void Complete(OpenApiResponse answer, int status)
+        {
+            var type = AnswerType(status);
+            if (type is not null && answer.Content?.TryGetValue("application/json", out var json) == true)
+            {
+                json.Example = ExampleOf(type, leaveOutNull: false);
+            }
+
+            if (status is StatusCodes.Status201Created or StatusCodes.Status202Accepted)
+            {
+                answer.Headers = Header("Location", "Where to read it.");
+            }
+
+            if (type?.IsAssignableTo(typeof(IVersioned)) == true)
+            {
+                (answer.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal))["ETag"] = Header("ETag", "The version, for If-Match.")["ETag"];
+            }
+        }
+
+        private Type? AnswerType(int status) => context.Description.SupportedResponseTypes.FirstOrDefault(answer => answer.StatusCode == status)?.Type is { } type && type != typeof(void) ? type : null;
+
+        private JsonNode? ExampleOf(Type type, bool leaveOutNull)
+        {
+            if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Page<>))
+            {
+                return new JsonObject { ["items"] = new JsonArray(ExampleOf(type.GetGenericArguments()[0], leaveOutNull)), ["nextCursor"] = null };
+            }
+
+            var json = context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+            return examples.TryGetValue(type, out var example)
+                ? JsonSerializer.SerializeToNode(example, type, leaveOutNull ? new(json) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull } : json)
+                : null;
+        }
     }
 }

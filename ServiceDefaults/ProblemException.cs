@@ -47,7 +47,7 @@ public sealed class ProblemException(int status, string detail) : Exception(deta
 
     /// <summary>412: the resource changed since the version named in <c>If-Match</c>.</summary>
     public static ProblemException PreconditionFailed() =>
-        new(StatusCodes.Status412PreconditionFailed, "The resource has changed since the version named in If-Match; read it again and repeat the change.");
+        new(StatusCodes.Status412PreconditionFailed, Problems.Describe(StatusCodes.Status412PreconditionFailed));
 
     /// <summary>422: the request is well formed and contradicts an earlier one.</summary>
     public static ProblemException Unprocessable(string detail) => new(StatusCodes.Status422UnprocessableEntity, detail);

@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Net.Http.Headers;
 using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -25,9 +26,16 @@ public static partial class Problems
             // Validation names fields as the code does; callers know them as they stand in JSON and in the query.
             if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors, Detail: null } validation)
             {
-                validation.Errors = errors.ToDictionary(error => AsInJson(error.Key), error => error.Value, StringComparer.Ordinal);
+                validation.Errors = errors.ToDictionary(
+                    error => AsInJson(error.Key), error => error.Value.Select(text => Rename(text, error.Key, JsonNamingPolicy.CamelCase)).ToArray(), StringComparer.Ordinal);
                 validation.Title = ReasonPhrases.GetReasonPhrase(StatusCodes.Status400BadRequest);
                 validation.Detail = ProblemException.InvalidDetail;
+            }
+
+            context.ProblemDetails.Detail ??= Describe(context.ProblemDetails.Status ?? StatusCodes.Status500InternalServerError);
+            if (RequestIds.Of(context.HttpContext.Request) is { } id)
+            {
+                context.ProblemDetails.Extensions["requestId"] = id;
             }
         });
         services.AddExceptionHandler<ProblemExceptionHandler>();
@@ -48,6 +56,12 @@ public static partial class Problems
         app.Use((context, next) => context.Request.QueryString.Value?.Contains("%00", StringComparison.Ordinal) == true
             ? throw ProblemException.Invalid("query", "The query string contains a NUL character.")
             : next(context));
+
+        // JSON is UTF-8 (RFC 8259); an encoding that nobody knows would be a fault where the body is read.
+        app.Use((context, next) => MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue
+            && !string.Equals(HeaderUtilities.RemoveQuotes(type.Charset).Value, "utf-8", StringComparison.OrdinalIgnoreCase)
+                ? throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType))
+                : next(context));
     }
 
     /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>
@@ -75,6 +89,7 @@ public static partial class Problems
             ? new Microsoft.AspNetCore.Mvc.ProblemDetails()
             : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal));
         details.Status = problem.Status;
+        details.Title = ReasonPhrases.GetReasonPhrase(problem.Status);
         details.Detail = problem.Message;
         await http.RequestServices.GetRequiredService<IProblemDetailsService>()
             .WriteAsync(new() { HttpContext = http, ProblemDetails = details });
@@ -123,17 +138,36 @@ public static partial class Problems
         ? "There is no such field."
         : json.Path is { Length: > 2 } ? "The value has the wrong type or is out of range." : "The body is not the JSON that this request takes.";
 
-    private static string DetailOf(HttpContext http) => http.Response.StatusCode switch
+    /// <summary>What a status means here and what to do, in words for the caller.</summary>
+    internal static string Describe(int status) => status switch
     {
+        StatusCodes.Status400BadRequest => ProblemException.InvalidDetail,
         StatusCodes.Status401Unauthorized => "Sign in and send the access token as: Authorization: Bearer <token>.",
         StatusCodes.Status403Forbidden => "You may not do this.",
         StatusCodes.Status404NotFound => "There is nothing at this address.",
-        StatusCodes.Status405MethodNotAllowed => $"{http.Request.Method} is not possible here; see the Allow header.",
+        StatusCodes.Status409Conflict => "The request contradicts the present state.",
+        StatusCodes.Status412PreconditionFailed => "The resource has changed since the version named in If-Match; read it again and repeat the change.",
         StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
-        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json.",
+        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json, in UTF-8.",
+        StatusCodes.Status422UnprocessableEntity => "This Idempotency-Key was used for another request; take a new key for a new request.",
         StatusCodes.Status429TooManyRequests => "Too many requests; wait as long as Retry-After says.",
         StatusCodes.Status503ServiceUnavailable => "This is not available right now; try again shortly.",
         _ => "The request could not be served.",
+    };
+
+    /// <summary>Annotations name the field as the code does: "The Email field is required."</summary>
+    internal static string Rename(string text, string path, JsonNamingPolicy naming)
+    {
+        var name = path[(path.LastIndexOf('.') + 1)..].Split('[')[0];
+        return text
+            .Replace($"The {name} field", $"The {naming.ConvertName(name)} field", StringComparison.Ordinal)
+            .Replace($"The field {name} ", $"The field {naming.ConvertName(name)} ", StringComparison.Ordinal);
+    }
+
+    private static string DetailOf(HttpContext http) => http.Response switch
+    {
+        { StatusCode: StatusCodes.Status405MethodNotAllowed, Headers.Allow: [{ } allowed] } => $"{http.Request.Method} is not possible here; there is {allowed}.",
+        { StatusCode: var status } => Describe(status),
     };
 
     private static StatusCode GrpcStatusOf(int status) => status switch

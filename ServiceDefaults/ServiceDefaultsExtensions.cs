@@ -42,6 +42,7 @@ public static class ServiceDefaultsExtensions
         app.UseProblems();
         app.UseGrpcStatuses();
         app.UseRouting();
+        app.UseDeprecations();
         if (useCaller is null)
         {
             app.UseRoutingAnswers();
@@ -77,18 +78,29 @@ public static class ServiceDefaultsExtensions
         return Environment.ExitCode;
     }
 
-    /// <summary>What routing itself answers (404, 405, 415) protects nothing, so it needs no token: "sign in" would be the wrong advice.</summary>
-    private static void UseRoutingAnswers(this WebApplication app) => app.Use((context, next) =>
+    /// <summary>
+    /// What routing itself answers (404, 405, 415) protects nothing, so it needs no token: "sign in" would be the wrong advice.
+    /// OPTIONS is what routing knows of a path.
+    /// </summary>
+    private static void UseRoutingAnswers(this WebApplication app) => app.Use(async (context, next) =>
     {
         switch (context.GetEndpoint())
         {
             case RouteEndpoint:
-                return next(context);
+                await next(context);
+                break;
             case { RequestDelegate: { } answer }:
-                return answer(context);
+                await answer(context);
+                if (context.Response.StatusCode == StatusCodes.Status405MethodNotAllowed)
+                {
+                    context.Response.Headers.Allow = $"{context.Response.Headers.Allow}, {HttpMethods.Options}";
+                    context.Response.StatusCode = HttpMethods.IsOptions(context.Request.Method) ? StatusCodes.Status204NoContent : StatusCodes.Status405MethodNotAllowed;
+                }
+
+                break;
             default:
                 context.Response.StatusCode = StatusCodes.Status404NotFound;
-                return Task.CompletedTask;
+                break;
         }
     });
 

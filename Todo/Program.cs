@@ -10,11 +10,11 @@ builder.AddTokenAuthentication(Issuers.Users);
 builder.AddMessaging<TodoDbContext>("tododb", services => services.AddEventHandler<UserDeleted, UserDeletedHandler>());
 builder.Services.AddScoped<UserTodos>();
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("todo", OpenApi.Configure);
+builder.Services.AddOpenApi("todo", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
 app.MapTodosApi();
 app.MapGrpc<TodosGrpcService>().RequireAuthorization(Policies.User);
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

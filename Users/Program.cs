@@ -11,12 +11,12 @@ builder.AddAccounts<UsersDbContext, User, Guid>(Issuers.Users);
 builder.AddMessaging<UsersDbContext>("usersdb");
 builder.Services.AddScoped<UserAccounts>();
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("users", OpenApi.Configure);
+builder.Services.AddOpenApi("users", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
 app.MapUsersApi();
 app.MapKeySet<UsersDbContext>();
 app.MapGrpc<UsersGrpcService>().RequireAuthorization(Policies.User);
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -57,7 +57,7 @@ public sealed record CreateItemRequest
     public long? Quantity { get; init; }
 }
 
-/// <summary>What to change of an item; what is absent stays.</summary>
+/// <summary>What to change of an item, at least one field; what is absent stays.</summary>
 public sealed record UpdateItemRequest
 {
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>

@@ -89,6 +89,11 @@ internal static class ItemsApi
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
         TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
+            if (request == new UpdateItemRequest())
+            {
+                throw ProblemException.Invalid("body", "Name at least one field to change: sku, name, description, countryOfOrigin, price, quantity.");
+            }
+
             var item = await db.LockItemAsync(id, ifMatch, token);
             item.Sku = request.Sku ?? item.Sku;
             item.Name = request.Name ?? item.Name;

@@ -12,12 +12,12 @@ builder.AddMessaging<WarehouseDbContext>("warehousedb", services => services
     .AddEventHandler<OrderCancelled, OrderCancelledHandler>());
 builder.AddTokenAuthentication(Issuers.Users);
 builder.Services.AddValidation();
-builder.Services.AddOpenApi("warehouse", OpenApi.Configure);
+builder.Services.AddOpenApi("warehouse", OpenApi.With(Examples.All));
 
 var app = builder.Build();
 app.UseServiceDefaults();
 app.MapItemsApi();
 app.MapStockAdjustmentsApi();
 app.MapGrpc<InventoryGrpcService>().AllowAnonymous();
-app.MapOpenApi().AllowAnonymous();
+app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -47,7 +47,7 @@ public static class AccountsExtensions
             response.Headers.CacheControl = "public, max-age=300";
             var set = await keys.GetKeySetAsync(cancellationToken);
             return TypedResults.Json(new { keys = set.Keys.Select(key => new { kty = key.Kty, use = key.Use, alg = key.Alg, kid = key.Kid, n = key.N, e = key.E }) });
-        }).AllowAnonymous().ExcludeFromDescription();
+        }).AnswerHead().AllowAnonymous().ExcludeFromDescription();
 
     /// <summary>In the authority itself a token is worth no more than its session, and the role is the present one.</summary>
     private static async Task RequireLiveSessionAsync<TContext, TAccount, TKey>(TokenValidatedContext context)

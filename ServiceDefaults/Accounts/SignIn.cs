@@ -16,7 +16,11 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 /// <param name="TokenType">Always <c>Bearer</c>.</param>
 /// <param name="ExpiresIn">Life of the access token, in seconds.</param>
 /// <param name="RefreshToken">Exchange it once for the next pair; a second use ends the session.</param>
-public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken);
+public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken)
+{
+    /// <summary>How a pair looks, for the API reference.</summary>
+    public static readonly TokenPair Example = new("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIzIn0.c2lnbmF0dXJl", "Bearer", 900, "Ya7oVv9cJ4b2u3Wq0x8LkR1tZ5sN6dHfGmPeQiBnTyE");
+}
 
 /// <summary>Signing in, staying signed in and signing out, for any kind of account.</summary>
 public sealed class SignIn<TContext, TAccount, TKey>

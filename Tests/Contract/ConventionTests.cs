@@ -1,0 +1,363 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Contract;
+
+/// <summary>
+/// What holds for every endpoint of every service, tried on each that the documents name, through the Gateway, by the account that may do most.
+/// </summary>
+[Collection(ContractTestGroup.Name)]
+public sealed class ConventionTests(ContractFixture fixture)
+{
+    private const string Trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    private static readonly string[] Verbs = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    private static int last;
+
+    public static TheoryData<string> Services => [.. ContractFixture.Services];
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_verb_that_a_path_does_not_know_is_refused_with_those_that_it_does_and_OPTIONS_lists_them_to_anyone(string service)
+    {
+        foreach (var path in fixture.Operations(service).GroupBy(operation => operation.Path, StringComparer.Ordinal))
+        {
+            string[] known = [.. path.Select(operation => operation.Method)];
+            string[] allowed = [.. known, .. path.Where(operation => operation is { Method: "GET", IsStream: false }).Select(_ => "HEAD"), "OPTIONS"];
+            foreach (var verb in Verbs.Except(known))
+            {
+                using var refused = await fixture.SendAsync(service, verb, path.First().Address());
+                await ProblemAsync(refused, HttpStatusCode.MethodNotAllowed);
+                Assert.Equal(allowed.Order(StringComparer.Ordinal), refused.Content.Headers.Allow.Order(StringComparer.Ordinal));
+            }
+
+            using var options = await fixture.Http.SendAsync("OPTIONS", path.First().Address());
+            Assert.Equal((path.Key, HttpStatusCode.NoContent), (path.Key, options.StatusCode));
+            Assert.Equal(allowed.Order(StringComparer.Ordinal), options.Content.Headers.Allow.Order(StringComparer.Ordinal));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task What_is_below_no_path_is_not_there(string service)
+    {
+        foreach (var operation in fixture.Operations(service))
+        {
+            using var response = await fixture.SendAsync(service, operation.Method, operation.Address() + "/nothing/here");
+            await ProblemAsync(response, HttpStatusCode.NotFound);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task HEAD_answers_as_GET_does_without_the_body_and_a_slash_at_the_end_changes_nothing(string service)
+    {
+        // A stream has no end to wait for.
+        var reads = fixture.Operations(service).Where(operation => operation is { Method: "GET", IsStream: false });
+        foreach (var path in reads.Select(operation => operation.Address()).Append($"/openapi/{service}.json"))
+        {
+            using var get = await fixture.SendAsync(service, "GET", path);
+            foreach (var (method, address) in new[] { ("HEAD", path), ("GET", path + "/"), ("HEAD", path + "/") })
+            {
+                using var other = await fixture.SendAsync(service, method, address);
+                Assert.Equal((address, get.StatusCode, get.Headers.ETag, get.Content.Headers.ContentType), (address, other.StatusCode, other.Headers.ETag, other.Content.Headers.ContentType));
+                Assert.Equal(method is "GET", (await other.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_body_that_is_not_JSON_by_its_type_is_refused_with_the_type_that_is_taken(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
+        {
+            foreach (var type in new[] { "text/plain", "application/xml", "application/x-www-form-urlencoded" })
+            {
+                using var request = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = new StringContent("{}", System.Text.Encoding.UTF8, type) };
+                request.Headers.Authorization = new("Bearer", fixture.Token(service));
+                using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
+                var problem = await ProblemAsync(response, HttpStatusCode.UnsupportedMediaType);
+                Assert.Contains("application/json", problem["detail"]!.GetValue<string>(), StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_body_that_is_not_what_is_taken_is_refused_with_the_name_of_the_field(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
+        {
+            foreach (var body in new[] { "{", "[]", "\"text\"", "1", "{\"a\":1,\"a\":2}", new string('[', 100) })
+            {
+                await RefusedAsync(operation, body, field: null);
+            }
+
+            await RefusedAsync(operation, With("doesNotExist", "1"), "doesNotExist");
+            foreach (var (name, schema) in operation.BodySchema!["properties"]!.AsObject())
+            {
+                await RefusedAsync(operation, With(name, "{\"a\":1}"), name);
+                await RefusedAsync(operation, With(name, "\"a\\u0000b\""), name);
+                if (schema!["type"]!.ToJsonString().Contains("number", StringComparison.Ordinal) || schema["type"]!.ToJsonString().Contains("integer", StringComparison.Ordinal))
+                {
+                    foreach (var number in new[] { "1e400", "99999999999999999999999999999999", "-99999999999999999999999999999999", "1.00000000000000000001", "\"1\"" })
+                    {
+                        await RefusedAsync(operation, With(name, number), name);
+                    }
+                }
+            }
+
+            string With(string name, string value) =>
+                "{" + string.Join(',', operation.Example!.Where(field => !string.Equals(field.Key, name, StringComparison.Ordinal)).Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}").Append($"{JsonSerializer.Serialize(name)}:{value}")) + "}";
+        }
+
+        async Task RefusedAsync(Operation operation, string body, string? field)
+        {
+            using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), body, fixture.Token(service));
+            Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{operation} answered {(int)response.StatusCode} to {body}");
+            var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
+            Assert.True(field is null || problem["errors"]!.AsObject().Any(error => error.Key.StartsWith(field, StringComparison.Ordinal)), $"{operation} does not name {field} of {body}: {problem["errors"]}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    [Trait("Covers", "N-10")]
+    public async Task A_body_that_says_nothing_is_refused_with_the_fields_that_are_needed_in_their_own_names(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        {
+            using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service));
+            var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
+            var needed = operation.BodySchema!["required"]?.AsArray().Select(field => field!.GetValue<string>()).Order(StringComparer.Ordinal).ToArray() ?? ["body"];
+            Assert.Equal(needed, problem["errors"]!.AsObject().Select(error => error.Key).Order(StringComparer.Ordinal));
+            foreach (var (field, messages) in problem["errors"]!.AsObject())
+            {
+                Assert.DoesNotContain(char.ToUpperInvariant(field[0]) + field[1..], messages!.ToJsonString(), StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_parameter_that_is_not_what_is_taken_is_refused_by_its_name(string service)
+    {
+        foreach (var operation in fixture.Operations(service))
+        {
+            foreach (var parameter in operation.Parameters.Where(parameter => parameter["in"]!.GetValue<string>() is "query"))
+            {
+                var name = parameter["name"]!.GetValue<string>();
+                var isText = parameter["schema"]!["type"]?.GetValue<string>() is "string" && parameter["schema"]!["format"] is null;
+                foreach (var value in isText ? ["%00"] : new[] { "%00", "no", "99999999999999999999999999999999" })
+                {
+                    using var response = await fixture.SendAsync(service, operation.Method, $"{operation.Address()}?{name}={value}");
+                    Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{operation} answered {(int)response.StatusCode} to {name}={value}");
+                    var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
+                    Assert.True(value is "%00" || problem["errors"]!.AsObject().ContainsKey(name), $"{operation} does not name {name}: {problem["errors"]}");
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_list_is_walked_page_by_page_and_its_pages_have_bounds(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.IsList))
+        {
+            foreach (var query in new[] { "limit=0", "limit=201", "limit=-1", "limit=no", "limit=1.5", "cursor=no", "cursor=%2B%2B%2B%2B", "cursor=" + new string('A', 3000) })
+            {
+                using var response = await fixture.SendAsync(service, "GET", $"{operation.Address()}?{query}");
+                var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
+                Assert.Equal([query.Split('=')[0]], problem["errors"]!.AsObject().Select(error => error.Key));
+            }
+
+            var whole = await PageAsync("limit=200");
+            Assert.Null(whole["nextCursor"]);
+            var (walked, cursor) = (new List<string>(), "");
+            do
+            {
+                var page = await PageAsync($"limit=1{cursor}");
+                walked.AddRange(page["items"]!.AsArray().Select(KeyOf));
+                cursor = page["nextCursor"] is { } next ? $"&cursor={Uri.EscapeDataString(next.GetValue<string>())}" : null;
+            }
+            while (cursor is not null);
+            Assert.Equal(whole["items"]!.AsArray().Select(KeyOf), walked);
+
+            // The id; of the rest something may change while we walk.
+            static string KeyOf(JsonNode? item) => item!.AsObject().First().Value!.ToJsonString();
+
+            async Task<JsonNode> PageAsync(string query)
+            {
+                using var response = await fixture.SendAsync(service, "GET", $"{operation.Address()}?{query}");
+                Assert.Equal((operation.Name, HttpStatusCode.OK), (operation.Name, response.StatusCode));
+                return JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!;
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task What_is_made_has_an_address_and_the_same_key_makes_it_once(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Answer(201) is not null))
+        {
+            var (key, body) = (("Idempotency-Key", $"{operation.Name} {Next()}"), Fresh(operation));
+            var made = await MadeAsync(operation, body, key);
+            Assert.StartsWith("/api/v1/", made.Location, StringComparison.Ordinal);
+            Assert.Equal(made, await MadeAsync(operation, body, key));
+
+            using var other = await fixture.SendAsync(service, operation.Method, operation.Address(), Other(body), key);
+            await ProblemAsync(other, HttpStatusCode.UnprocessableEntity);
+            using var refused = await fixture.SendAsync(service, operation.Method, operation.Address(), Fresh(operation), ("Idempotency-Key", new string('k', 256)));
+            var problem = await ProblemAsync(refused, HttpStatusCode.BadRequest);
+            Assert.Equal(["Idempotency-Key"], problem["errors"]!.AsObject().Select(error => error.Key));
+
+            using var read = await fixture.SendAsync(service, "GET", made.Location);
+            Assert.Equal((operation.Name, HttpStatusCode.OK), (operation.Name, read.StatusCode));
+            Assert.Equal(operation.Answer(201)!["headers"]!["ETag"] is not null, made.ETag is not null);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_resource_has_a_version_that_spares_reading_it_again_and_guards_its_change(string service)
+    {
+        var operations = fixture.Operations(service);
+        foreach (var read in operations.Where(operation => operation.IsVersioned))
+        {
+            var address = await AddressOfOneAsync(read, operations);
+            var tag = await TagAsync();
+            foreach (var (known, status) in new[] { (tag, HttpStatusCode.NotModified), ($"\"0\", W/{tag}", HttpStatusCode.NotModified), ("*", HttpStatusCode.NotModified), ("\"0\"", HttpStatusCode.OK), ("junk", HttpStatusCode.OK) })
+            {
+                using var again = await fixture.SendAsync(service, "GET", address, headers: ("If-None-Match", known));
+                Assert.Equal((known, status), (known, again.StatusCode));
+                Assert.Equal(tag, again.Headers.ETag!.Tag);
+                Assert.Equal(status == HttpStatusCode.OK, (await again.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
+            }
+
+            // What ends it comes last, and only what was made for this is ended.
+            foreach (var write in operations.Where(operation => operation.Method is not "GET" && string.Equals(operation.Path, read.Path, StringComparison.Ordinal) && operation.Takes("If-Match")).OrderBy(operation => operation.Method is "DELETE"))
+            {
+                foreach (var bad in new[] { "junk", tag.Trim('"'), "\"-1\"", "\"99999999999\"", $"{tag};" })
+                {
+                    using var refused = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", bad));
+                    Assert.Equal((write.Name, bad, HttpStatusCode.BadRequest), (write.Name, bad, refused.StatusCode));
+                    Assert.Equal(["If-Match"], (await ProblemAsync(refused, HttpStatusCode.BadRequest))["errors"]!.AsObject().Select(error => error.Key));
+                }
+
+                using var stale = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", "\"0\", \"1\""));
+                await ProblemAsync(stale, HttpStatusCode.PreconditionFailed);
+                if (write.Method is "DELETE" && address.EndsWith("/me", StringComparison.Ordinal))
+                {
+                    continue;
+                }
+
+                // Another change may come between reading and writing; then it is read again, as the answer says.
+                var status = HttpStatusCode.PreconditionFailed;
+                for (var attempt = 0; attempt < 5 && status == HttpStatusCode.PreconditionFailed; attempt++)
+                {
+                    tag = await TagAsync();
+                    using var done = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", tag));
+                    status = done.StatusCode;
+                }
+
+                Assert.True(status is HttpStatusCode.OK or HttpStatusCode.NoContent or HttpStatusCode.Conflict, $"{write} at {address} with the present ETag: {(int)status}");
+            }
+
+            async Task<string> TagAsync()
+            {
+                using var response = await fixture.SendAsync(service, "GET", address);
+                Assert.Equal((address, HttpStatusCode.OK), (address, response.StatusCode));
+                return response.Headers.ETag!.Tag;
+            }
+        }
+
+        async Task<string> AddressOfOneAsync(Operation read, IReadOnlyList<Operation> operations)
+        {
+            foreach (var making in operations.Where(operation => operation.Answer(201)?["headers"]?["ETag"] is not null && read.Path.StartsWith(operation.Path, StringComparison.Ordinal)))
+            {
+                var (location, _, _) = await MadeAsync(making, Fresh(making));
+                if (read.IsAt(location) && !read.Path.EndsWith("/me", StringComparison.Ordinal))
+                {
+                    return location;
+                }
+            }
+
+            return read.Address();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task A_request_keeps_its_id_and_its_trace_to_the_last_problem(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.NeedsToken))
+        {
+            foreach (var (id, trace, isGood) in new[] { ("caller-7", $"00-{Trace}-00f067aa0ba902b7-01", true), ("<script>", "00-<script>", false) })
+            {
+                // Refused by the Gateway, and by the service behind it.
+                foreach (var (token, address) in new[] { (null, operation.Address()), (fixture.Token(service), operation.Address() + "/nothing/here") })
+                {
+                    using var response = await fixture.Http.SendAsync(operation.Method, address, token: token, headers: [("X-Request-Id", id), ("traceparent", trace)]);
+                    var problem = await ProblemAsync(response, token is null ? HttpStatusCode.Unauthorized : HttpStatusCode.NotFound);
+                    Assert.Equal(isGood, string.Equals(id, Assert.Single(response.Headers.GetValues("X-Request-Id")), StringComparison.Ordinal));
+                    Assert.Equal(isGood, Assert.Single(response.Headers.GetValues("traceparent")).Contains(Trace, StringComparison.Ordinal));
+                    Assert.Equal(isGood, problem["traceId"]!.GetValue<string>().Contains(Trace, StringComparison.Ordinal));
+                    Assert.DoesNotContain("script", problem.ToJsonString(), StringComparison.Ordinal);
+                }
+            }
+        }
+    }
+
+    private static string Next() => Interlocked.Increment(ref last).ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>The example, with its own values where there may be only one of each.</summary>
+    private static JsonObject Fresh(Operation operation)
+    {
+        var (body, number) = ((JsonObject)operation.Example!.DeepClone(), Next());
+        foreach (var field in new[] { "sku", "username", "name", "email", "title", "reason" })
+        {
+            if (body[field] is { } text)
+            {
+                body[field] = field is "email" ? $"{number}.{text}" : $"{text}-{number}";
+            }
+        }
+
+        return body;
+    }
+
+    /// <summary>The same with another value for its first field.</summary>
+    private static JsonObject Other(JsonObject body)
+    {
+        var (other, (field, value)) = ((JsonObject)body.DeepClone(), body.First());
+        other[field] = value!.GetValueKind() == JsonValueKind.Number ? value.GetValue<decimal>() + 1 : $"{value}x";
+        return other;
+    }
+
+    private async Task<(string Location, string Body, string? ETag)> MadeAsync(Operation operation, JsonObject body, params (string, string)[] headers)
+    {
+        var service = ContractFixture.Services.Single(service => ReferenceEquals(fixture.Document(service), operation.Document));
+        using var response = await fixture.SendAsync(service, operation.Method, operation.Address(), body, headers);
+        var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(response.StatusCode == HttpStatusCode.Created, $"{operation} answered {(int)response.StatusCode} to {body.ToJsonString()}: {text}");
+        return (response.Headers.Location!.OriginalString, text, response.Headers.ETag?.Tag);
+    }
+
+    /// <summary>The problem details that every error is.</summary>
+    private static async Task<JsonNode> ProblemAsync(HttpResponseMessage response, HttpStatusCode status)
+    {
+        var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        var request = $"{response.RequestMessage!.Method} {response.RequestMessage.RequestUri!.PathAndQuery}";
+        Assert.True(status == response.StatusCode && response.Content.Headers.ContentType?.MediaType is "application/problem+json", $"{request} gave {(int)response.StatusCode}, not {(int)status}: {text}");
+        var problem = JsonNode.Parse(text)!;
+        Assert.Equal(((int)status, Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase((int)status)), (problem["status"]!.GetValue<int>(), problem["title"]!.GetValue<string>()));
+        Assert.NotEmpty(problem["detail"]!.GetValue<string>());
+        Assert.NotEmpty(problem["traceId"]!.GetValue<string>());
+        Assert.Equal(Assert.Single(response.Headers.GetValues("X-Request-Id")), problem["requestId"]!.GetValue<string>());
+        return problem;
+    }
+}

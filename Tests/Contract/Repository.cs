@@ -1,0 +1,85 @@
+using System.Text;
+
+namespace MicroPlatform.Tests.Contract;
+
+/// <summary>The committed contract: <c>openapi/</c> has what the present code offers, <c>openapi/released/</c> what was promised last.</summary>
+internal static class Repository
+{
+    private const string Command = "CONTRACT=update dotnet test --filter-namespace MicroPlatform.Tests.Contract";
+
+    private static readonly string Folder = System.IO.Path.Combine(Root(), "openapi");
+
+    /// <summary>Holds an offer of the code against the committed file, or, when <c>CONTRACT</c> says <c>update</c>, writes it there; <c>release</c> makes a promise of it.</summary>
+    public static void Hold(string file, string offered)
+    {
+        var mode = Environment.GetEnvironmentVariable("CONTRACT");
+        if (mode is "update" or "release")
+        {
+            Write(file, offered);
+        }
+
+        if (mode is "release")
+        {
+            Write(System.IO.Path.Combine("released", file), offered);
+        }
+
+        var committed = Read(file);
+        Assert.True(string.Equals(committed, offered, StringComparison.Ordinal), $"""
+            openapi/{file} is not what the code offers:
+
+            {Difference(committed.Split('\n'), offered.Split('\n'))}
+            If this is meant, run
+                {Command}
+            and commit what it writes.
+            """);
+    }
+
+    /// <summary>What was promised last.</summary>
+    public static string Released(string file) => Read(System.IO.Path.Combine("released", file));
+
+    /// <summary>The breaking changes since the last release that are meant: the list of <c>breaking-changes.md</c>.</summary>
+    public static IReadOnlySet<string> DeclaredBreakingChanges() => Read("breaking-changes.md").Split('\n')
+        .Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..].Split(" — ")[0].Trim()).ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>The lines that differ, with a few around them: <c>-</c> is committed, <c>+</c> is offered.</summary>
+    internal static string Difference(string[] committed, string[] offered)
+    {
+        var start = committed.Zip(offered).TakeWhile(pair => string.Equals(pair.First, pair.Second, StringComparison.Ordinal)).Count();
+        var longest = Math.Min(committed.Length, offered.Length) - start;
+        var end = committed.Reverse().Zip(offered.Reverse()).Take(longest).TakeWhile(pair => string.Equals(pair.First, pair.Second, StringComparison.Ordinal)).Count();
+        var text = new StringBuilder();
+        foreach (var (sign, lines) in new[] { (' ', committed[Math.Max(0, start - 4)..start]), ('-', committed[start..^end]), ('+', offered[start..^end]), (' ', committed[^end..].Take(2)) })
+        {
+            foreach (var line in lines.Take(40))
+            {
+                text.Append(sign).Append(' ').Append(line).Append('\n');
+            }
+        }
+
+        return text.ToString();
+    }
+
+    private static string Read(string file)
+    {
+        var path = System.IO.Path.Combine(Folder, file);
+        return File.Exists(path) ? File.ReadAllText(path).ReplaceLineEndings("\n") : "";
+    }
+
+    private static void Write(string file, string text)
+    {
+        var path = System.IO.Path.Combine(Folder, file);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+    }
+
+    private static string Root()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(System.IO.Path.Combine(folder.FullName, "MicroPlatform.sln")))
+        {
+            folder = folder.Parent ?? throw new InvalidOperationException("These tests run from within the repository.");
+        }
+
+        return folder.FullName;
+    }
+}

@@ -15,6 +15,7 @@ internal static class Examples
             Unavailable: []),
         new Board(
             new(Pending: 1, Confirmed: 2, Rejected: 0, Cancelled: 0), [new(new(2026, 1, 5), 1, 150.00m), new(new(2026, 1, 6), 1, 120.00m)],
-            new(Unsent: 0, OldestUnsentAt: null, OldestPendingAt: Day), new([new(2, "SKU-2", "item_2", Quantity: 5, Reserved: 0)], NextCursor: null), Unavailable: []),
+            new(Unsent: 0, OldestUnsentAt: null, OldestPendingAt: Day), new([], NextCursor: null),
+            new([new(2, "SKU-2", "item_2", Quantity: 5, Reserved: 0)], NextCursor: null), Unavailable: []),
     ];
 }

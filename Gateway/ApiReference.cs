@@ -21,6 +21,11 @@ internal static class ApiReference
           nav.platform button { padding: 0; border: 0; background: none; text-decoration: underline; cursor: pointer }
           nav.platform button[hidden] { display: none }
           #session { margin-left: auto; color: var(--scalar-color-2) }
+          /* The reference's own greys and colours are too pale to read for some; twice the class, to come before its theme. */
+          .light-mode.light-mode { --scalar-color-3: #5a6372; --scalar-color-accent: #1f45c4; --scalar-color-green: #0a6b3d; --scalar-color-red: #b3231b;
+            --scalar-color-orange: #8a5200; --scalar-color-yellow: #7a5a00; --scalar-color-blue: #1f45c4; --scalar-color-purple: #6b2fb3 }
+          .dark-mode.dark-mode { --scalar-color-3: #a9b0bd; --scalar-color-accent: #9cb4ff; --scalar-color-green: #6fdca0; --scalar-color-red: #ff9189;
+            --scalar-color-orange: #f2bd62; --scalar-color-yellow: #f2d062; --scalar-color-blue: #9cb4ff; --scalar-color-purple: #cda6ff }
         </style>
         <nav class="platform" aria-label="MicroPlatform">
           <a href="/">MicroPlatform</a>

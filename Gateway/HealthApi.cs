@@ -23,7 +23,7 @@ internal static class HealthApi
 
     public static void MapHealthApi(this IEndpointRouteBuilder app)
     {
-        var health = app.MapGroup("/health/services").AllowAnonymous().ExcludeFromDescription();
+        var health = app.MapGroup("/health/services").AnswerHead().AllowAnonymous().ExcludeFromDescription();
         health.MapGet("/", GetAsync);
         health.MapGet("/stream", Stream).WithMetadata(new StreamMetadata());
     }

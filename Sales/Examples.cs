@@ -16,8 +16,6 @@ internal static class Examples
         new UpdateOrderRequest { CustomerId = 4 },
         new SoldItemResponse(2, "item_2", 2, 100.00m),
         new DeadLetter(17, "sales.order-confirmed.v1", Day.AddMinutes(2), "accounting", "Failed to connect to the database", OrderId: 1, "4bf92f3577b34da6a3ce929d0e0e4736"),
-        new SalesSummary(
-            new(Pending: 1, Confirmed: 2, Rejected: 0, Cancelled: 0), [new(DateOnly.FromDateTime(Day.Date), 2, 270.00m)],
-            new(Unsent: 1, Day.AddMinutes(3), Day.AddMinutes(3))),
+        new SalesSummary(new(Pending: 1, Confirmed: 2, Rejected: 0, Cancelled: 0), [new(new(2026, 1, 5), 1, 150.00m), new(new(2026, 1, 6), 1, 120.00m)], new(Unsent: 0, OldestUnsentAt: null, OldestPendingAt: Day)),
     ];
 }

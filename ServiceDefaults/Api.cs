@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -24,13 +25,15 @@ public static class Api
         .ProducesProblem(StatusCodes.Status429TooManyRequests)
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-    /// <summary>Answers HEAD wherever GET is answered; the server leaves the body out.</summary>
+    /// <summary>Answers HEAD wherever GET is answered, but for streams, which have no end to wait for; the server leaves the body out.</summary>
     public static TBuilder AnswerHead<TBuilder>(this TBuilder endpoints)
         where TBuilder : IEndpointConventionBuilder
     {
-        endpoints.Add(endpoint =>
+        // Last, when it is known what an endpoint answers with.
+        endpoints.Finally(endpoint =>
         {
-            if (endpoint.Metadata.OfType<IHttpMethodMetadata>().LastOrDefault() is { HttpMethods: [var verb] } && HttpMethods.IsGet(verb))
+            if (endpoint.Metadata.OfType<IHttpMethodMetadata>().LastOrDefault() is { HttpMethods: [var verb] } && HttpMethods.IsGet(verb)
+                && !endpoint.Metadata.OfType<IProducesResponseTypeMetadata>().Any(answer => answer.ContentTypes.Contains("text/event-stream", StringComparer.Ordinal)))
             {
                 endpoint.Metadata.Add(new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]));
             }

@@ -57,5 +57,6 @@ async function call(input, init) {
   return answer.status === 401 && await refreshed(who) ? fetch(withToken(again, who)) : answer;
 }
 
+document.documentElement.lang = 'en';
 show();
 export default { customFetch: call };

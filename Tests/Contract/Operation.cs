@@ -26,11 +26,14 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
     /// <summary>Whether it shows one resource that has versions.</summary>
     public bool IsVersioned => Method is "GET" && Answer(200)?["headers"]?["ETag"] is not null;
 
+    /// <summary>Whether its answer goes on for as long as somebody listens.</summary>
+    public bool IsStream => Answer(200)?["content"]?["text/event-stream"] is not null;
+
     public string Name => $"{Method} {Path}";
 
     public JsonObject? Answer(int status) => Answers.Where(answer => answer.Status == status).Select(answer => answer.Answer).FirstOrDefault();
 
-    public bool Takes(string header) => Parameters.Any(parameter => parameter["name"]!.GetValue<string>() == header);
+    public bool Takes(string header) => Parameters.Any(parameter => string.Equals(parameter["name"]!.GetValue<string>(), header, StringComparison.Ordinal));
 
     /// <summary>The path with a value in place of each parameter, by default the document's example.</summary>
     public string Address(Func<JsonObject, string>? valueOf = null) => Parameters.Where(parameter => parameter["in"]!.GetValue<string>() is "path").Aggregate(

@@ -13,6 +13,8 @@ namespace MicroPlatform.Tests.ServiceDefaults;
 /// <summary>A second version of one resource beside the first, as docs/versioning.md has it, on a resource made up for this.</summary>
 public sealed class VersioningTests : IAsyncLifetime
 {
+    private static readonly string[] Teas = ["Earl Grey", "Sencha"];
+
     private WebApplication app = null!;
     private HttpClient http = null!;
 
@@ -29,7 +31,7 @@ public sealed class VersioningTests : IAsyncLifetime
         var old = app.MapApi("/teas", "Teas").Deprecated(since: new(2026, 11, 1), sunset: new(2027, 5, 1), "https://api.example/teas-v2");
         old.MapGet("/", () => TypedResults.Ok("Earl Grey"));
         old.MapGet("/none", string () => throw ProblemException.NotFound("tea", "none"));
-        app.MapApi("/teas", "Teas", version: 2).MapGet("/", () => TypedResults.Ok(new[] { "Earl Grey", "Sencha" }));
+        app.MapApi("/teas", "Teas", version: 2).MapGet("/", () => TypedResults.Ok(Teas));
         app.MapApi("/cups", "Cups").MapGet("/", () => TypedResults.Ok(6));
         app.MapOpenApi();
         await app.StartAsync(TestContext.Current.CancellationToken);

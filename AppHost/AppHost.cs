@@ -5,6 +5,9 @@ var builder = DistributedApplication.CreateBuilder(args);
 // Demo data is for the developer's machine and the tests, never for what is deployed.
 var seedDemoData = builder.ExecutionContext.IsRunMode ? "true" : "false";
 
+// The dashboard is where this program itself listens; the first page links to it.
+var dashboard = builder.ExecutionContext.IsRunMode ? builder.Configuration["ASPNETCORE_URLS"]?.Split(';')[0] : null;
+
 var postgres = builder.AddPostgres("postgres");
 if (builder.Configuration.GetValue("UseVolumes", defaultValue: true))
 {
@@ -84,6 +87,8 @@ builder.AddProject<Projects.Gateway>("gateway")
     .WithReference(sales).WaitFor(sales)
     .WithReference(cart).WaitFor(cart)
     .WithReference(todo).WaitFor(todo)
+    .WithEnvironment("SeedDemoData", seedDemoData)
+    .WithEnvironment("Dashboard__Url", dashboard ?? "")
     .WithExternalHttpEndpoints()
     .WithUrlForEndpoint("https", url => url.DisplayText = "Home")
     .WithUrlForEndpoint("https", _ => new() { Url = "/scalar", DisplayText = "API reference" })

@@ -16,14 +16,24 @@ internal static class ApiReference
           nav.platform { position: sticky; top: 0; z-index: 20; box-sizing: border-box; height: 48px; display: flex; gap: 1.5rem; align-items: center;
             overflow: auto hidden; white-space: nowrap; padding: 0 1.25rem; font: .9rem system-ui, sans-serif;
             color: var(--scalar-color-1); background: var(--scalar-background-1); border-bottom: 1px solid var(--scalar-border-color) }
-          nav.platform a { color: inherit }
+          nav.platform a, nav.platform button { color: inherit; font: inherit; text-underline-offset: .18em }
+          nav.platform a:first-child { font-weight: 650; text-decoration: none }
+          nav.platform button { padding: 0; border: 0; background: none; text-decoration: underline; cursor: pointer }
+          nav.platform button[hidden] { display: none }
+          #session { margin-left: auto; color: var(--scalar-color-2) }
+          /* The reference's own greys and colours are too pale to read for some; twice the class, to come before its theme. */
+          .light-mode.light-mode { --scalar-color-3: #5a6372; --scalar-color-accent: #1f45c4; --scalar-color-green: #0a6b3d; --scalar-color-red: #b3231b;
+            --scalar-color-orange: #8a5200; --scalar-color-yellow: #7a5a00; --scalar-color-blue: #1f45c4; --scalar-color-purple: #6b2fb3 }
+          .dark-mode.dark-mode { --scalar-color-3: #a9b0bd; --scalar-color-accent: #9cb4ff; --scalar-color-green: #6fdca0; --scalar-color-red: #ff9189;
+            --scalar-color-orange: #f2bd62; --scalar-color-yellow: #f2d062; --scalar-color-blue: #9cb4ff; --scalar-color-purple: #cda6ff }
         </style>
         <nav class="platform" aria-label="MicroPlatform">
           <a href="/">MicroPlatform</a>
           <a href="/scalar/?as=customer#customers/tag/authentication/POST/api/v1/auth/login">Sign in as a customer</a>
           <a href="/scalar/?as=user#users/tag/users/POST/api/v1/users/login">Sign in as a user or staff</a>
-          <span>then give the accessToken as Bearer Token.</span>
           <a href="/protos/">gRPC</a>
+          <span id="session" role="status"></span>
+          <button id="sign-out" type="button" hidden>Sign out</button>
         </nav>
         """;
 
@@ -41,7 +51,8 @@ internal static class ApiReference
             var nonce = RandomNumberGenerator.GetHexString(32, lowercase: true);
             context.Response.Headers.ContentSecurityPolicy =
                 $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-            options.WithTitle("MicroPlatform API").WithNonce(nonce).AddHeaderContent(Header);
+            options.WithTitle("MicroPlatform API").WithNonce(nonce).WithFavicon("/pages/icon.svg")
+                .AddHeadContent("<link rel=\"icon\" href=\"/pages/icon.svg\">").AddHeaderContent(Header).WithJavaScriptConfiguration("/pages/scalar.js");
             foreach (var document in Documents)
             {
                 options.AddDocument(document, char.ToUpperInvariant(document[0]) + document[1..], $"/openapi/{document}.json");

@@ -12,4 +12,12 @@ internal sealed class CallerLimitOptions
     /// <summary>Calls at once.</summary>
     [Range(1, 1_000_000)]
     public int Burst { get; set; } = 60;
+
+    /// <summary>Streams of one caller that are open at the same time.</summary>
+    [Range(1, 1_000_000)]
+    public int StreamsPerCaller { get; set; } = 10;
+
+    /// <summary>Streams of all callers that are open at the same time.</summary>
+    [Range(1, 1_000_000)]
+    public int Streams { get; set; } = 1000;
 }

@@ -1,3 +1,5 @@
+using MicroPlatform.ServiceDefaults;
+
 namespace MicroPlatform.Gateway;
 
 /// <summary>One order with what four services know about it.</summary>
@@ -51,3 +53,59 @@ public sealed record OverviewTransaction(long Id, decimal Sum, DateTimeOffset Da
 /// <param name="Id">The customer's id.</param>
 /// <param name="Email">E-mail address.</param>
 public sealed record OverviewCustomer(long Id, string Email);
+
+/// <summary>The back office at a glance.</summary>
+/// <param name="Orders">All orders by status. Null when Sales does not answer.</param>
+/// <param name="Days">The last 14 days (UTC), today last. Null when Sales does not answer.</param>
+/// <param name="Events">How far the platform is behind what has happened. Null when Sales does not answer.</param>
+/// <param name="LowStock">The first 10 items that run low, ordered by id; with the cursor the rest is at <c>/api/v1/warehouse/items?lowStock=true</c>. Null when Warehouse does not answer.</param>
+/// <param name="Unavailable">The services that did not answer, by name; empty when the picture is whole.</param>
+public sealed record Board(
+    BoardOrders? Orders, IReadOnlyList<BoardDay>? Days, BoardEvents? Events, Page<OverviewItem>? LowStock, IReadOnlyList<string> Unavailable);
+
+/// <summary>Orders by status.</summary>
+/// <param name="Pending">Waiting for the warehouse.</param>
+/// <param name="Confirmed">Confirmed, and not cancelled since.</param>
+/// <param name="Rejected">Rejected.</param>
+/// <param name="Cancelled">Cancelled.</param>
+public sealed record BoardOrders(long Pending, long Confirmed, long Rejected, long Cancelled);
+
+/// <summary>What a day brought.</summary>
+/// <param name="Day">The day (UTC).</param>
+/// <param name="Orders">Orders confirmed on it, and not cancelled since.</param>
+/// <param name="Revenue">Their totals.</param>
+public sealed record BoardDay(DateOnly Day, long Orders, decimal Revenue);
+
+/// <summary>What has happened and is not known everywhere yet.</summary>
+/// <param name="Unsent">Events that have not left Sales.</param>
+/// <param name="OldestUnsentAt">When the oldest of them happened (UTC); null when there is none.</param>
+/// <param name="OldestPendingAt">When the order was placed (UTC) that has waited longest for the warehouse; null when none waits.</param>
+public sealed record BoardEvents(long Unsent, DateTimeOffset? OldestUnsentAt, DateTimeOffset? OldestPendingAt);
+
+/// <summary>How well something can be used.</summary>
+public enum ServiceStatus
+{
+    /// <summary>All of it takes calls.</summary>
+    Ready,
+
+    /// <summary>A part of it does not.</summary>
+    Degraded,
+
+    /// <summary>It answers, but cannot work: its database or its keys are missing.</summary>
+    Unready,
+
+    /// <summary>It does not answer.</summary>
+    Down,
+}
+
+/// <summary>How the platform is.</summary>
+/// <param name="Status">Ready when every service is.</param>
+/// <param name="Services">Its services, the Gateway first.</param>
+public sealed record PlatformHealth(ServiceStatus Status, IReadOnlyList<ServiceHealth> Services);
+
+/// <summary>How a service is.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Status">How it is.</param>
+/// <param name="Ready">Its processes that take calls.</param>
+/// <param name="Replicas">All of its processes that are known.</param>
+public sealed record ServiceHealth(string Name, ServiceStatus Status, int Ready, int Replicas);

@@ -23,10 +23,14 @@ internal static class Edge
         builder.Services.AddRateLimiter(_ => { });
         builder.Services.AddOptions<RateLimiterOptions>().Configure<IOptions<CallerLimitOptions>>((limiter, limits) =>
         {
-            limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => LimitOf(context, limits.Value));
-            limiter.OnRejected = (rejected, _) => new(rejected.HttpContext.WriteProblemAsync(ProblemException.TooManyRequests(
-                "You are calling faster than this platform allows; wait as long as Retry-After says.",
-                rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : TimeSpan.FromSeconds(1))));
+            limiter.GlobalLimiter = PartitionedRateLimiter.CreateChained(
+                PartitionedRateLimiter.Create<HttpContext, string>(context => LimitOf(context, limits.Value)),
+                PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, CallerOf(context), limits.Value.StreamsPerCaller)),
+                PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, "all", limits.Value.Streams)));
+            // Only the bucket knows when there is room again; of open streams nobody does.
+            limiter.OnRejected = (rejected, _) => new(rejected.HttpContext.WriteProblemAsync(rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait)
+                ? ProblemException.TooManyRequests("You are calling faster than this platform allows; wait as long as Retry-After says.", wait)
+                : ProblemException.TooManyRequests("Too many streams are open; close one, or ask for the same without /stream.", TimeSpan.FromSeconds(10))));
         });
 
         if (builder.Configuration.GetSection("Cors:Origins").Get<string[]>() is { Length: > 0 } origins)
@@ -122,6 +126,11 @@ internal static class Edge
                 ReplenishmentPeriod = TimeSpan.FromSeconds(1),
                 QueueLimit = 0,
             });
+
+    private static RateLimitPartition<string> StreamLimitOf(HttpContext context, string whose, int most) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<StreamMetadata>() is null
+            ? RateLimitPartition.GetNoLimiter("")
+            : RateLimitPartition.GetConcurrencyLimiter(whose, _ => new() { PermitLimit = most, QueueLimit = 0 });
 
     private static string CallerOf(HttpContext context) => context.User.FindFirstValue("sub") is { } subject
         ? $"{context.User.FindFirstValue("iss")}/{subject}"

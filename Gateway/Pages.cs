@@ -1,39 +1,81 @@
 using System.Net.Mime;
+using System.Security.Cryptography;
 using System.Text;
+using System.Text.Encodings.Web;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.Gateway;
 
 /// <summary>The Gateway's own pages and the <c>.proto</c> files: text that is part of the program.</summary>
 internal static class Pages
 {
-    private const string Policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    // Nothing from elsewhere, nothing inline, and no markup made from text by a script.
+    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
     private static readonly Dictionary<string, string> Protos = typeof(Pages).Assembly.GetManifestResourceNames()
         .Where(name => name.StartsWith("protos/", StringComparison.Ordinal))
         .Order(StringComparer.Ordinal)
         .ToDictionary(name => name["protos/".Length..], Read, StringComparer.OrdinalIgnoreCase);
 
+    private static readonly (string File, string MediaType)[] Assets =
+        [("style.css", MediaTypeNames.Text.Css), ("home.js", MediaTypeNames.Text.JavaScript), ("scalar.js", MediaTypeNames.Text.JavaScript), ("icon.svg", MediaTypeNames.Image.Svg)];
+
     public static void MapPages(this WebApplication app)
     {
         var pages = app.MapGroup("").AnswerHead().AllowAnonymous().ExcludeFromDescription();
-        var home = Read("pages/home.html").Replace(
-            "{{documents}}", string.Join(", ", ApiReference.Documents.Select(document => $"<a href=\"/openapi/{document}.json\">{document}</a>")), StringComparison.Ordinal);
+        var home = Home(app.Configuration);
         var protos = Read("pages/protos.html").Replace(
             "{{files}}", string.Concat(Protos.Keys.Select(file => $"<li><a href=\"/protos/{file}\">{file}</a></li>")), StringComparison.Ordinal);
-        var style = Read("pages/style.css");
-        pages.MapGet("/", (HttpResponse response) => Page(response, home));
+        pages.MapGet("/", (HttpContext context) => Page(context.Response, home.Replace(
+            "{{origin}}", HtmlEncoder.Default.Encode($"{context.Request.Scheme}://{context.Request.Host}"), StringComparison.Ordinal)));
         pages.MapGet("/protos", (HttpResponse response) => Page(response, protos));
-        pages.MapGet("/pages/style.css", () => TypedResults.Text(style, MediaTypeNames.Text.Css, Encoding.UTF8));
+        foreach (var (file, mediaType) in Assets)
+        {
+            var content = Encoding.UTF8.GetBytes(Read("pages/" + file));
+            var tag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..16]}\"");
+            pages.MapGet("/pages/" + file, (HttpResponse response) =>
+            {
+                // Asked for each time, and sent only when it has changed: what is shown is always of one version.
+                response.Headers.CacheControl = "no-cache";
+                return TypedResults.Bytes(content, $"{mediaType}; charset=utf-8", entityTag: tag);
+            });
+        }
+
         pages.MapGet("/protos/{file}", (string file) => Protos.TryGetValue(file, out var text)
             ? TypedResults.Text(text, MediaTypeNames.Text.Plain, Encoding.UTF8)
             : throw new ProblemException(StatusCodes.Status404NotFound, $"There is no such file; there is {string.Join(", ", Protos.Keys)}."));
     }
 
+    /// <summary>The first page, with the demo accounts only where there are some, and the dashboard only where one runs.</summary>
+    private static string Home(IConfiguration configuration)
+    {
+        var dashboard = configuration["Dashboard:Url"];
+        var page = Read("pages/home.html")
+            .Replace("{{dashboard}}", HtmlEncoder.Default.Encode(dashboard ?? ""), StringComparison.Ordinal)
+            .Replace("{{version}}", typeof(Pages).Assembly.GetName().Version!.ToString(3), StringComparison.Ordinal);
+        page = Keep(page, "demo", configuration.GetValue<bool>("SeedDemoData"));
+        return Keep(page, "dashboard", Uri.TryCreate(dashboard, UriKind.Absolute, out var address) && address.Scheme is "http" or "https");
+    }
+
+    /// <summary>Keeps what stands between the comments of this name, or leaves it out.</summary>
+    private static string Keep(string page, string name, bool isShown)
+    {
+        var (from, to) = ($"<!--{name}-->", $"<!--/{name}-->");
+        while (page.IndexOf(from, StringComparison.Ordinal) is >= 0 and var start)
+        {
+            var end = page.IndexOf(to, start, StringComparison.Ordinal);
+            page = page[..start] + (isShown ? page[(start + from.Length)..end] : "") + page[(end + to.Length)..];
+        }
+
+        return page;
+    }
+
     private static ContentHttpResult Page(HttpResponse response, string html)
     {
         response.Headers.ContentSecurityPolicy = Policy;
+        response.Headers.CacheControl = "no-cache";
         return TypedResults.Text(html, MediaTypeNames.Text.Html, Encoding.UTF8);
     }
 

@@ -27,7 +27,8 @@ internal sealed class ServiceDestinations(ServiceEndpointResolver resolver) : ID
         return new(replicas, new CompositeChangeToken(changes));
     }
 
-    private static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }
+    /// <summary>Where a replica is, without a path.</summary>
+    public static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }
         ? uri.GetLeftPart(UriPartial.Authority)
         : $"{scheme}://{endpoint}";
 }

@@ -131,3 +131,28 @@ public sealed record UpdateOrderRequest
 /// <param name="Quantity">Pieces sold.</param>
 /// <param name="Revenue">What they brought.</param>
 public sealed record SoldItemResponse(long ItemId, string? Name, long Quantity, decimal Revenue);
+
+/// <summary>How business goes.</summary>
+/// <param name="Orders">All orders by status.</param>
+/// <param name="Days">The last 14 days (UTC), today last; days on which nothing was sold are among them.</param>
+/// <param name="Events">How far behind the rest of the platform is.</param>
+public sealed record SalesSummary(OrderCounts Orders, IReadOnlyList<DaySummary> Days, EventLag Events);
+
+/// <summary>Orders by status.</summary>
+/// <param name="Pending">Waiting for the warehouse.</param>
+/// <param name="Confirmed">Confirmed, and not cancelled since.</param>
+/// <param name="Rejected">Rejected.</param>
+/// <param name="Cancelled">Cancelled.</param>
+public sealed record OrderCounts(long Pending, long Confirmed, long Rejected, long Cancelled);
+
+/// <summary>What a day brought.</summary>
+/// <param name="Day">The day (UTC).</param>
+/// <param name="Orders">Orders confirmed on it, and not cancelled since.</param>
+/// <param name="Revenue">Their totals.</param>
+public sealed record DaySummary(DateOnly Day, long Orders, decimal Revenue);
+
+/// <summary>What has happened and is not known everywhere yet.</summary>
+/// <param name="Unsent">Events that have not left Sales.</param>
+/// <param name="OldestUnsentAt">When the oldest of them happened (UTC); null when there is none.</param>
+/// <param name="OldestPendingAt">When the order was placed (UTC) that has waited longest for the warehouse; null when none waits.</param>
+public sealed record EventLag(long Unsent, DateTimeOffset? OldestUnsentAt, DateTimeOffset? OldestPendingAt);

@@ -23,6 +23,7 @@ var app = builder.Build();
 app.UseServiceDefaults();
 app.MapOrdersApi();
 app.MapSoldItemsApi();
+app.MapSummaryApi();
 app.MapGrpc<OrdersGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

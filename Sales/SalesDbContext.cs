@@ -15,6 +15,9 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
     /// <summary>What confirmed orders have sold; the database keeps it, it is only read here.</summary>
     public DbSet<SoldItem> SoldItems => Set<SoldItem>();
 
+    /// <summary>What each day brought; the database keeps it, it is only read here.</summary>
+    public DbSet<DailySales> DailySales => Set<DailySales>();
+
     /// <summary>Adds the two demo orders, once.</summary>
     public static async Task SeedAsync(SalesDbContext db, CancellationToken cancellationToken)
     {
@@ -61,6 +64,7 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
                     """);
                 table.HasCheckConstraint("ck_orders_reason", "(reason IS NOT NULL) = (status = 'Rejected')");
                 table.HasTrigger("count_sold_items");
+                table.HasTrigger("count_daily_sales");
             });
             order.Property(o => o.Status).HasConversion<string>().HasMaxLength(20);
             order.Property(o => o.Reason).HasMaxLength(500);
@@ -89,6 +93,12 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
             item.HasKey(i => i.ItemId);
             item.Property(i => i.ItemId).ValueGeneratedNever();
             item.Property(i => i.Revenue).HasPrecision(20, 2);
+        });
+        modelBuilder.Entity<DailySales>(day =>
+        {
+            day.ToTable("daily_sales", table => table.HasCheckConstraint("ck_daily_sales", "confirmed >= 0 AND rejected >= 0 AND cancelled >= 0 AND revenue >= 0"));
+            day.HasKey(d => new { d.Day, d.Slot });
+            day.Property(d => d.Revenue).HasPrecision(20, 2);
         });
     }
 }

@@ -9,6 +9,9 @@ public sealed class Item
     /// <summary>The most free pieces that an adjustment can lead to, and the largest change at once; what cancelled orders bring back is never refused.</summary>
     public const long MaxStock = 1_000_000_000;
 
+    /// <summary>An item with so many free pieces or fewer runs low.</summary>
+    public const long LowStock = 5;
+
     /// <summary>The item's id.</summary>
     public long Id { get; init; }
 
@@ -32,6 +35,12 @@ public sealed class Item
 
     /// <summary>Pieces that are free to be sold.</summary>
     public long Free { get; private set; }
+
+    /// <summary>
+    /// Whether it runs low. The database computes it and has it in an index, instead of the stock itself: PostgreSQL writes to
+    /// an item's indexes only when this changes, not with every order.
+    /// </summary>
+    public bool IsLow { get; private set; }
 
     /// <summary>Pieces that orders have reserved.</summary>
     public long Reserved { get; private set; }

@@ -29,7 +29,8 @@ internal static class ItemsApi
         [AsParameters] PageQuery page, WarehouseDbContext db, CancellationToken cancellationToken,
         [Description("Part of the name, in any case; taken literally.")] string? name = null,
         [Description("Part of the country of origin, in any case; taken literally.")] string? country = null,
-        [Description("Part of the SKU, the name or the description, in any case; taken literally.")] string? search = null)
+        [Description("Part of the SKU, the name or the description, in any case; taken literally.")] string? search = null,
+        [Description("true: only those that run low, with 5 free pieces or fewer; false: only the others.")] bool? lowStock = null)
     {
         var items = db.Items.AsNoTracking();
         if (!string.IsNullOrEmpty(name))
@@ -48,6 +49,11 @@ internal static class ItemsApi
         {
             var pattern = Paging.ContainsPattern(search);
             items = items.Where(i => EF.Functions.ILike(i.Sku, pattern, @"\") || EF.Functions.ILike(i.Name, pattern, @"\") || EF.Functions.ILike(i.Description, pattern, @"\"));
+        }
+
+        if (lowStock is { } low)
+        {
+            items = low ? items.Where(i => i.IsLow) : items.Where(i => !i.IsLow);
         }
 
         return TypedResults.Ok(await items.ToPageAsync(page, i => i.Id, ItemResponse.FromItem, i => i.Id, cancellationToken));

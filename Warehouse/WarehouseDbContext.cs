@@ -85,10 +85,12 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
             item.Property(i => i.Name).HasMaxLength(200);
             item.Property(i => i.Description).HasMaxLength(2000);
             item.Property(i => i.CountryOfOrigin).HasMaxLength(200);
+            item.Property(i => i.IsLow).HasComputedColumnSql($"free <= {Item.LowStock}", stored: true);
             item.HasIndex(i => i.Sku).IsUnique();
             item.HasIndex(i => new { i.Name, i.CountryOfOrigin }).IsUnique();
             item.HasIndex(i => new { i.Sku, i.Name, i.Description, i.CountryOfOrigin })
                 .HasMethod("gin").HasOperators("gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops");
+            item.HasIndex(i => i.Id).HasDatabaseName("ix_items_low").HasFilter("is_low");
             item.HasMany(i => i.Adjustments).WithOne().HasForeignKey(a => a.ItemId).OnDelete(DeleteBehavior.Cascade);
         });
         modelBuilder.Entity<StockAdjustment>(adjustment =>

@@ -13,6 +13,23 @@ namespace MicroPlatform.Sales.Migrations
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.CreateTable(
+                name: "daily_sales",
+                columns: table => new
+                {
+                    day = table.Column<DateOnly>(type: "date", nullable: false),
+                    slot = table.Column<short>(type: "smallint", nullable: false),
+                    confirmed = table.Column<long>(type: "bigint", nullable: false),
+                    rejected = table.Column<long>(type: "bigint", nullable: false),
+                    cancelled = table.Column<long>(type: "bigint", nullable: false),
+                    revenue = table.Column<decimal>(type: "numeric(20,2)", precision: 20, scale: 2, nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_daily_sales", x => new { x.day, x.slot });
+                    table.CheckConstraint("ck_daily_sales", "confirmed >= 0 AND rejected >= 0 AND cancelled >= 0 AND revenue >= 0");
+                });
+
+            migrationBuilder.CreateTable(
                 name: "idempotency_keys",
                 columns: table => new
                 {
@@ -131,12 +148,17 @@ namespace MicroPlatform.Sales.Migrations
                 columns: new[] { "status", "id" });
 
             migrationBuilder.Sql(SoldItem.MaintainSql);
+            migrationBuilder.Sql(DailySales.MaintainSql);
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.Sql(DailySales.StopMaintainingSql);
             migrationBuilder.Sql(SoldItem.StopMaintainingSql);
+
+            migrationBuilder.DropTable(
+                name: "daily_sales");
 
             migrationBuilder.DropTable(
                 name: "idempotency_keys");

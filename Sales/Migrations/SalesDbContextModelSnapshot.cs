@@ -22,6 +22,42 @@ namespace MicroPlatform.Sales.Migrations
 
             NpgsqlModelBuilderExtensions.UseIdentityByDefaultColumns(modelBuilder);
 
+            modelBuilder.Entity("MicroPlatform.Sales.DailySales", b =>
+                {
+                    b.Property<DateOnly>("Day")
+                        .HasColumnType("date")
+                        .HasColumnName("day");
+
+                    b.Property<short>("Slot")
+                        .HasColumnType("smallint")
+                        .HasColumnName("slot");
+
+                    b.Property<long>("Cancelled")
+                        .HasColumnType("bigint")
+                        .HasColumnName("cancelled");
+
+                    b.Property<long>("Confirmed")
+                        .HasColumnType("bigint")
+                        .HasColumnName("confirmed");
+
+                    b.Property<long>("Rejected")
+                        .HasColumnType("bigint")
+                        .HasColumnName("rejected");
+
+                    b.Property<decimal>("Revenue")
+                        .HasPrecision(20, 2)
+                        .HasColumnType("numeric(20,2)")
+                        .HasColumnName("revenue");
+
+                    b.HasKey("Day", "Slot")
+                        .HasName("pk_daily_sales");
+
+                    b.ToTable("daily_sales", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_daily_sales", "confirmed >= 0 AND rejected >= 0 AND cancelled >= 0 AND revenue >= 0");
+                        });
+                });
+
             modelBuilder.Entity("MicroPlatform.Sales.Order", b =>
                 {
                     b.Property<long>("Id")
@@ -87,6 +123,8 @@ namespace MicroPlatform.Sales.Migrations
 
                     b.ToTable("orders", null, t =>
                         {
+                            t.HasTrigger("count_daily_sales");
+
                             t.HasTrigger("count_sold_items");
 
                             t.HasCheckConstraint("ck_orders_reason", "(reason IS NOT NULL) = (status = 'Rejected')");

@@ -128,6 +128,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["PUT /api/v1/sales/orders/{id}"] = May.Staff,
             ["DELETE /api/v1/sales/orders/{id}"] = May.Staff,
             ["GET /api/v1/sales/sold-items"] = May.Staff,
+            ["GET /api/v1/sales/summary"] = May.Staff,
             // Internal: Cart calls on behalf of the customer whose token it passes on.
             ["POST /sales.v1.Orders/PlaceOrder"] = May.Customer,
             ["POST /sales.v1.Orders/GetOrder"] = May.Customer,

@@ -11,7 +11,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>Tests of real processes share one platform, and the machine with nothing else.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class PlatformTestGroup : ICollectionFixture<RunningPlatform>
+public sealed class PlatformTestGroup : ICollectionFixture<RunningPlatform>, ICollectionFixture<Browser.Chromium>
 {
     public const string Name = "Platform";
 }

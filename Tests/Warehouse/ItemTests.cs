@@ -79,6 +79,20 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
+    public async Task Items_that_run_low_are_found_as_soon_as_they_do()
+    {
+        var name = Unique();
+        var id = await CreateAsync(name);
+        await SendAsync("PATCH", $"{Items}/{id}", new { quantity = 5 }).JsonAsync();
+        Assert.Equal((1, 0), (await CountAsync("true"), await CountAsync("false")));
+        await SendAsync("PATCH", $"{Items}/{id}", new { quantity = 6 }).JsonAsync();
+        Assert.Equal((0, 1), (await CountAsync("true"), await CountAsync("false")));
+        Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync("GET", $"{Items}?lowStock=maybe").ProblemAsync()).Status);
+
+        async Task<int> CountAsync(string low) => (await SendAsync("GET", $"{Items}?name={name}&lowStock={low}").JsonAsync()).GetProperty("items").GetArrayLength();
+    }
+
+    [Fact]
     [Trait("Covers", "C-WH-06")]
     [Trait("Covers", "C-WH-12")]
     public async Task A_new_item_is_stored_with_its_price_and_stock_and_the_answer_says_where()

@@ -115,6 +115,12 @@ namespace MicroPlatform.Warehouse.Migrations
                         .HasColumnType("bigint")
                         .HasColumnName("free");
 
+                    b.Property<bool>("IsLow")
+                        .ValueGeneratedOnAddOrUpdate()
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_low")
+                        .HasComputedColumnSql("free <= 5", true);
+
                     b.Property<string>("Name")
                         .IsRequired()
                         .HasMaxLength(200)
@@ -152,6 +158,10 @@ namespace MicroPlatform.Warehouse.Migrations
 
                     b.HasKey("Id")
                         .HasName("pk_items");
+
+                    b.HasIndex("Id")
+                        .HasDatabaseName("ix_items_low")
+                        .HasFilter("is_low");
 
                     b.HasIndex("Sku")
                         .IsUnique()

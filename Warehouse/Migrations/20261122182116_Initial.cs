@@ -58,6 +58,7 @@ namespace MicroPlatform.Warehouse.Migrations
                     price = table.Column<decimal>(type: "numeric(12,2)", precision: 12, scale: 2, nullable: false),
                     received = table.Column<long>(type: "bigint", nullable: false),
                     free = table.Column<long>(type: "bigint", nullable: false),
+                    is_low = table.Column<bool>(type: "boolean", nullable: false, computedColumnSql: "free <= 5", stored: true),
                     reserved = table.Column<long>(type: "bigint", nullable: false),
                     shipped = table.Column<long>(type: "bigint", nullable: false),
                     xmin = table.Column<uint>(type: "xid", rowVersion: true, nullable: false)
@@ -149,6 +150,12 @@ namespace MicroPlatform.Warehouse.Migrations
                 name: "ix_inbox_messages_handled_at",
                 table: "inbox_messages",
                 column: "handled_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_items_low",
+                table: "items",
+                column: "id",
+                filter: "is_low");
 
             migrationBuilder.CreateIndex(
                 name: "ix_items_name_country_of_origin",

@@ -112,6 +112,12 @@ namespace MicroPlatform.Warehouse.Migrations
                         .HasColumnType("bigint")
                         .HasColumnName("free");
 
+                    b.Property<bool>("IsLow")
+                        .ValueGeneratedOnAddOrUpdate()
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_low")
+                        .HasComputedColumnSql("free <= 5", true);
+
                     b.Property<string>("Name")
                         .IsRequired()
                         .HasMaxLength(200)
@@ -163,6 +169,10 @@ namespace MicroPlatform.Warehouse.Migrations
 
                     NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Sku", "Name", "Description", "CountryOfOrigin"), "gin");
                     NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Sku", "Name", "Description", "CountryOfOrigin"), new[] { "gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops" });
+
+                    b.HasIndex("Id")
+                        .HasDatabaseName("ix_items_low")
+                        .HasFilter("is_low");
 
                     b.ToTable("items", null, t =>
                         {

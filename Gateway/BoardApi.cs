@@ -1,0 +1,104 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.Extensions.Options;
+
+namespace MicroPlatform.Gateway;
+
+/// <summary>The back office at a glance, for staff: gathered from the services once for all who look, and again only while somebody does.</summary>
+internal static class BoardApi
+{
+    private const string Sales = "sales";
+    private const string Warehouse = "warehouse";
+    private const int MostItems = 10;
+
+    public static void AddBoard(this WebApplicationBuilder builder)
+    {
+        builder.AddRestClient(Warehouse);
+        builder.Services.AddSingleton<Shared<Board>>();
+        builder.Services.AddTransient<BoardGatherer>();
+    }
+
+    public static void MapBoardApi(this IEndpointRouteBuilder app)
+    {
+        var board = app.MapApi("/overview/board", "Overview").RequirePolicy(Policies.Staff);
+        board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait");
+        board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata())
+            .WithSummary("Watch the board by server-sent events")
+            .WithDescription("""
+                An event `board` with the board as JSON at once and whenever it changes, looked at every 2 seconds, and an event `heartbeat` every 10 seconds while it does not.
+                When the token expires the stream ends with the event `expired`: sign in again, or refresh, and reconnect.
+                """);
+    }
+
+    private static async Task<Ok<Board>> GetAsync(HttpContext context, BoardGatherer gatherer)
+    {
+        context.Response.Headers.CacheControl = "no-cache";
+        return TypedResults.Ok(await gatherer.GetAsync(Authentication.TokenOf(context.Request), context.RequestAborted));
+    }
+
+    private static async Task<ServerSentEventsResult<string>> StreamAsync(HttpContext context, BoardGatherer gatherer, LiveStreams streams, IOptions<JsonOptions> json)
+    {
+        var token = Authentication.TokenOf(context.Request);
+        // Asked before the answer starts, so that a refusal is one.
+        await gatherer.GetAsync(token, context.RequestAborted);
+        var expires = DateTimeOffset.FromUnixTimeSeconds(long.Parse(context.User.FindFirst("exp")!.Value, CultureInfo.InvariantCulture));
+        return TypedResults.ServerSentEvents(streams.WatchAsync("board", LookAsync, expires, context.RequestAborted));
+
+        async Task<string?> LookAsync(CancellationToken leaving)
+        {
+            try
+            {
+                return JsonSerializer.Serialize(await gatherer.GetAsync(token, leaving), json.Value.SerializerOptions);
+            }
+            catch (ProblemException)
+            {
+                return null; // no longer staff
+            }
+        }
+    }
+
+    /// <summary>Asks the services with the token of whoever looks: each of them decides by itself whether to answer.</summary>
+    private sealed class BoardGatherer(Shared<Board> shared, IHttpClientFactory http, ILogger<Board> logger)
+    {
+        public Task<Board> GetAsync(string? token, CancellationToken cancellationToken) => shared.GetAsync(cancel => GatherAsync(token, cancel), cancellationToken);
+
+        private async Task<Board> GatherAsync(string? token, CancellationToken cancellationToken)
+        {
+            var unavailable = new List<string>();
+            var selling = TryAsync<BoardSales>(Sales, $"{Api.Prefix}/sales/summary");
+            var keeping = TryAsync<Page<OverviewItem>>(Warehouse, $"{Api.Prefix}/warehouse/items?lowStock=true&limit={MostItems}");
+            var (sales, items) = (await selling, await keeping);
+            unavailable.Sort(StringComparer.Ordinal);
+            return new(sales?.Orders, sales?.Days, sales?.Events, items, unavailable);
+
+            async Task<T?> TryAsync<T>(string service, string path) where T : class
+            {
+                try
+                {
+                    return await http.FetchAsync<T>(service, path, token, cancellationToken);
+                }
+                catch (HttpRequestException refused) when (refused.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+                {
+                    throw new ProblemException((int)refused.StatusCode, $"The {service} service does not accept the token.");
+                }
+                catch (Exception failure) when (failure.IsDown())
+                {
+                    logger.LogWarning("The board is without {Service}: {Reason}", service, failure.Message);
+                    lock (unavailable)
+                    {
+                        unavailable.Add(service);
+                    }
+
+                    return null;
+                }
+            }
+        }
+    }
+
+    /// <summary>What Sales sums up.</summary>
+    private sealed record BoardSales(BoardOrders Orders, IReadOnlyList<BoardDay> Days, BoardEvents Events);
+}

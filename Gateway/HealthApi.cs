@@ -1,0 +1,80 @@
+using System.Text.Json;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.ServiceDiscovery;
+using OpenTelemetry;
+
+namespace MicroPlatform.Gateway;
+
+/// <summary>How the services are, for everyone: asked for once for all who look, with no word about where they are.</summary>
+internal static class HealthApi
+{
+    private const string Probe = "health-probe";
+
+    public static void AddHealthApi(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<LiveStreams>();
+        builder.Services.AddSingleton<Shared<PlatformHealth>>();
+        builder.Services.AddHttpClient(Probe, client => client.Timeout = TimeSpan.FromSeconds(2))
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
+    }
+
+    public static void MapHealthApi(this IEndpointRouteBuilder app)
+    {
+        var health = app.MapGroup("/health/services").AnswerHead().AllowAnonymous().ExcludeFromDescription();
+        health.MapGet("/", GetAsync);
+        health.MapGet("/stream", Stream).WithMetadata(new StreamMetadata());
+    }
+
+    private static async Task<Ok<PlatformHealth>> GetAsync(
+        HttpResponse response, Shared<PlatformHealth> shared, ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
+    {
+        response.Headers.CacheControl = "no-cache";
+        return TypedResults.Ok(await shared.GetAsync(cancel => GatherAsync(resolver, http, cancel), cancellationToken));
+    }
+
+    private static ServerSentEventsResult<string> Stream(
+        Shared<PlatformHealth> shared, LiveStreams streams, ServiceEndpointResolver resolver, IHttpClientFactory http, IOptions<JsonOptions> json, CancellationToken cancellationToken) =>
+        TypedResults.ServerSentEvents(streams.WatchAsync(
+            "health",
+            async leaving => JsonSerializer.Serialize(await shared.GetAsync(cancel => GatherAsync(resolver, http, cancel), leaving), json.Value.SerializerOptions),
+            DateTimeOffset.MaxValue,
+            cancellationToken));
+
+    private static async Task<PlatformHealth> GatherAsync(ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
+    {
+        // Probes come every few seconds and say nothing in a trace.
+        using var quiet = SuppressInstrumentationScope.Begin();
+        using var client = http.CreateClient(Probe);
+        var services = await Task.WhenAll(Routes.Services.Select(service => AskAsync(service, resolver, client, cancellationToken)));
+        return new(Array.TrueForAll(services, service => service.Status is ServiceStatus.Ready) ? ServiceStatus.Ready : ServiceStatus.Degraded,
+            [new("gateway", ServiceStatus.Ready, 1, 1), .. services]);
+    }
+
+    private static async Task<ServiceHealth> AskAsync(string service, ServiceEndpointResolver resolver, HttpClient client, CancellationToken cancellationToken)
+    {
+        var source = await resolver.GetEndpointsAsync($"http://{service}", cancellationToken);
+        var answers = await Task.WhenAll(source.Endpoints.Select(endpoint => AskAsync(new Uri(new(ServiceDestinations.AddressOf(endpoint, Uri.UriSchemeHttp)), "/health/ready"), client, cancellationToken)));
+        var ready = answers.Count(answer => answer is true);
+        return new(service, ready == answers.Length && ready > 0 ? ServiceStatus.Ready
+            : ready > 0 ? ServiceStatus.Degraded
+            : answers.Contains(false) ? ServiceStatus.Unready
+            : ServiceStatus.Down, ready, answers.Length);
+    }
+
+    /// <returns>Whether it is ready; null when it does not answer.</returns>
+    private static async Task<bool?> AskAsync(Uri address, HttpClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var answer = await client.GetAsync(address, cancellationToken);
+            return answer.IsSuccessStatusCode;
+        }
+        catch (Exception failure) when (failure is HttpRequestException || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return null;
+        }
+    }
+}

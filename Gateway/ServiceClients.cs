@@ -1,0 +1,43 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Grpc.Core;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.Extensions.Http.Resilience;
+using Polly;
+
+namespace MicroPlatform.Gateway;
+
+/// <summary>Reading from the services' REST with the caller's own token.</summary>
+internal static class ServiceClients
+{
+    // The services may tell more than is shown here.
+    private static readonly JsonSerializerOptions Reading =
+        new(Json.Apply(new(JsonSerializerDefaults.Web))) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
+
+    public static void AddRestClient(this WebApplicationBuilder builder, string service) =>
+        builder.Services.AddHttpClient(service, client => client.BaseAddress = new($"http://{service}"))
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) })
+            .AddStandardResilienceHandler(options =>
+            {
+                options.AttemptTimeout.Timeout = GrpcDefaults.Deadline;
+                options.TotalRequestTimeout.Timeout = 2 * GrpcDefaults.Deadline;
+                // At once: service discovery offers another replica.
+                options.Retry.BackoffType = DelayBackoffType.Constant;
+                options.Retry.Delay = TimeSpan.Zero;
+                options.Retry.MaxRetryAttempts = 2;
+                options.Retry.DisableForUnsafeHttpMethods();
+            });
+
+    public static async Task<T> FetchAsync<T>(this IHttpClientFactory http, string service, string path, string? token, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        using var client = http.CreateClient(service);
+        using var response = await client.SendAsync(request, cancellationToken);
+        return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<T>(Reading, cancellationToken))!;
+    }
+
+    /// <summary>Refused, silent for too long, or broken: to the caller it is all the same.</summary>
+    public static bool IsDown(this Exception failure) => failure is HttpRequestException or ExecutionRejectedException or RpcException { StatusCode: not StatusCode.Cancelled };
+}

@@ -1,0 +1,40 @@
+using Deque.AxeCore.Commons;
+using Deque.AxeCore.Playwright;
+using MicroPlatform.Tests.Fixtures;
+using MicroPlatform.Tests.Platform;
+using Microsoft.Playwright;
+
+namespace MicroPlatform.Tests.Browser;
+
+/// <summary>A test that looks at the running platform as people do.</summary>
+[Collection(PlatformTestGroup.Name)]
+public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
+{
+    protected RunningPlatform Platform { get; } = platform;
+
+    /// <summary>Where the Gateway is for a browser.</summary>
+    protected Uri Origin
+    {
+        get
+        {
+            using var http = Platform.Http();
+            return http.BaseAddress!;
+        }
+    }
+
+    private protected Task<Window> OpenAsync(ColorScheme scheme = ColorScheme.Light, bool javaScript = true, int width = 1280) => chromium.OpenAsync(Origin, scheme, javaScript, width);
+
+    /// <summary>Fails when axe finds what keeps people out.</summary>
+    protected static async Task AccessibleAsync(IPage page)
+    {
+        var found = await page.RunAxe();
+        var grave = found.Violations.Where(violation => violation.Impact is "serious" or "critical").ToList();
+        Assert.True(grave.Count == 0, string.Join(Environment.NewLine, grave.Select(violation =>
+            $"{page.Url}: {violation.Impact} {violation.Id}: {violation.Help}: {string.Join("; ", violation.Nodes.Select(node => node.Html))}")));
+        Assert.NotEmpty(found.Passes);
+    }
+
+    /// <summary>An access token of a user, past the browser.</summary>
+    protected static async Task<string> TokenAsync(HttpClient http, string username) =>
+        (await http.SendAsync("POST", "/api/v1/users/login", new { username, password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
+}

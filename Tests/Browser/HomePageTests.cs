@@ -1,0 +1,109 @@
+using MicroPlatform.Tests.Platform;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace MicroPlatform.Tests.Browser;
+
+/// <summary>The first page, as it is seen.</summary>
+public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
+{
+    private static readonly string[] Services = ["Gateway", "Customers", "Cart", "Sales", "Warehouse", "Accounting", "Users", "Todo"];
+
+    [Theory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task It_shows_that_every_service_is_ready_and_keeps_nobody_out(ColorScheme scheme)
+    {
+        await using var window = await OpenAsync(scheme);
+        await window.Page.GotoAsync("/");
+        await Expect(window.Page.Locator("#overall")).ToHaveTextAsync("All 8 services are ready");
+        await Expect(window.Page.Locator("[data-service] .state[data-state=ready]")).ToHaveCountAsync(Services.Length);
+        await Expect(window.Page.Locator("[data-node][data-state=ready]")).ToHaveCountAsync(Services.Length);
+        await AccessibleAsync(window.Page);
+        await window.Page.GotoAsync("/protos/");
+        await AccessibleAsync(window.Page);
+    }
+
+    [Fact]
+    public async Task Without_JavaScript_all_but_the_live_parts_is_there()
+    {
+        await using var window = await OpenAsync(javaScript: false);
+        await window.Page.GotoAsync("/");
+        await Expect(window.Page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToBeVisibleAsync();
+        foreach (var service in Services)
+        {
+            await Expect(window.Page.Locator("#services strong", new() { HasTextString = service })).ToBeVisibleAsync();
+        }
+
+        await Expect(window.Page.Locator("noscript")).ToHaveCountAsync(2);
+        await Expect(window.Page.Locator("#sign-in")).ToBeHiddenAsync();
+        await Expect(window.Page.Locator("#live")).ToBeHiddenAsync();
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Open the API reference" }).ClickAsync();
+        Assert.EndsWith("/scalar/", window.Page.Url, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task It_weighs_less_than_50_KB_with_all_that_it_needs()
+    {
+        await using var window = await OpenAsync();
+        await window.Page.GotoAsync("/");
+        await Expect(window.Page.Locator("#overall")).ToHaveAttributeAsync("data-state", "ready");
+        var weight = 0;
+        foreach (var response in window.Responses.Where(response => !response.Url.EndsWith("/stream", StringComparison.Ordinal)))
+        {
+            weight += (await response.BodyAsync()).Length;
+        }
+
+        Assert.InRange(window.Responses.Count, 4, 8);
+        Assert.InRange(weight, 20_000, 50_000);
+    }
+
+    [Theory]
+    [InlineData(320)]
+    [InlineData(390)]
+    [InlineData(768)]
+    [InlineData(1280)]
+    public async Task It_fits_every_width(int width)
+    {
+        await using var window = await OpenAsync(width: width);
+        await window.Page.GotoAsync("/");
+        await Expect(window.Page.Locator("#overall")).ToHaveAttributeAsync("data-state", "ready");
+        Assert.Equal(width, await window.Page.EvaluateAsync<int>("() => Math.max(innerWidth, document.documentElement.scrollWidth)"));
+    }
+
+    [Fact]
+    public async Task By_keyboard_the_first_stop_leads_past_the_navigation()
+    {
+        await using var window = await OpenAsync();
+        await window.Page.GotoAsync("/");
+        await window.Page.Keyboard.PressAsync("Tab");
+        await Expect(window.Page.Locator(".skip")).ToBeFocusedAsync();
+        await window.Page.Keyboard.PressAsync("Enter");
+        await window.Page.Keyboard.PressAsync("Tab");
+        await Expect(window.Page.GetByRole(AriaRole.Link, new() { Name = "Open the API reference" })).ToBeFocusedAsync();
+    }
+
+#if !ASPIRE
+    [Fact]
+    public async Task A_service_that_goes_is_seen_to_go_and_to_come_back()
+    {
+        await using var window = await OpenAsync();
+        await window.Page.GotoAsync("/");
+        var todo = window.Page.Locator("[data-service=todo] .state");
+        await Expect(todo).ToHaveTextAsync("ready");
+        await Platform.Engine.StopServiceAsync("todo");
+        try
+        {
+            await Expect(todo).ToHaveTextAsync("does not answer");
+            await Expect(window.Page.Locator("#overall")).ToHaveTextAsync("7 of 8 services are ready; not so: Todo");
+            await AccessibleAsync(window.Page);
+        }
+        finally
+        {
+            await Platform.Engine.StartServiceAsync("todo", TestContext.Current.CancellationToken);
+        }
+
+        await Expect(todo).ToHaveTextAsync("ready");
+    }
+#endif
+}

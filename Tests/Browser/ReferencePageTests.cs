@@ -1,0 +1,82 @@
+using System.Text.RegularExpressions;
+using MicroPlatform.Tests.Fixtures;
+using MicroPlatform.Tests.Platform;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace MicroPlatform.Tests.Browser;
+
+/// <summary>The API reference, as people use it.</summary>
+public sealed partial class ReferencePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
+{
+    private static readonly string[] Documents = ["Customers", "Cart", "Users", "Todo", "Warehouse", "Accounting", "Sales", "Gateway"];
+
+    [Theory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task It_lists_every_document_and_shows_the_one_that_is_chosen(ColorScheme scheme)
+    {
+        await using var window = await OpenAsync(scheme);
+        var page = window.Page;
+        await page.GotoAsync("/scalar/");
+        await page.Locator("button", new() { HasTextRegex = FirstDocument() }).First.ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Option)).ToHaveTextAsync(Documents);
+        await page.GetByRole(AriaRole.Option, new() { Name = "Sales", Exact = true }).ClickAsync();
+        await Expect(page.GetByText("/api/v1/sales/orders").First).ToBeVisibleAsync();
+        await AccessibleAsync(page);
+    }
+
+    [Fact]
+    public async Task From_the_first_page_it_is_a_sign_in_and_a_click_to_an_authorized_call()
+    {
+        await using var window = await OpenAsync();
+        var page = window.Page;
+        await page.GotoAsync("/");
+        await page.GetByRole(AriaRole.Link, new() { Name = "as a user or staff" }).ClickAsync();
+        await Expect(page.Locator("#session")).ToHaveTextAsync("Not signed in");
+        var login = await SendAsync(page, "users/tag/users/POST/api/v1/users/login", "/api/v1/users/login", $$"""{"username":"clerk","password":"{{TestPlatform.Password}}"}""");
+        Assert.Equal(200, login.Status);
+        await Expect(page.Locator("#session")).ToHaveTextAsync("Signed in as clerk; calls carry the token");
+
+        await page.Keyboard.PressAsync("Escape");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Show your account" }).ClickAsync();
+        var me = await SendAsync(page, "users/tag/users/GET/api/v1/users/me", "/api/v1/users/me");
+        Assert.Equal(200, me.Status);
+        Assert.StartsWith("Bearer ey", (await me.Request.AllHeadersAsync())["authorization"], StringComparison.Ordinal);
+        Assert.Contains("clerk", await me.TextAsync(), StringComparison.Ordinal);
+
+        // The board is this tab's too, until it signs out.
+        await page.GotoAsync("/");
+        await Expect(page.Locator("#link")).ToHaveTextAsync("Live");
+        await page.GotoAsync("/scalar/");
+        await page.Locator("#sign-out").ClickAsync();
+        await Expect(page.Locator("#session")).ToHaveTextAsync("Not signed in");
+        Assert.Equal(0, await page.EvaluateAsync<int>("() => sessionStorage.length"));
+    }
+
+    /// <summary>Opens an operation's form, puts in the body if there is one, and sends it.</summary>
+    private static async Task<IResponse> SendAsync(IPage page, string operation, string path, string? body = null)
+    {
+        await page.Locator($"[id='{operation}']").GetByRole(AriaRole.Button, new() { NameRegex = TestRequest() }).ClickAsync();
+        var form = page.GetByRole(AriaRole.Dialog);
+        if (body is not null)
+        {
+            await form.Locator(".cm-content[contenteditable=true]").First.ClickAsync();
+            await page.Keyboard.PressAsync("ControlOrMeta+A");
+            await page.Keyboard.InsertTextAsync(body);
+        }
+
+        return await page.RunAndWaitForResponseAsync(
+            () => form.GetByRole(AriaRole.Button, new() { NameRegex = Send() }).First.ClickAsync(),
+            response => new Uri(response.Url).AbsolutePath.Equals(path, StringComparison.Ordinal));
+    }
+
+    [GeneratedRegex("^Customers$", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex FirstDocument();
+
+    [GeneratedRegex("^Test Request", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex TestRequest();
+
+    [GeneratedRegex("^Send", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Send();
+}

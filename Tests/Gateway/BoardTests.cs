@@ -1,0 +1,188 @@
+using System.Net;
+using System.Text.Json;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.AspNetCore.Http;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>The board of the back office in front of the real services.</summary>
+public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private const string Board = "/api/v1/overview/board";
+    private const string Stream = "/api/v1/overview/board/stream";
+
+    [Fact]
+    public async Task Staff_see_orders_revenue_low_stock_and_lag_and_then_what_changes()
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        var clerk = await platform.UserTokenAsync("clerk");
+        // Services that have just started may miss each other's deadlines once.
+        await Eventually.TrueAsync(async () => Unavailable(await http.SendAsync("GET", Board, token: clerk).JsonAsync()).Length is 0 || Pass(2), "the services answer in time");
+        var board = await http.SendAsync("GET", Board, token: clerk).JsonAsync();
+        Assert.Equal(14, board.GetProperty("days").GetArrayLength());
+        Assert.Contains(board.GetProperty("lowStock").GetProperty("items").EnumerateArray(), item => item.GetProperty("sku").GetString() is "SKU-2" && item.GetProperty("quantity").GetInt64() is 5);
+        Assert.True(board.GetProperty("events").TryGetProperty("oldestPendingAt", out _));
+        var before = Confirmed(board);
+
+        await using var events = await Events.OpenAsync(http, Stream, clerk);
+        var first = await events.NextAsync();
+        Assert.Equal(("board", before), (first!.Value.EventType, Confirmed(JsonDocument.Parse(first.Value.Data).RootElement)));
+        await Eventually.TrueAsync(async () => await http.SendAsync(
+            "POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 3, quantity = 1 } } }, clerk, ("Idempotency-Key", "board")).StatusAsync() is HttpStatusCode.Created, "the order is placed");
+        for (var now = before; now == before;)
+        {
+            var next = await events.NextAsync(() => Pass(0.1));
+            now = next!.Value.EventType is "board" ? Confirmed(JsonDocument.Parse(next.Value.Data).RootElement) : before;
+        }
+
+        bool Pass(double seconds)
+        {
+            platform.Clock.Advance(TimeSpan.FromSeconds(seconds));
+            return false;
+        }
+    }
+
+    [Theory]
+    [InlineData("sales", new[] { "orders", "days", "events" })]
+    [InlineData("warehouse", new[] { "lowStock" })]
+    public async Task A_service_that_is_down_is_named_and_the_rest_still_comes(string service, string[] parts)
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        var token = await platform.UserTokenAsync("clerk");
+        await Eventually.TrueAsync(async () =>
+        {
+            platform.Clock.Advance(TimeSpan.FromSeconds(2));
+            return Unavailable(await http.SendAsync("GET", Board, token: token).JsonAsync()).Length is 0;
+        }, "the services answer in time");
+        await platform.StopAsync(service);
+        try
+        {
+            platform.Clock.Advance(TimeSpan.FromSeconds(2));
+            var board = await http.SendAsync("GET", Board, token: token).JsonAsync();
+            Assert.Equal([service], Unavailable(board));
+            foreach (var name in new[] { "orders", "days", "events", "lowStock" })
+            {
+                Assert.Equal(parts.Contains(name, StringComparer.Ordinal), board.GetProperty(name).ValueKind is JsonValueKind.Null);
+            }
+        }
+        finally
+        {
+            platform.Restart(service);
+        }
+    }
+
+    [Theory]
+    [InlineData(Board)]
+    [InlineData(Stream)]
+    public async Task Only_staff_may_look(string path)
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        Assert.Equal(HttpStatusCode.Unauthorized, (await http.SendAsync("GET", path).ProblemAsync()).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", path, token: await platform.UserTokenAsync("alice")).ProblemAsync()).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", path, token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
+    }
+
+    private static long Confirmed(JsonElement board) => board.GetProperty("orders").GetProperty("confirmed").GetInt64();
+
+    private static string?[] Unavailable(JsonElement board) => [.. board.GetProperty("unavailable").EnumerateArray().Select(service => service.GetString())];
+}
+
+/// <summary>How the board is gathered, in front of fakes that count.</summary>
+public sealed class BoardGatheringTests : IAsyncLifetime
+{
+    private const string Stream = "/api/v1/overview/board/stream";
+    private const string Sold = """{"orders":{"pending":1,"confirmed":2,"rejected":3,"cancelled":4},"days":[],"events":{"unsent":0,"oldestUnsentAt":null,"oldestPendingAt":null},"more":"than is shown"}""";
+
+    private FakePlatform behind = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        behind = await FakePlatform.StartAsync();
+        behind["sales"].Answer = context => context.Response.WriteAsync(Sold);
+        behind["warehouse"].Answer = context => context.Response.WriteAsync("""{"items":[],"nextCursor":null}""");
+        foreach (var name in new[] { "sales", "warehouse" })
+        {
+            var answer = behind[name].Answer;
+            behind[name].Answer = context =>
+            {
+                context.Response.ContentType = "application/json";
+                return answer(context);
+            };
+        }
+    }
+
+    public ValueTask DisposeAsync() => behind.DisposeAsync();
+
+    [Fact]
+    public async Task However_many_watch_each_service_is_asked_once_in_two_seconds_with_a_watchers_own_token()
+    {
+        await using var gateway = GatewayHost.Start(behind, settings: ("RateLimit:StreamsPerCaller", "20"));
+        using var http = gateway.Http();
+        var token = TestTokens.User(role: "staff");
+        var all = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Events.OpenAsync(http, Stream, token)));
+        foreach (var one in all)
+        {
+            Assert.Equal("board", (await one.NextAsync())!.Value.EventType);
+        }
+
+        var seen = Assert.Single(behind["sales"].Requests);
+        Assert.Equal(("/api/v1/sales/summary", $"Bearer {token}"), (seen.PathAndQuery, seen.Headers["Authorization"]));
+        Assert.Equal("/api/v1/warehouse/items?lowStock=true&limit=10", Assert.Single(behind["warehouse"].Requests).PathAndQuery);
+        foreach (var one in all)
+        {
+            await one.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_stream_ends_with_a_word_when_its_token_expires()
+    {
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        await using var events = await Events.OpenAsync(http, Stream, TestTokens.User(role: "admin"));
+        Assert.Equal("board", (await events.NextAsync())!.Value.EventType);
+        var last = await events.NextAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)));
+        while (last!.Value.EventType is "heartbeat")
+        {
+            last = await events.NextAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)));
+        }
+
+        Assert.Equal("expired", last.Value.EventType);
+        Assert.Null(await events.NextAsync());
+    }
+
+    [Fact]
+    public async Task What_a_service_refuses_is_refused_and_a_stream_that_it_refuses_later_ends()
+    {
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        var token = TestTokens.User(role: "staff");
+        await using var events = await Events.OpenAsync(http, Stream, token);
+        Assert.Equal("board", (await events.NextAsync())!.Value.EventType);
+
+        behind["sales"].Answer = context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return Task.CompletedTask;
+        };
+        Assert.Equal("expired", (await events.NextAsync(() => gateway.Clock.Advance(TimeSpan.FromSeconds(2))))!.Value.EventType);
+        Assert.Null(await events.NextAsync());
+        foreach (var path in new[] { "/api/v1/overview/board", Stream })
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", path, token: token).ProblemAsync()).Status);
+        }
+    }
+
+    [Fact]
+    public async Task A_user_without_the_role_gets_no_stream_and_no_service_is_asked()
+    {
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", Stream, token: TestTokens.Make(Issuers.Users, "0190d3a0-0000-7000-8000-000000000001", "user")).ProblemAsync()).Status);
+        Assert.Empty(behind["sales"].Requests);
+    }
+}

@@ -1,0 +1,66 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.ServerSentEvents;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Gateway;
+
+/// <summary>A stream of server-sent events as a browser holds it open.</summary>
+internal sealed class Events : IAsyncDisposable
+{
+    private readonly HttpResponseMessage response;
+    private readonly IAsyncEnumerator<SseItem<string>> items;
+    private Task<bool>? next;
+
+    private Events(HttpResponseMessage response, IAsyncEnumerator<SseItem<string>> items) => (this.response, this.items) = (response, items);
+
+    public HttpResponseMessage Response => response;
+
+    public static async Task<HttpResponseMessage> AskAsync(HttpClient http, string path, string? token = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.AcceptEncoding.ParseAdd("gzip, br");
+        request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+        return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+    }
+
+    public static async Task<Events> OpenAsync(HttpClient http, string path, string? token = null)
+    {
+        var response = await AskAsync(http, path, token);
+        Assert.Equal((HttpStatusCode.OK, "text/event-stream"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
+        var stream = await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
+        return new(response, SseParser.Create(stream).EnumerateAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>The next event, while <paramref name="pass"/> lets time pass; null when the stream has ended.</summary>
+    public async Task<SseItem<string>?> NextAsync(Action? pass = null)
+    {
+        next ??= items.MoveNextAsync().AsTask();
+        await Eventually.TrueAsync(() =>
+        {
+            if (!next.IsCompleted)
+            {
+                pass?.Invoke();
+            }
+
+            return Task.FromResult(next.IsCompleted);
+        }, "an event comes, or the stream ends");
+        var isOne = await next;
+        next = null;
+        return isOne ? items.Current : null;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        response.Dispose();
+        try
+        {
+            await (next ?? Task.FromResult(false));
+            await items.DisposeAsync();
+        }
+        catch (Exception cut) when (cut is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // Closed in the middle, as a browser does.
+        }
+    }
+}

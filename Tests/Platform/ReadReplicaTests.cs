@@ -161,16 +161,16 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         public static async Task<Replica> OfAsync(EmbeddedPostgres primary)
         {
             var ct = TestContext.Current.CancellationToken;
-            var binaries = new PostgresBinaries(primary.Source, primary.Version);
-            var folder = Path.Combine(Folders.Temporary, $"replica-{Guid.NewGuid():N}");
-            await ServerAccount.OwnAsync(folder, ct);
+            var programs = new PostgresBinaries(primary.Source, primary.Version);
+            var home = Path.Combine(Folders.Temporary, $"replica-{Guid.NewGuid():N}");
+            await ServerAccount.OwnAsync(home, ct);
             var login = new NpgsqlConnectionStringBuilder(primary.ConnectionString);
-            var replica = new Replica(binaries, folder, Ports.Take(), primary.ConnectionString);
+            var replica = new Replica(programs, home, Ports.Take(), primary.ConnectionString);
             await Tool.RunAsync(
-                binaries.Program("pg_basebackup"),
-                ["--pgdata", Path.Combine(folder, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname", $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}"],
-                ServerAccount.Name, folder, ct);
-            await replica.ControlAsync("start", "--log", Path.Combine(folder, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 -c fsync=off"));
+                programs.Program("pg_basebackup"),
+                ["--pgdata", Path.Combine(home, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname", $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}"],
+                ServerAccount.Name, home, ct);
+            await replica.ControlAsync("start", "--log", Path.Combine(home, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 -c fsync=off"));
             return replica;
         }
 

@@ -32,7 +32,15 @@ public sealed class RollingKillTests : IAsyncLifetime
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => platform = await EmbeddedPlatform.StartAsync(new() { Ephemeral = true, Replicas = 2 }, Cancel);
+    // Slowness is not what is tested here, and seventeen processes that start make a small machine slow.
+    public async ValueTask InitializeAsync() => platform = await EmbeddedPlatform.StartAsync(
+        new()
+        {
+            Ephemeral = true,
+            Replicas = 2,
+            Environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["Requests__Deadline"] = "00:00:30", ["Proxy__Deadline"] = "00:00:40" },
+        },
+        Cancel);
 
     public ValueTask DisposeAsync() => platform.DisposeAsync();
 

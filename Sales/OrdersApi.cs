@@ -16,6 +16,14 @@ namespace MicroPlatform.Sales;
 /// <summary>Orders: read by staff and by the customers they are for, written by staff.</summary>
 internal static class OrdersApi
 {
+    public static void AddOrders(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOrderPolicies();
+        builder.Services.AddSingleton<SalesTelemetry>();
+        builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");
+        builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.Inventory/BatchGetItems");
+    }
+
     public static void MapOrdersApi(this IEndpointRouteBuilder app)
     {
         var read = app.MapApi("/sales/orders", "Orders").RequirePolicy(OrderPolicies.Reader);

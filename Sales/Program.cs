@@ -1,8 +1,6 @@
-using MicroPlatform.Customers.V1;
 using MicroPlatform.Sales;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
-using MicroPlatform.Warehouse.V1;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
@@ -13,10 +11,7 @@ builder.AddMessaging<SalesDbContext>("salesdb", services => services
     .AddEventHandler<StockRejected, StockRejectedHandler>());
 builder.AddDeadLetters<SalesDbContext>();
 builder.AddTokenAuthentication(Issuers.Users, Issuers.Customers);
-builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");
-builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.Inventory/BatchGetItems");
-builder.Services.AddSingleton<SalesTelemetry>();
-builder.Services.AddOrderPolicies();
+builder.AddOrders();
 builder.Services.AddValidation();
 builder.Services.AddOpenApi("sales", OpenApi.With(Examples.All));
 

@@ -32,10 +32,39 @@ public sealed class Transaction
     public uint Version { get; private set; }
 
     /// <summary>Books it on another order.</summary>
-    /// <exception cref="ProblemException">409 when it is void.</exception>
-    public void MoveTo(long orderId) =>
-        OrderId = VoidedAt is null ? orderId : throw ProblemException.Conflict("A voided transaction stays as it was.");
+    /// <exception cref="ProblemException">409 when it is void, or belongs to a confirmed order.</exception>
+    public void MoveTo(long orderId)
+    {
+        if (VoidedAt is not null)
+        {
+            throw ProblemException.Conflict("A voided transaction stays as it was.");
+        }
+
+        RequireManual();
+        OrderId = orderId;
+    }
+
+    /// <summary>Staff take it out of every total; a second time changes nothing.</summary>
+    /// <exception cref="ProblemException">409 when it belongs to a confirmed order.</exception>
+    public void VoidManually(DateTimeOffset now)
+    {
+        if (VoidedAt is null)
+        {
+            RequireManual();
+            Void(now);
+        }
+    }
 
     /// <summary>Takes it out of every total; a second time changes nothing.</summary>
     public void Void(DateTimeOffset now) => VoidedAt ??= now;
+
+    // A confirmed order has exactly one live transaction, so the two end together.
+    private void RequireManual()
+    {
+        if (Source is not null)
+        {
+            throw ProblemException.Conflict(FormattableString.Invariant(
+                $"This transaction was posted for order {OrderId} and lives as long as the order is confirmed. Cancel the order (DELETE {Api.Prefix}/sales/orders/{OrderId}) and it is voided."));
+        }
+    }
 }

@@ -18,9 +18,9 @@ internal static class TransactionsApi
         var one = transactions.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("/", GetAsync).WithSummary("Show a transaction");
         one.MapPut("/", UpdateAsync)
-            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Book a transaction on another order");
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Book a transaction that staff entered on another order");
         one.MapDelete("/", VoidAsync)
-            .ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Void a transaction: it stays readable and no longer counts");
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Void a transaction that staff entered: it stays readable and no longer counts");
     }
 
     private static async Task<Ok<Page<TransactionResponse>>> ListAsync(
@@ -62,7 +62,7 @@ internal static class TransactionsApi
         long id, AccountingDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
         var transaction = await FindAsync(db, id, ifMatch, cancellationToken);
-        transaction.Void(time.GetUtcNow());
+        transaction.VoidManually(time.GetUtcNow());
         await db.SaveChangesAsync(cancellationToken);
         return TypedResults.NoContent();
     }

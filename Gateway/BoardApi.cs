@@ -13,7 +13,7 @@ internal static class BoardApi
 {
     private const string Sales = "sales";
     private const string Warehouse = "warehouse";
-    private const int MostItems = 10;
+    private const int Most = 10;
 
     public static void AddBoard(this WebApplicationBuilder builder)
     {
@@ -25,7 +25,8 @@ internal static class BoardApi
     public static void MapBoardApi(this IEndpointRouteBuilder app)
     {
         var board = app.MapApi("/overview/board", "Overview").RequirePolicy(Policies.Staff);
-        board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait");
+        board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait or failed")
+            .WithDescription("Up to 2 seconds old: gathered once for all who look.");
         board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata())
             .WithSummary("Watch the board by server-sent events")
             .WithDescription("""
@@ -70,10 +71,10 @@ internal static class BoardApi
         {
             var unavailable = new List<string>();
             var selling = TryAsync<BoardSales>(Sales, $"{Api.Prefix}/sales/summary");
-            var keeping = TryAsync<Page<OverviewItem>>(Warehouse, $"{Api.Prefix}/warehouse/items?lowStock=true&limit={MostItems}");
-            var (sales, items) = (await selling, await keeping);
-            unavailable.Sort(StringComparer.Ordinal);
-            return new(sales?.Orders, sales?.Days, sales?.Events, items, unavailable);
+            var keeping = TryAsync<Page<OverviewItem>>(Warehouse, $"{Api.Prefix}/warehouse/items?lowStock=true&limit={Most}");
+            var failing = TryAsync<Page<BoardDeadLetter>>(Sales, $"{Api.Prefix}/sales/dead-letters?limit={Most}");
+            var (sales, items, dead) = (await selling, await keeping, await failing);
+            return new(sales?.Orders, sales?.Days, sales?.Events, dead, items, [.. unavailable.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
 
             async Task<T?> TryAsync<T>(string service, string path) where T : class
             {

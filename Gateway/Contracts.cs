@@ -58,10 +58,11 @@ public sealed record OverviewCustomer(long Id, string Email);
 /// <param name="Orders">All orders by status. Null when Sales does not answer.</param>
 /// <param name="Days">The last 14 days (UTC), today last. Null when Sales does not answer.</param>
 /// <param name="Events">How far the platform is behind what has happened. Null when Sales does not answer.</param>
+/// <param name="DeadLetters">The oldest 10 events that could not be handled, of all services; with the cursor the rest is at <c>/api/v1/sales/dead-letters</c>. Null when Sales does not answer.</param>
 /// <param name="LowStock">The first 10 items that run low, ordered by id; with the cursor the rest is at <c>/api/v1/warehouse/items?lowStock=true</c>. Null when Warehouse does not answer.</param>
 /// <param name="Unavailable">The services that did not answer, by name; empty when the picture is whole.</param>
 public sealed record Board(
-    BoardOrders? Orders, IReadOnlyList<BoardDay>? Days, BoardEvents? Events, Page<OverviewItem>? LowStock, IReadOnlyList<string> Unavailable);
+    BoardOrders? Orders, IReadOnlyList<BoardDay>? Days, BoardEvents? Events, Page<BoardDeadLetter>? DeadLetters, Page<OverviewItem>? LowStock, IReadOnlyList<string> Unavailable);
 
 /// <summary>Orders by status.</summary>
 /// <param name="Pending">Waiting for the warehouse.</param>
@@ -81,6 +82,15 @@ public sealed record BoardDay(DateOnly Day, long Orders, decimal Revenue);
 /// <param name="OldestUnsentAt">When the oldest of them happened (UTC); null when there is none.</param>
 /// <param name="OldestPendingAt">When the order was placed (UTC) that has waited longest for the warehouse; null when none waits.</param>
 public sealed record BoardEvents(long Unsent, DateTimeOffset? OldestUnsentAt, DateTimeOffset? OldestPendingAt);
+
+/// <summary>An event that could not be handled and was set aside.</summary>
+/// <param name="Id">Names it for another try.</param>
+/// <param name="Event">The event's name.</param>
+/// <param name="At">When it was set aside (UTC).</param>
+/// <param name="Queue">The service that could not handle it.</param>
+/// <param name="Reason">What went wrong.</param>
+/// <param name="OrderId">The order it is about, if it is about one.</param>
+public sealed record BoardDeadLetter(long Id, string Event, DateTimeOffset At, string Queue, string Reason, long? OrderId);
 
 /// <summary>How well something can be used.</summary>
 public enum ServiceStatus

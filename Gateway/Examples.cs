@@ -14,10 +14,8 @@ internal static class Examples
             new(1, "admin1@email.com"),
             Unavailable: []),
         new Board(
-            new(Pending: 1, Confirmed: 2, Rejected: 0, Cancelled: 0),
-            [new(new(2026, 1, 5), 1, 150.00m), new(new(2026, 1, 6), 1, 120.00m)],
-            new(Unsent: 0, OldestUnsentAt: null, OldestPendingAt: Day.AddDays(1)),
-            new([new(2, "SKU-2", "item_2", Quantity: 5, Reserved: 0)], NextCursor: null),
-            Unavailable: []),
+            new(Pending: 1, Confirmed: 2, Rejected: 0, Cancelled: 0), [new(new(2026, 1, 5), 1, 150.00m), new(new(2026, 1, 6), 1, 120.00m)],
+            new(Unsent: 0, OldestUnsentAt: null, OldestPendingAt: Day), new([], NextCursor: null),
+            new([new(2, "SKU-2", "item_2", Quantity: 5, Reserved: 0)], NextCursor: null), Unavailable: []),
     ];
 }

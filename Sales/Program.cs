@@ -11,6 +11,7 @@ builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
 builder.AddMessaging<SalesDbContext>("salesdb", services => services
     .AddEventHandler<StockReserved, StockReservedHandler>()
     .AddEventHandler<StockRejected, StockRejectedHandler>());
+builder.AddDeadLetters<SalesDbContext>();
 builder.AddTokenAuthentication(Issuers.Users, Issuers.Customers);
 builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");
 builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.Inventory/BatchGetItems");
@@ -24,6 +25,7 @@ app.UseServiceDefaults();
 app.MapOrdersApi();
 app.MapSoldItemsApi();
 app.MapSummaryApi();
+app.MapDeadLettersApi();
 app.MapGrpc<OrdersGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -46,14 +46,26 @@ public static class Paging
         CancellationToken cancellationToken)
         where TKey : struct, IParsable<TKey>, IFormattable
     {
-        if (page.Cursor is { Length: > 0 } cursor)
+        if (After<TKey>(page) is { } last)
         {
-            var after = Expression.Property(Expression.Constant(new Box<TKey>(Decode<TKey>(cursor))), nameof(Box<>.Value));
+            var after = Expression.Property(Expression.Constant(new Box<TKey>(last)), nameof(Box<>.Value));
             query = query.Where(Expression.Lambda<Func<TEntity, bool>>(Expression.GreaterThan(key.Body, after), key.Parameters));
         }
 
         var limit = page.Limit ?? PageQuery.DefaultLimit;
-        var items = await query.OrderBy(key).Take(limit + 1).Select(select).ToListAsync(cancellationToken);
+        return ToPage(await query.OrderBy(key).Take(limit + 1).Select(select).ToListAsync(cancellationToken), limit, keyOf);
+    }
+
+    /// <summary>The id behind which the page starts; null for the first page.</summary>
+    /// <exception cref="ProblemException">400 on <c>cursor</c> when it is not one that a page of this list gave.</exception>
+    internal static TKey? After<TKey>(PageQuery page)
+        where TKey : struct, IParsable<TKey> =>
+        page.Cursor is { Length: > 0 } cursor ? Decode<TKey>(cursor) : null;
+
+    /// <summary>A page of what was read: up to one more than <paramref name="limit"/>, which tells that there is a next page.</summary>
+    internal static Page<TItem> ToPage<TItem, TKey>(List<TItem> items, int limit, Func<TItem, TKey> keyOf)
+        where TKey : IFormattable
+    {
         if (items.Count <= limit)
         {
             return new(items, NextCursor: null);

@@ -23,6 +23,7 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args)
     {
         var command = new RootCommand("Runs the platform on this machine without containers.") { Ephemeral, Reset, Replicas, Port, HttpsPort, Data, State };
+        command.Subcommands.Add(CheckCommand.Create());
         Replicas.Validators.Add(result => InRange(result, MostReplicas));
         Port.Validators.Add(result => InRange(result, ushort.MaxValue));
         HttpsPort.Validators.Add(result => InRange(result, ushort.MaxValue));
@@ -32,7 +33,7 @@ internal static class CommandLine
         if (parsed.Errors.Count > 0)
         {
             await Console.Error.WriteLineAsync(string.Join(Environment.NewLine, parsed.Errors.Select(error => error.Message)));
-            await Console.Error.WriteLineAsync($"Options: {string.Join(", ", command.Options.Select(option => option.Name))}");
+            await Console.Error.WriteLineAsync($"Options: {string.Join(", ", parsed.CommandResult.Command.Options.Select(option => option.Name))}");
             return Misused;
         }
 

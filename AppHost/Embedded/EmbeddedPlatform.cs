@@ -21,7 +21,8 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 
     private EmbeddedPlatform(EmbeddedPlatformOptions options, RunFolder run)
     {
-        (_options, _run, _log) = (options, run, options.Log ?? ((_, _) => { }));
+        _options = options with { StateFile = options.StateFile ?? Path.Combine(run.Path, PlatformState.FileName) };
+        (_run, _log) = (run, options.Log ?? ((_, _) => { }));
     }
 
     /// <summary>The Gateway over HTTP.</summary>
@@ -166,10 +167,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
             await _postgres.DisposeAsync();
         }
 
-        if (_options.StateFile is not null)
-        {
-            File.Delete(_options.StateFile);
-        }
+        File.Delete(_options.StateFile!);
 
         await _run.DisposeAsync();
     }
@@ -330,14 +328,14 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 
     private void WriteState()
     {
-        if (_options.StateFile is null || !_isReady)
+        if (!_isReady)
         {
             return;
         }
 
         lock (_stateGate)
         {
-            PlatformState.Write(_options.StateFile, this, _processes, _options.Services.SelectMany(service => service.Databases));
+            PlatformState.Write(_options.StateFile!, this, _processes, _options.Services.SelectMany(service => service.Databases));
         }
     }
 }

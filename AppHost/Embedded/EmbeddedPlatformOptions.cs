@@ -21,7 +21,7 @@ public sealed record EmbeddedPlatformOptions
     /// <summary>The Gateway's port for HTTPS, 1 to 65535; null for the one in its settings, or any free one when ephemeral.</summary>
     public int? HttpsPort { get; init; }
 
-    /// <summary>Where to write addresses, process ids and connection strings as JSON once the platform is ready; null for nowhere.</summary>
+    /// <summary>Where to write addresses, process ids and connection strings as JSON once the platform is ready; null for <c>state.json</c> in the data folder.</summary>
     public string? StateFile { get; init; }
 
     /// <summary>Further environment variables for every service, over those of this process.</summary>

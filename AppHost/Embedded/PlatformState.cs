@@ -5,6 +5,9 @@ namespace MicroPlatform.AppHost;
 /// <summary>What another program needs to know to use a running platform.</summary>
 internal static class PlatformState
 {
+    /// <summary>The file in the data folder of a run that was not told another.</summary>
+    public const string FileName = "state.json";
+
     private static readonly JsonSerializerOptions Readable = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     public static void Write(string file, EmbeddedPlatform platform, IEnumerable<ServiceProcess> processes, IEnumerable<string> databases)

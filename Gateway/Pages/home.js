@@ -184,6 +184,9 @@ function chart(days) {
 function showFigures(board) {
   for (const name of ['confirmed', 'pending', 'rejected', 'cancelled']) figure(name, board.orders ? count.format(board.orders[name]) : '–');
   figure('unsent', board.events ? count.format(board.events.unsent) : '–');
+  const dead = board.deadLetters;
+  figure('dead', dead ? count.format(dead.items.length) + (dead.nextCursor ? '+' : '') : '–');
+  byId('dead').replaceChildren(...(dead?.items ?? []).slice(0, 3).map(letter => make('li', {}, `${letter.queue}: ${letter.event}${letter.orderId ? ` of order ${letter.orderId}` : ''}: ${letter.reason}`)));
   waits = board.events ?? {};
   showWaits();
   if (board.days) chart(board.days);

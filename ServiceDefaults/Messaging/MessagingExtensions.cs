@@ -1,8 +1,8 @@
+using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Rebus.Backoff;
 using Rebus.Bus;
 using Rebus.Config;
 using Rebus.Config.Outbox;
@@ -11,16 +11,18 @@ using Rebus.Messages;
 using Rebus.Pipeline;
 using Rebus.Pipeline.Receive;
 using Rebus.Pipeline.Send;
+using Rebus.Retry;
 using Rebus.Retry.Simple;
 using Rebus.Serialization.Custom;
 using Rebus.Serialization.Json;
 using Rebus.Topic;
+using Rebus.Workers.ThreadPoolBased;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>
 /// Events between services over PostgreSQL (<c>busdb</c>), with the outbox in the service's own database.
-/// The transport is this one registration: another of Rebus's takes its place here (docs/adr/0003-messaging.md).
+/// The transport is this one registration: another of Rebus's takes its place here (docs/adr/0002-messaging.md).
 /// </summary>
 public static class MessagingExtensions
 {
@@ -35,10 +37,23 @@ public static class MessagingExtensions
         var bus = builder.GetPostgresConnectionString("busdb");
         var own = builder.GetPostgresConnectionString(database);
         var idle = TimeSpan.FromMilliseconds(builder.Configuration.GetValue("Messaging:PollingMilliseconds", 250));
+        builder.Services.AddSingleton(services => new MessagingTelemetry(services.GetRequiredService<IMeterFactory>(), queue, own));
+        builder.Services.AddSingleton(new RetryOptions(builder.Configuration.GetValue("Messaging:Deferrals", RetryOptions.DefaultDeferrals)));
         builder.Services.AddScoped<EventBus<TContext>>();
         addHandlers?.Invoke(builder.Services);
-        builder.Services.AddRebus(configure => configure
-            .Transport(transport => transport.UsePostgreSql(bus, "messages", queue))
+        builder.Services.AddRebus((configure, services) => configure
+            .Transport(transport =>
+            {
+                // Who handles nothing listens for nothing.
+                if (addHandlers is null)
+                {
+                    transport.UsePostgreSqlAsOneWayClient(bus, "messages");
+                }
+                else
+                {
+                    transport.UsePostgreSql(bus, "messages", queue);
+                }
+            })
             .Outbox(outbox => outbox.StoreInPostgreSql(own, "outbox"))
             .Subscriptions(subscriptions => subscriptions.Register(_ => new EventContracts.Subscriptions()))
             .Serialization(serializer =>
@@ -52,14 +67,16 @@ public static class MessagingExtensions
             })
             .Options(options =>
             {
-                options.SetNumberOfWorkers(1);
+                options.SetNumberOfWorkers(addHandlers is null ? 0 : 1);
                 options.SetMaxParallelism(8);
-                options.SetBackoffTimes(TimeSpan.FromMilliseconds(50), idle / 2, idle);
+                options.Register<IBackoffStrategy>(_ => new IdlePolling(idle));
                 options.RetryStrategy(DeadLetterQueue, maxDeliveryAttempts: 3, secondLevelRetriesEnabled: true);
                 options.Register<ITopicNameConvention>(_ => new EventContracts.Topics());
-                options.Decorate<IPipeline>(c => new PipelineStepInjector(c.Get<IPipeline>())
+                var telemetry = services.GetRequiredService<MessagingTelemetry>();
+                options.Decorate<IErrorHandler>(c => new DeadLetters.Noting(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
+                options.Decorate<IPipeline>(c => new PipelineStepInjector(WithoutOutboxOnReceipt(c.Get<IPipeline>()))
                     .OnSend(new MessagingTelemetry.OutgoingStep(), PipelineRelativePosition.Before, typeof(SerializeOutgoingMessageStep))
-                    .OnReceive(new MessagingTelemetry.IncomingStep(queue), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
+                    .OnReceive(new MessagingTelemetry.IncomingStep(telemetry), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
             }));
         return builder;
     }
@@ -72,20 +89,30 @@ public static class MessagingExtensions
             .AddTransient<IHandleMessages<TEvent>, THandler>()
             .AddTransient<IHandleMessages<IFailed<TEvent>>, RetryLater<TEvent>>();
 
-    private sealed class RetryLater<TEvent>(IBus bus) : IHandleMessages<IFailed<TEvent>>
+    /// <summary>
+    /// The library's outbox opens a transaction in the service's database for every message that comes in. No handler here needs it, and it
+    /// stands before the handling of failures: a service that cannot reach its database would set everything aside at once instead of waiting.
+    /// </summary>
+    private static PipelineStepRemover WithoutOutboxOnReceipt(IPipeline pipeline) =>
+        new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().FullName is "Rebus.PostgreSql.Outbox.OutboxIncomingStep");
+
+    private sealed record RetryOptions(int Deferrals)
     {
         // 1, 2, 4 ... 64 s: an outage of two minutes is bridged without anyone's help.
-        private const int MaxDeferrals = 7;
+        public const int DefaultDeferrals = 7;
+    }
 
+    private sealed class RetryLater<TEvent>(IBus bus, MessagingTelemetry telemetry, RetryOptions options) : IHandleMessages<IFailed<TEvent>>
+    {
         public Task Handle(IFailed<TEvent> message)
         {
             var deferrals = message.Headers.TryGetValue(Headers.DeferCount, out var count) ? int.Parse(count, System.Globalization.CultureInfo.InvariantCulture) : 0;
-            if (deferrals < MaxDeferrals)
+            if (deferrals < options.Deferrals)
             {
+                telemetry.CountRetry(EventContracts.NameOf(typeof(TEvent)));
                 return bus.Advanced.TransportMessage.Defer(TimeSpan.FromSeconds(1 << deferrals));
             }
 
-            MessagingTelemetry.CountDeadLetter(EventContracts.NameOf(typeof(TEvent)));
             throw new InvalidOperationException($"Given up after {deferrals} deferrals: {message.ErrorDescription}");
         }
     }

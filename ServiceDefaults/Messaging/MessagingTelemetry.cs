@@ -1,29 +1,69 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using Npgsql;
 using Rebus.Messages;
 using Rebus.Pipeline;
+using Rebus.Retry.Simple;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>One trace from the request to the last event it led to, and how far events lag behind.</summary>
-internal static class MessagingTelemetry
+/// <summary>One trace from the request to the last event it led to, how far events lag behind, and how many come to what.</summary>
+internal sealed class MessagingTelemetry
 {
-    private const string TraceHeader = "traceparent";
+    private const string QueueTag = "messaging.destination.name";
+    private const string EventTag = "microplatform.event.name";
 
     private static readonly ActivitySource Source = new(Telemetry.Prefix + "Messaging");
-    private static readonly Meter Meter = new(Telemetry.Prefix + "Messaging");
 
-    private static readonly Histogram<double> Lag = Meter.CreateHistogram<double>(
-        "microplatform.messaging.lag", "s", "Time between an event's leaving its service and its handling, outbox included");
+    private readonly string queue;
+    private readonly string outbox;
+    private readonly Histogram<double> lag;
+    private readonly Counter<long> handled;
+    private readonly Counter<long> failures;
+    private readonly Counter<long> retries;
+    private readonly Counter<long> deadLetters;
 
-    private static readonly Counter<long> Failures = Meter.CreateCounter<long>(
-        "microplatform.messaging.failures", description: "Attempts to handle an event that failed; each is tried again, or the event set aside");
+    public MessagingTelemetry(IMeterFactory meters, string queue, string outboxConnectionString)
+    {
+        this.queue = queue;
+        outbox = new NpgsqlConnectionStringBuilder(outboxConnectionString) { Timeout = 2, CommandTimeout = 2, MaxPoolSize = 1 }.ConnectionString;
+        var meter = meters.Create(Telemetry.Prefix + "Messaging");
+        lag = meter.CreateHistogram<double>("microplatform.messaging.lag", "s", "Time from an event's publication until a handler gets it, outbox and retries included");
+        handled = meter.CreateCounter<long>("microplatform.messaging.handled", "{event}", "Events handled");
+        failures = meter.CreateCounter<long>("microplatform.messaging.failures", "{attempt}", "Attempts to handle an event that failed");
+        retries = meter.CreateCounter<long>("microplatform.messaging.retries", "{event}", "Times that an event was put back after several failed attempts, to be tried again later");
+        deadLetters = meter.CreateCounter<long>("microplatform.messaging.dead_letters", "{event}", "Events set aside after the last attempt");
+        meter.CreateObservableGauge("microplatform.messaging.outbox.lag", MeasureOutbox, "s", "Age of the oldest event that has not left its service yet; 0 when all have");
+    }
 
-    private static readonly Counter<long> DeadLetters = Meter.CreateCounter<long>(
-        "microplatform.messaging.dead_letters", description: "Events set aside after the last attempt");
+    public void CountRetry(string name) => retries.Add(1, TagsOf(name));
 
-    public static void CountDeadLetter(string type) => DeadLetters.Add(1, new KeyValuePair<string, object?>("event", type));
+    public void CountDeadLetter(string name) => deadLetters.Add(1, TagsOf(name));
+
+    private TagList TagsOf(string name) => new() { { QueueTag, queue }, { EventTag, name } };
+
+    // Asked only when someone collects, on the collector's own thread; no answer is no measurement.
+    private IEnumerable<Measurement<double>> MeasureOutbox()
+    {
+        object? sentAt;
+        try
+        {
+            using var connection = new NpgsqlConnection(outbox);
+            connection.Open();
+            using var command = new NpgsqlCommand($"""SELECT "Headers"::jsonb ->> '{Headers.SentTime}' FROM outbox ORDER BY "Id" LIMIT 1""", connection);
+            sentAt = command.ExecuteScalar();
+        }
+        catch (NpgsqlException)
+        {
+            return [];
+        }
+
+        return [new(sentAt is string time ? SecondsSince(time) ?? 0 : 0, new KeyValuePair<string, object?>(QueueTag, queue))];
+    }
+
+    private static double? SecondsSince(string? sentAt) =>
+        DateTimeOffset.TryParse(sentAt, CultureInfo.InvariantCulture, DateTimeStyles.None, out var time) ? (TimeProvider.System.GetUtcNow() - time).TotalSeconds : null;
 
     public sealed class OutgoingStep : IOutgoingStep
     {
@@ -33,35 +73,46 @@ internal static class MessagingTelemetry
             using var activity = Source.StartActivity($"publish {EventContracts.NameOf(message.Body.GetType())}", ActivityKind.Producer);
             if (Activity.Current?.Id is { } id)
             {
-                message.Headers[TraceHeader] = id;
+                message.Headers[DeadLetters.TraceHeader] = id;
             }
 
             await next();
         }
     }
 
-    public sealed class IncomingStep(string queue) : IIncomingStep
+    public sealed class IncomingStep(MessagingTelemetry telemetry) : IIncomingStep
     {
         public async Task Process(IncomingStepContext context, Func<Task> next)
         {
-            var headers = context.Load<TransportMessage>().Headers;
-            var type = headers.GetValueOrDefault(Headers.Type, "unknown");
-            var tag = new KeyValuePair<string, object?>("event", type);
-            using var activity = Source.StartActivity($"process {type}", ActivityKind.Consumer, headers.GetValueOrDefault(TraceHeader));
-            activity?.SetTag("messaging.destination.name", queue).SetTag("messaging.message.id", headers.GetValueOrDefault(Headers.MessageId));
-            if (DateTimeOffset.TryParse(headers.GetValueOrDefault(Headers.SentTime), CultureInfo.InvariantCulture, DateTimeStyles.None, out var sentAt))
+            if (context.Load<bool>(DefaultRetryStep.DispatchAsFailedMessageKey))
             {
-                Lag.Record((TimeProvider.System.GetUtcNow() - sentAt).TotalSeconds, tag);
+                // Not the event itself, but the question what to do now that it failed.
+                await next();
+                return;
+            }
+
+            var headers = context.Load<TransportMessage>().Headers;
+            var name = headers.GetValueOrDefault(Headers.Type, "unknown");
+            var tags = telemetry.TagsOf(name);
+            using var activity = Source.StartActivity($"process {name}", ActivityKind.Consumer, headers.GetValueOrDefault(DeadLetters.TraceHeader));
+            activity?.SetTag(QueueTag, telemetry.queue).SetTag("messaging.message.id", headers.GetValueOrDefault(Headers.MessageId));
+            if (SecondsSince(headers.GetValueOrDefault(Headers.SentTime)) is { } seconds)
+            {
+                telemetry.lag.Record(seconds, tags);
             }
 
             try
             {
                 await next();
+                telemetry.handled.Add(1, tags);
             }
             catch (Exception failure)
             {
                 activity?.SetStatus(ActivityStatusCode.Error, failure.GetType().Name);
-                Failures.Add(1, tag);
+                tags.Add("error.type", failure.GetType().FullName);
+                telemetry.failures.Add(1, tags);
+                // What is set aside in the end is this copy: staff read there why.
+                context.Load<OriginalTransportMessage>().TransportMessage.Headers[DeadLetters.ReasonHeader] = DeadLetters.ReasonOf(failure);
                 throw;
             }
         }

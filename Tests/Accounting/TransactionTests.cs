@@ -111,6 +111,18 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Theory]
+    [InlineData("PUT", """{"orderId":321}""")]
+    [InlineData("DELETE", null)]
+    public async Task What_a_confirmed_order_posted_stays_as_long_as_the_order_and_the_answer_says_how_to_void_it(string method, string? body)
+    {
+        var before = await SendAsync("GET", Transactions + "/2").JsonAsync();
+        var refused = await SendAsync(method, Transactions + "/2", body).ProblemAsync();
+        Assert.Equal(HttpStatusCode.Conflict, refused.Status);
+        Assert.Contains("DELETE /api/v1/sales/orders/2", refused.Detail, StringComparison.Ordinal);
+        Assert.Equal(before.GetRawText(), (await SendAsync("GET", Transactions + "/2").JsonAsync()).GetRawText());
+    }
+
+    [Theory]
     [InlineData("""{"sum":1}""", "orderId")]
     [InlineData("""{"orderId":0,"sum":1}""", "orderId")]
     [InlineData("""{"orderId":-1,"sum":1}""", "orderId")]

@@ -129,6 +129,8 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["DELETE /api/v1/sales/orders/{id}"] = May.Staff,
             ["GET /api/v1/sales/sold-items"] = May.Staff,
             ["GET /api/v1/sales/summary"] = May.Staff,
+            ["GET /api/v1/sales/dead-letters"] = May.Staff,
+            ["POST /api/v1/sales/dead-letters/{id}/retry"] = May.Staff,
             // Internal: Cart calls on behalf of the customer whose token it passes on.
             ["POST /sales.v1.Orders/PlaceOrder"] = May.Customer,
             ["POST /sales.v1.Orders/GetOrder"] = May.Customer,

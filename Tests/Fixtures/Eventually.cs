@@ -14,4 +14,16 @@ internal static class Eventually
             await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
         }
     }
+
+    /// <summary>Polls until nothing is found, and fails after <paramref name="seconds"/> with what still is.</summary>
+    public static async Task NoneAsync(Func<Task<IReadOnlyList<string>>> find, string because, int seconds = 20)
+    {
+        var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        while (await find() is { Count: > 0 } found)
+        {
+            Assert.True(TimeProvider.System.GetTimestamp() < deadline, $"Not within {seconds} s: {because}. {string.Join(Environment.NewLine, found)}");
+            await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+    }
 }

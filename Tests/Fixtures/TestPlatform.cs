@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Reflection;
@@ -138,6 +139,8 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
                 throw new HttpRequestException(HttpRequestError.ConnectionError, $"Connection refused ({service}:80)", new SocketException((int)SocketError.ConnectionRefused));
             }
 
+            // As the real handler does it; the one of the test host does not.
+            DistributedContextPropagator.Current.Inject(Activity.Current, request.Headers, (headers, name, value) => ((System.Net.Http.Headers.HttpRequestHeaders)headers!).TryAddWithoutValidation(name, value));
             return invokers.GetOrAdd(platform.Host(service), host => new(host.CreateHandler())).SendAsync(request, cancellationToken);
         }
     }

@@ -123,6 +123,11 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         await Eventually.TrueAsync(async () => await FreeAsync(2) == free, "the goods come back");
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<bool>("accountingdb", "SELECT voided_at IS NOT NULL FROM transactions WHERE source = $1", $"order:{orderId}"), "the transaction is voided");
+
+        // Voiding what is void changes nothing, for what the flow posted as for what staff entered.
+        var id = await platform.QueryAsync<long>("accountingdb", "SELECT id FROM transactions WHERE source = $1", $"order:{orderId}");
+        using var accounting = platform.Http("accounting");
+        Assert.Equal(HttpStatusCode.NoContent, await accounting.SendAsync("DELETE", $"/api/v1/accounting/transactions/{id}", token: staff).StatusAsync());
     }
 
     [Fact]
@@ -231,14 +236,6 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
 
     private Task<long> FreeAsync(long itemId) => platform.QueryAsync<long>("warehousedb", "SELECT free FROM items WHERE id = $1", itemId);
 
-    private async Task InvariantsHoldAsync()
-    {
-        IReadOnlyList<string> violations = [];
-        await Eventually.TrueAsync(async () =>
-        {
-            violations = await Invariants.FindViolationsAsync(platform.ConnectionString("salesdb"), platform.ConnectionString("warehousedb"), platform.ConnectionString("accountingdb"));
-            return violations.Count == 0;
-        }, "the invariants hold", seconds: 60);
-        Assert.Empty(violations);
-    }
+    private Task InvariantsHoldAsync() =>
+        Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the invariants hold", seconds: 60);
 }

@@ -45,7 +45,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Theory]
-    [InlineData("sales", new[] { "orders", "days", "events" })]
+    [InlineData("sales", new[] { "orders", "days", "events", "deadLetters" })]
     [InlineData("warehouse", new[] { "lowStock" })]
     public async Task A_service_that_is_down_is_named_and_the_rest_still_comes(string service, string[] parts)
     {
@@ -63,7 +63,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
             platform.Clock.Advance(TimeSpan.FromSeconds(2));
             var board = await http.SendAsync("GET", Board, token: token).JsonAsync();
             Assert.Equal([service], Unavailable(board));
-            foreach (var name in new[] { "orders", "days", "events", "lowStock" })
+            foreach (var name in new[] { "orders", "days", "events", "deadLetters", "lowStock" })
             {
                 Assert.Equal(parts.Contains(name, StringComparer.Ordinal), board.GetProperty(name).ValueKind is JsonValueKind.Null);
             }
@@ -97,12 +97,14 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     private const string Stream = "/api/v1/overview/board/stream";
     private const string Sold = """{"orders":{"pending":1,"confirmed":2,"rejected":3,"cancelled":4},"days":[],"events":{"unsent":0,"oldestUnsentAt":null,"oldestPendingAt":null},"more":"than is shown"}""";
 
+    private const string Dead = """{"items":[{"id":7,"event":"sales.order-placed.v1","at":"2026-01-05T10:00:00Z","queue":"warehouse","reason":"It rained.","orderId":3,"traceId":"t"}],"nextCursor":null}""";
+
     private FakePlatform behind = null!;
 
     public async ValueTask InitializeAsync()
     {
         behind = await FakePlatform.StartAsync();
-        behind["sales"].Answer = context => context.Response.WriteAsync(Sold);
+        behind["sales"].Answer = context => context.Response.WriteAsync(context.Request.Path == "/api/v1/sales/dead-letters" ? Dead : Sold);
         behind["warehouse"].Answer = context => context.Response.WriteAsync("""{"items":[],"nextCursor":null}""");
         foreach (var name in new[] { "sales", "warehouse" })
         {
@@ -126,11 +128,13 @@ public sealed class BoardGatheringTests : IAsyncLifetime
         var all = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Events.OpenAsync(http, Stream, token)));
         foreach (var one in all)
         {
-            Assert.Equal("board", (await one.NextAsync())!.Value.EventType);
+            var first = (await one.NextAsync())!.Value;
+            Assert.Equal("board", first.EventType);
+            Assert.Contains("It rained.", first.Data, StringComparison.Ordinal);
         }
 
-        var seen = Assert.Single(behind["sales"].Requests);
-        Assert.Equal(("/api/v1/sales/summary", $"Bearer {token}"), (seen.PathAndQuery, seen.Headers["Authorization"]));
+        Assert.Equal(["/api/v1/sales/dead-letters?limit=10", "/api/v1/sales/summary"], behind["sales"].Requests.Select(seen => seen.PathAndQuery).Order(StringComparer.Ordinal));
+        Assert.All(behind["sales"].Requests, seen => Assert.Equal($"Bearer {token}", seen.Headers["Authorization"]));
         Assert.Equal("/api/v1/warehouse/items?lowStock=true&limit=10", Assert.Single(behind["warehouse"].Requests).PathAndQuery);
         foreach (var one in all)
         {

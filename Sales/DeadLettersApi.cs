@@ -1,0 +1,27 @@
+using System.ComponentModel;
+using MicroPlatform.ServiceDefaults;
+using MicroPlatform.ServiceDefaults.Messaging;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace MicroPlatform.Sales;
+
+/// <summary>Events between the services that could not be handled, of all services: staff see why, and try again once the cause is mended.</summary>
+internal static class DeadLettersApi
+{
+    public static void MapDeadLettersApi(this IEndpointRouteBuilder app)
+    {
+        var letters = app.MapApi("/sales/dead-letters", "Dead letters").RequirePolicy(Policies.Staff);
+        letters.MapGet("/", ListAsync).WithSummary("List the events that could not be handled, of all services");
+        letters.MapPost("/{id:long}/retry", RetryAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Let the service that could not handle an event try again; safe to repeat");
+    }
+
+    private static async Task<Ok<Page<DeadLetter>>> ListAsync([AsParameters] PageQuery page, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await dead.ListAsync(page, cancellationToken));
+
+    private static async Task<Accepted> RetryAsync(
+        [Description("The id from the list.")] long id, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken)
+    {
+        await dead.RetryAsync(id, cancellationToken);
+        return TypedResults.Accepted((string?)null);
+    }
+}

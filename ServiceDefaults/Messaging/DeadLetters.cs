@@ -1,0 +1,154 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Rebus.Messages;
+using Rebus.Retry;
+using Rebus.Serialization;
+using Rebus.Transport;
+
+namespace MicroPlatform.ServiceDefaults.Messaging;
+
+/// <summary>An event that could not be handled and was set aside.</summary>
+/// <param name="Id">Names it here; the event gets another one should it be set aside again.</param>
+/// <param name="Event">The event's name on the wire.</param>
+/// <param name="At">When it was set aside (UTC).</param>
+/// <param name="Queue">The service that could not handle it.</param>
+/// <param name="Reason">What went wrong at the last attempt.</param>
+/// <param name="OrderId">The order it is about, if it is about one.</param>
+/// <param name="TraceId">The trace of the request that it goes back to.</param>
+public sealed record DeadLetter(long Id, string Event, DateTimeOffset At, string Queue, string Reason, long? OrderId, string? TraceId);
+
+/// <summary>
+/// The events that were set aside, read from the transport's own table: with another transport its own tools do this.
+/// </summary>
+public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLetters.Bus)] NpgsqlDataSource bus, TimeProvider time)
+    where TContext : ServiceDbContext
+{
+    private const string RetryNote = "dead-letters.retry";
+
+    private static readonly HeaderSerializer HeaderSerializer = new();
+
+    /// <summary>One page of them, oldest first.</summary>
+    /// <exception cref="ProblemException">400 on <c>cursor</c> when it is not one that a page of this list gave.</exception>
+    public async Task<Page<DeadLetter>> ListAsync(PageQuery page, CancellationToken cancellationToken)
+    {
+        var limit = page.Limit ?? PageQuery.DefaultLimit;
+        await using var command = bus.CreateCommand("SELECT id, headers, body FROM messages WHERE recipient = $1 AND id > $2 ORDER BY id LIMIT $3");
+        command.Parameters.Add(new() { Value = MessagingExtensions.DeadLetterQueue });
+        command.Parameters.Add(new() { Value = Paging.After<long>(page) ?? 0 });
+        command.Parameters.Add(new() { Value = limit + 1 });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var found = new List<DeadLetter>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            found.Add(Read(reader.GetInt32(0), HeaderSerializer.Deserialize(reader.GetFieldValue<byte[]>(1)), reader.GetFieldValue<byte[]>(2)));
+        }
+
+        return Paging.ToPage(found, limit, letter => letter.Id);
+    }
+
+    /// <summary>Gives an event back to the service that could not handle it, as if it had just come; a second time does nothing more.</summary>
+    /// <exception cref="ProblemException">404 when nothing was ever set aside under this id.</exception>
+    public async Task RetryAsync(long id, CancellationToken cancellationToken)
+    {
+        await using var connection = await bus.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var find = new NpgsqlCommand("SELECT headers FROM messages WHERE recipient = $1 AND id = $2 FOR UPDATE", connection);
+        find.Parameters.Add(new() { Value = MessagingExtensions.DeadLetterQueue });
+        find.Parameters.Add(new() { Value = id });
+        var note = id.ToString(CultureInfo.InvariantCulture);
+        if (await find.ExecuteScalarAsync(cancellationToken) is not byte[] found)
+        {
+            if (!await db.InboxMessages.AnyAsync(message => message.Consumer == RetryNote && message.MessageId == note, cancellationToken))
+            {
+                throw ProblemException.NotFound("dead letter", id);
+            }
+
+            return;
+        }
+
+        // Noted before it goes: whoever repeats a request that broke in between is told the same.
+        await db.Database.ExecuteSqlAsync(
+            $"INSERT INTO inbox_messages (consumer, message_id, handled_at) VALUES ({RetryNote}, {note}, {time.GetUtcNow()}) ON CONFLICT DO NOTHING", cancellationToken);
+        var headers = HeaderSerializer.Deserialize(found);
+        var queue = headers[Headers.SourceQueue];
+        foreach (var name in new[] { Headers.SourceQueue, Headers.ErrorDetails, Headers.DeferCount, DeadLetters.AtHeader, DeadLetters.ReasonHeader })
+        {
+            headers.Remove(name);
+        }
+
+        await using var move = new NpgsqlCommand("UPDATE messages SET recipient = $3, headers = $4, visible = now() WHERE recipient = $1 AND id = $2", connection);
+        move.Parameters.Add(new() { Value = MessagingExtensions.DeadLetterQueue });
+        move.Parameters.Add(new() { Value = id });
+        move.Parameters.Add(new() { Value = queue });
+        move.Parameters.Add(new() { Value = HeaderSerializer.Serialize(headers) });
+        await move.ExecuteNonQueryAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    private static DeadLetter Read(long id, Dictionary<string, string> headers, byte[] body) => new(
+        id,
+        headers.GetValueOrDefault(Headers.Type, "unknown"),
+        DateTimeOffset.Parse(headers[DeadLetters.AtHeader], CultureInfo.InvariantCulture),
+        headers[Headers.SourceQueue],
+        headers.GetValueOrDefault(DeadLetters.ReasonHeader, "unknown"),
+        OrderOf(body),
+        headers.GetValueOrDefault(DeadLetters.TraceHeader)?.Split('-') is [_, var trace, ..] ? trace : null);
+
+    // All that is shown of what the event says.
+    private static long? OrderOf(byte[] body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body);
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("orderId", out var order) && order.TryGetInt64(out var id) ? id : null;
+        }
+        catch (JsonException)
+        {
+            return null; // which may be why it is here
+        }
+    }
+}
+
+/// <summary>What is noted on an event that is set aside.</summary>
+public static class DeadLetters
+{
+    internal const string Bus = "busdb";
+    internal const string TraceHeader = "traceparent";
+    internal const string AtHeader = "dead-letter-at";
+    internal const string ReasonHeader = "dead-letter-reason";
+
+    private const int MaxReason = 500;
+
+    /// <summary>Adds <see cref="DeadLetters{TContext}"/>, for the one service that shows them to staff.</summary>
+    public static WebApplicationBuilder AddDeadLetters<TContext>(this WebApplicationBuilder builder)
+        where TContext : ServiceDbContext
+    {
+        var bus = builder.GetPostgresConnectionString(Bus);
+        builder.Services.AddKeyedSingleton(Bus, (_, _) => NpgsqlDataSource.Create(bus));
+        builder.Services.AddScoped<DeadLetters<TContext>>();
+        return builder;
+    }
+
+    /// <summary>The first line of the innermost failure: what follows, databases fill with the values of the row.</summary>
+    internal static string ReasonOf(Exception failure)
+    {
+        var cause = failure.GetBaseException();
+        var reason = $"{cause.GetType().Name}: {cause.Message.Split('\n')[0].TrimEnd()}";
+        return reason.Length <= MaxReason ? reason : reason[..MaxReason];
+    }
+
+    /// <summary>Notes when, and counts.</summary>
+    internal sealed class Noting(IErrorHandler inner, MessagingTelemetry telemetry, TimeProvider time) : IErrorHandler
+    {
+        public async Task HandlePoisonMessage(TransportMessage transportMessage, ITransactionContext transactionContext, ExceptionInfo exception)
+        {
+            transportMessage.Headers[AtHeader] = time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture);
+            await inner.HandlePoisonMessage(transportMessage, transactionContext, exception);
+            telemetry.CountDeadLetter(transportMessage.Headers.GetValueOrDefault(Headers.Type, "unknown"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+#if !ASPIRE
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>
+/// Customers who check out one order after the other, as good clients do: what fails with 5xx or a broken connection is sent again under
+/// the same key. Every fourth order is of a product that the warehouse does not have.
+/// </summary>
+internal sealed class CheckoutLoad : IAsyncDisposable
+{
+    private const int Products = 4;
+    private static readonly TimeSpan BeforeRetry = TimeSpan.FromMilliseconds(50);
+
+    private readonly HttpClient http;
+    private readonly CancellationTokenSource stopping = new();
+    private readonly ConcurrentDictionary<string, long> orders = new(StringComparer.Ordinal);
+    private List<Task> clients = [];
+
+    private CheckoutLoad(HttpClient gateway) => http = gateway;
+
+    /// <summary>The order of every checkout that was acknowledged, by its key.</summary>
+    public IReadOnlyDictionary<string, long> Orders => orders;
+
+    /// <summary>The customers.</summary>
+    public List<long> Customers { get; } = [];
+
+    /// <summary>Begins, with goods enough for all.</summary>
+    public static async Task<CheckoutLoad> StartAsync(HttpClient gateway, int customers)
+    {
+        var load = new CheckoutLoad(gateway);
+        var staff = await load.LoginAsync("/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password });
+        for (var item = 1; item < Products; item++)
+        {
+            await load.PersistAsync("POST", $"/api/v1/warehouse/items/{item}/stock-adjustments", new { delta = 10_000, reason = "Delivery" }, staff, HttpStatusCode.Created);
+        }
+
+        for (var i = 0; i < customers; i++)
+        {
+            var (id, token) = await load.RegisterAsync();
+            load.Customers.Add(id);
+            var first = i;
+            load.clients.Add(Task.Run(() => load.BuyAsync(token, first)));
+        }
+
+        return load;
+    }
+
+    /// <summary>Waits until so many more checkouts have been acknowledged.</summary>
+    public async Task AcknowledgesAsync(int more)
+    {
+        var wanted = orders.Count + more;
+        await Eventually.TrueAsync(() => Task.FromResult(orders.Count >= wanted || clients.Exists(client => client.IsCompleted)), $"{more} more checkouts are acknowledged", seconds: 120);
+        await Task.WhenAll(clients.Where(client => client.IsCompleted));
+    }
+
+    /// <summary>Lets every customer finish the order at hand.</summary>
+    public async Task StopAsync()
+    {
+        await stopping.CancelAsync();
+        await Task.WhenAll(clients).WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync();
+        http.Dispose(); // ends what is still on its way
+        stopping.Dispose();
+    }
+
+    /// <summary>A new customer with an empty cart.</summary>
+    public async Task<(long Id, string Token)> RegisterAsync()
+    {
+        var email = $"{Guid.NewGuid():N}@example.com";
+        var id = (await PersistAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }, null, HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        var token = await LoginAsync("/api/v1/auth/login", new { email, password = TestPlatform.Password });
+        await PersistAsync("GET", "/api/v1/carts/me", null, token, HttpStatusCode.OK);
+        return (id, token);
+    }
+
+    /// <summary>Puts one piece of a product into the cart, which is emptied first, as soon as the order before is decided.</summary>
+    public async Task FillAsync(string token, long product)
+    {
+        await PersistAsync("DELETE", "/api/v1/carts/me", null, token, HttpStatusCode.NoContent, butAgainOn: HttpStatusCode.Conflict);
+        await PersistAsync("POST", "/api/v1/carts/me/items", new { productId = product, quantity = 1 }, token, HttpStatusCode.Created);
+    }
+
+    /// <summary>Checks out, and says which order it became.</summary>
+    public async Task<long> CheckOutAsync(string token, string key) =>
+        (await PersistAsync("POST", "/api/v1/carts/me/checkout", null, token, HttpStatusCode.Accepted, key)).GetProperty("orderId").GetInt64();
+
+    private async Task BuyAsync(string token, int round)
+    {
+        for (; !stopping.IsCancellationRequested; round++)
+        {
+            await FillAsync(token, 1 + (round % Products));
+            var key = Guid.NewGuid().ToString();
+            // Some press the button twice.
+            var answers = await Task.WhenAll(Enumerable.Range(0, 1 + (round % 2)).Select(_ => CheckOutAsync(token, key)));
+            orders[key] = Assert.Single(answers.Distinct());
+        }
+    }
+
+    private async Task<string> LoginAsync(string path, object credentials) =>
+        (await PersistAsync("POST", path, credentials, null, HttpStatusCode.OK)).GetProperty("accessToken").GetString()!;
+
+    private async Task<JsonElement> PersistAsync(
+        string method, string path, object? body, string? token, HttpStatusCode expected, string? key = null, HttpStatusCode? butAgainOn = null)
+    {
+        key ??= Guid.NewGuid().ToString();
+        while (true)
+        {
+            try
+            {
+                using var response = await http.SendAsync(method, path, body, token, ("Idempotency-Key", key));
+                var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+                if (response.StatusCode == expected)
+                {
+                    return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
+                }
+
+                Assert.True((int)response.StatusCode >= 500 || response.StatusCode == butAgainOn, $"{method} {path} gave {(int)response.StatusCode}: {text}");
+            }
+            catch (HttpRequestException)
+            {
+                // The connection broke; whether the request was served, its key will tell.
+            }
+
+            await Task.Delay(BeforeRetry, TestContext.Current.CancellationToken);
+        }
+    }
+}
+#endif

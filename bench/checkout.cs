@@ -1,0 +1,211 @@
+// Drives checkouts at a steady rate through a running platform's Gateway and says how long they take.
+//
+//   dotnet run --project AppHost                      # in one terminal
+//   dotnet run bench/checkout.cs -- --seconds 30      # in another
+//
+// Options: --url http://localhost:8080  --rate 20 (checkouts a second)  --seconds 30  --customers 80  --idle 20 (seconds of idling to measure, 0 for none)
+//          --state .data/state.json (the state file of an embedded run: whose processes are measured; Linux)
+#:property PublishAot=false
+
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Threading.Channels;
+
+var options = args.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
+var rate = int.Parse(options.GetValueOrDefault("--rate", "20"), CultureInfo.InvariantCulture);
+var seconds = int.Parse(options.GetValueOrDefault("--seconds", "30"), CultureInfo.InvariantCulture);
+var idle = int.Parse(options.GetValueOrDefault("--idle", "20"), CultureInfo.InvariantCulture);
+using var http = new HttpClient { BaseAddress = new Uri(options.GetValueOrDefault("--url", "http://localhost:8080")) };
+var processes = Processes(options.GetValueOrDefault("--state", ".data/state.json"));
+
+// Goods for everybody, and customers with a full cart.
+var staff = await LoginAsync("users/login", new { username = "clerk", password = "testPass123" });
+await SendAsync(HttpMethod.Post, "warehouse/items/1/stock-adjustments", staff, new { delta = (rate * seconds) + 1000, reason = "Benchmark" });
+var ready = Channel.CreateUnbounded<string>();
+var customers = int.Parse(options.GetValueOrDefault("--customers", "80"), CultureInfo.InvariantCulture);
+Console.WriteLine($"Preparing {customers} customers");
+await Parallel.ForAsync(0, customers, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (_, _) =>
+{
+    var account = new { email = $"{Guid.NewGuid():N}@example.com", password = "testPass123" };
+    await SendAsync(HttpMethod.Post, "customers", token: null, account);
+    var token = await LoginAsync("auth/login", account);
+    await SendAsync(HttpMethod.Post, "carts/me/items", token, new { productId = 1, quantity = 1 });
+    await ready.Writer.WriteAsync(token);
+});
+
+if (idle > 0 && processes.Count > 0)
+{
+    Console.WriteLine($"Idling for {idle} s");
+    await Task.Delay(TimeSpan.FromSeconds(5));
+    var (before, since) = (CpuTimes(), Stopwatch.StartNew());
+    await Task.Delay(TimeSpan.FromSeconds(idle));
+    var used = CpuTimes().ToDictionary(cpu => cpu.Key, cpu => 100 * (cpu.Value - before.GetValueOrDefault(cpu.Key)) / since.Elapsed.TotalSeconds, StringComparer.Ordinal);
+    Console.WriteLine($"Idle: {used.Values.Sum():0.0} % of a core in all: {string.Join(", ", used.Select(cpu => string.Create(CultureInfo.InvariantCulture, $"{cpu.Key} {cpu.Value:0.0}")))}");
+}
+
+// What the books show, and when it first showed there: looked at 20 times a second, page by page.
+var accepted = new ConcurrentDictionary<long, long>();
+var posted = new ConcurrentDictionary<long, double>();
+var checkouts = new ConcurrentBag<double>();
+var refused = new ConcurrentBag<string>();
+using var watching = new CancellationTokenSource();
+string? cursor = null;
+while (await ReadBooksAsync())
+{
+}
+
+var watch = Task.Run(async () =>
+{
+    while (!watching.IsCancellationRequested)
+    {
+        if (!await ReadBooksAsync())
+        {
+            await Task.Delay(50);
+        }
+    }
+});
+
+Console.WriteLine($"Checking out {rate} times a second for {seconds} s (load average {(File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown")})");
+var (start, cpuBefore, running) = (Stopwatch.StartNew(), CpuTimes(), new List<Task>());
+using (var tick = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / rate)))
+{
+    while (start.Elapsed < TimeSpan.FromSeconds(seconds) && await tick.WaitForNextTickAsync())
+    {
+        running.Add(CheckOutAsync(await ready.Reader.ReadAsync()));
+    }
+}
+
+await Task.WhenAll(running);
+var took = start.Elapsed;
+var cpu = CpuTimes().Sum(now => now.Value - cpuBefore.GetValueOrDefault(now.Key));
+for (var patience = Stopwatch.StartNew(); posted.Count < accepted.Count && patience.Elapsed < TimeSpan.FromSeconds(60);)
+{
+    await Task.Delay(100);
+}
+
+await watching.CancelAsync();
+await watch;
+Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{accepted.Count} accepted in {took.TotalSeconds:0.0} s ({accepted.Count / took.TotalSeconds:0.0} a second), {posted.Count} posted, {refused.Count} refused; {100 * cpu / took.TotalSeconds:0} % of a core"));
+Report("checkout request", checkouts);
+Report("accepted to posted", posted.Values);
+foreach (var reason in refused.CountBy(text => text))
+{
+    Console.WriteLine($"refused {reason.Value} times: {reason.Key}");
+}
+
+return posted.Count == accepted.Count && refused.IsEmpty ? 0 : 1;
+
+async Task CheckOutAsync(string token)
+{
+    var sent = Stopwatch.GetTimestamp();
+    try
+    {
+        var order = (await SendAsync(HttpMethod.Post, "carts/me/checkout", token)).GetProperty("orderId").GetInt64();
+        accepted[order] = Stopwatch.GetTimestamp();
+        checkouts.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
+    }
+    catch (HttpRequestException failure)
+    {
+        refused.Add(failure.Message);
+    }
+
+    // The cart is free again as soon as its order is decided.
+    while (true)
+    {
+        try
+        {
+            await SendAsync(HttpMethod.Post, "carts/me/items", token, new { productId = 1, quantity = 1 });
+            await ready.Writer.WriteAsync(token);
+            return;
+        }
+        catch (HttpRequestException)
+        {
+            await Task.Delay(500);
+        }
+    }
+}
+
+async Task<bool> ReadBooksAsync()
+{
+    var page = await SendAsync(HttpMethod.Get, $"accounting/transactions?limit=200&cursor={cursor}", staff);
+    foreach (var transaction in page.GetProperty("items").EnumerateArray())
+    {
+        if (accepted.TryGetValue(transaction.GetProperty("orderId").GetInt64(), out var since))
+        {
+            posted.TryAdd(transaction.GetProperty("orderId").GetInt64(), Stopwatch.GetElapsedTime(since).TotalMilliseconds);
+        }
+    }
+
+    if (page.GetProperty("nextCursor").GetString() is not { } next)
+    {
+        return false;
+    }
+
+    cursor = next;
+    return true;
+}
+
+async Task<string> LoginAsync(string path, object credentials) => (await SendAsync(HttpMethod.Post, path, token: null, credentials)).GetProperty("accessToken").GetString()!;
+
+async Task<JsonElement> SendAsync(HttpMethod method, string path, string? token, object? body = null)
+{
+    using var request = new HttpRequestMessage(method, $"/api/v1/{path}") { Content = body is null ? null : JsonContent.Create(body, body.GetType()) };
+    request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+    using var response = await http.SendAsync(request);
+    response.EnsureSuccessStatusCode();
+    return JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
+}
+
+static void Report(string what, IEnumerable<double> milliseconds)
+{
+    var sorted = milliseconds.Order().ToArray();
+    if (sorted.Length > 0)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{what,-20} p50 {sorted[sorted.Length / 2],7:0} ms   p99 {sorted[(int)(sorted.Length * 0.99)],7:0} ms   max {sorted[^1],7:0} ms"));
+    }
+}
+
+static Dictionary<string, int[]> Processes(string stateFile)
+{
+    if (!OperatingSystem.IsLinux() || !File.Exists(stateFile))
+    {
+        return [];
+    }
+
+    using var state = JsonDocument.Parse(File.ReadAllText(stateFile));
+    var all = state.RootElement.GetProperty("services").EnumerateObject().ToDictionary(
+        service => service.Name, service => service.Value.EnumerateArray().Select(process => process.GetProperty("processId").GetInt32()).ToArray(), StringComparer.Ordinal);
+    all["postgres"] = [state.RootElement.GetProperty("postgres").GetProperty("processId").GetInt32()];
+    return all;
+}
+
+// Seconds of processor time, of the server's own processes too: time of those that have ended counts with their parent's.
+Dictionary<string, double> CpuTimes()
+{
+    var stats = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, CultureInfo.InvariantCulture, out _))
+        .Select(name => File.Exists($"/proc/{name}/stat") ? TryRead($"/proc/{name}/stat") : null).OfType<string>()
+        .Select(line => (Id: int.Parse(line[..line.IndexOf(' ', StringComparison.Ordinal)], CultureInfo.InvariantCulture), Fields: line[(line.LastIndexOf(')') + 2)..].Split(' ')))
+        .ToList();
+    return processes.ToDictionary(
+        service => service.Key,
+        service => stats.Where(stat => service.Value.Contains(stat.Id) || service.Value.Contains(int.Parse(stat.Fields[1], CultureInfo.InvariantCulture)))
+            .Sum(stat => stat.Fields[11..15].Take(service.Value.Contains(stat.Id) ? 4 : 2).Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) / 100),
+        StringComparer.Ordinal);
+}
+
+static string? TryRead(string file)
+{
+    try
+    {
+        return File.ReadAllText(file);
+    }
+    catch (IOException)
+    {
+        return null; // ended meanwhile
+    }
+}

@@ -377,7 +377,7 @@ public static class OpenApi
                 stream.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Description = "Server-sent events, for as long as you listen." };
             }
 
-            if (status is StatusCodes.Status201Created or StatusCodes.Status202Accepted)
+            if (status is StatusCodes.Status201Created || (status is StatusCodes.Status202Accepted && type is not null))
             {
                 answer.Headers = Header("Location", "Where to read it.");
             }

@@ -1,6 +1,5 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.Hosting;
 
 namespace MicroPlatform.Gateway;
 

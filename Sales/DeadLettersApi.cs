@@ -11,10 +11,12 @@ internal static class DeadLettersApi
     public static void MapDeadLettersApi(this IEndpointRouteBuilder app)
     {
         var letters = app.MapApi("/sales/dead-letters", "Dead letters").RequirePolicy(Policies.Staff);
-        letters.MapGet("/", async Task<Ok<Page<DeadLetter>>> ([AsParameters] PageQuery page, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken) =>
-            TypedResults.Ok(await dead.ListAsync(page, cancellationToken))).WithSummary("List the events that could not be handled, of all services");
+        letters.MapGet("/", ListAsync).WithSummary("List the events that could not be handled, of all services");
         letters.MapPost("/{id:long}/retry", RetryAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Let the service that could not handle an event try again; safe to repeat");
     }
+
+    private static async Task<Ok<Page<DeadLetter>>> ListAsync([AsParameters] PageQuery page, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await dead.ListAsync(page, cancellationToken));
 
     private static async Task<Accepted> RetryAsync(
         [Description("The id from the list.")] long id, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken)

@@ -48,7 +48,7 @@ internal static class CheckCommand
         foreach (var invariant in invariants)
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{(invariant.Violations.Count == 0 ? "ok  " : "FAIL")}  {invariant.Name.PadRight(width)}  {invariant.Checked} {invariant.Subject} checked, {invariant.Violations.Count} violations"));
+                $"{(invariant.Violations.Count == 0 ? "ok  " : "FAIL")}  {invariant.Name.PadRight(width)}  {invariant.Checked} checks of {invariant.Subject}, {invariant.Violations.Count} violations"));
             foreach (var violation in invariant.Violations)
             {
                 Console.WriteLine($"      {violation}");

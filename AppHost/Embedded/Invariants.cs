@@ -10,7 +10,7 @@ public sealed record Invariant(string Name, string Subject)
 {
     private readonly List<string> _violations = [];
 
-    /// <summary>How many of them were checked.</summary>
+    /// <summary>How many checks were made.</summary>
     public int Checked { get; private set; }
 
     /// <summary>Where it does not hold, a line each, naming the order or the item.</summary>

@@ -30,7 +30,7 @@ public sealed partial class MetricTests
     [InlineData("""sum(sales_revenue{service_name="sales"})""")] // a counter without _total
     public async Task A_metric_that_nothing_makes_shows(string query) => Assert.NotEmpty(Names(query).Except(await MadeAsync(), StringComparer.Ordinal));
 
-    private static IEnumerable<string> Dashboard()
+    private static List<string> Dashboard()
     {
         using var dashboard = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, "dashboard.json")));
         return dashboard.RootElement.GetProperty("panels").EnumerateArray()

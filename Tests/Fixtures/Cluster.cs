@@ -21,7 +21,8 @@ public sealed class Cluster : IAsyncLifetime
     public ValueTask DisposeAsync()
     {
         cloning.Dispose();
-        return server.DisposeAsync();
+        // Null when it could not be started, which is what should be read about then.
+        return server is null ? ValueTask.CompletedTask : server.DisposeAsync();
     }
 
     /// <summary>A connection string to a database of this server; on a busy machine a statement may take longer than a service would wait for it.</summary>

@@ -27,7 +27,7 @@ internal static class BoardApi
         var board = app.MapApi("/overview/board", "Overview").RequirePolicy(Policies.Staff);
         board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait or failed")
             .WithDescription("Up to 2 seconds old: gathered once for all who look.");
-        board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata())
+        board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata()).Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .WithSummary("Watch the board by server-sent events")
             .WithDescription("""
                 An event `board` with the board as JSON at once and whenever it changes, looked at every 2 seconds, and an event `heartbeat` every 10 seconds while it does not.
@@ -41,7 +41,7 @@ internal static class BoardApi
         return TypedResults.Ok(await gatherer.GetAsync(Authentication.TokenOf(context.Request), context.RequestAborted));
     }
 
-    private static async Task<ServerSentEventsResult<string>> StreamAsync(HttpContext context, BoardGatherer gatherer, LiveStreams streams, IOptions<JsonOptions> json)
+    private static async Task<IResult> StreamAsync(HttpContext context, BoardGatherer gatherer, LiveStreams streams, IOptions<JsonOptions> json)
     {
         var token = Authentication.TokenOf(context.Request);
         // Asked before the answer starts, so that a refusal is one.

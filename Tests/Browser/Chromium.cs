@@ -7,6 +7,11 @@ public sealed class Chromium : IAsyncLifetime
 {
     private const string Variable = "CHROMIUM_PATH";
 
+    private static readonly string[] OfWindows = [@"Google\Chrome\Application\chrome.exe", @"Chromium\Application\chrome.exe", @"Microsoft\Edge\Application\msedge.exe"];
+    private static readonly Environment.SpecialFolder[] FoldersOfWindows = [Environment.SpecialFolder.ProgramFiles, Environment.SpecialFolder.ProgramFilesX86, Environment.SpecialFolder.LocalApplicationData];
+    private static readonly string[] OfMacOS = ["Google Chrome", "Chromium", "Microsoft Edge"];
+    private static readonly string[] OfLinux = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge"];
+
     private readonly SemaphoreSlim starting = new(1, 1);
     private IPlaywright? playwright;
     private IBrowser? browser;
@@ -58,16 +63,12 @@ public sealed class Chromium : IAsyncLifetime
 
         if (OperatingSystem.IsWindows())
         {
-            return from folder in new[] { Environment.SpecialFolder.ProgramFiles, Environment.SpecialFolder.ProgramFilesX86, Environment.SpecialFolder.LocalApplicationData }
-                   from program in new[] { @"Google\Chrome\Application\chrome.exe", @"Chromium\Application\chrome.exe", @"Microsoft\Edge\Application\msedge.exe" }
-                   select Path.Combine(Environment.GetFolderPath(folder), program);
+            return from folder in FoldersOfWindows from program in OfWindows select Path.Combine(Environment.GetFolderPath(folder), program);
         }
 
         return OperatingSystem.IsMacOS()
-            ? new[] { "Google Chrome", "Chromium", "Microsoft Edge" }.Select(name => $"/Applications/{name}.app/Contents/MacOS/{name}")
-            : from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/bin").Append("/snap/bin")
-              from name in new[] { "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge" }
-              select Path.Combine(folder, name);
+            ? OfMacOS.Select(name => $"/Applications/{name}.app/Contents/MacOS/{name}")
+            : from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/bin").Append("/snap/bin") from name in OfLinux select Path.Combine(folder, name);
     }
 }
 

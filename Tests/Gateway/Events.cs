@@ -26,10 +26,10 @@ internal sealed class Events : IAsyncDisposable
 
     public static async Task<Events> OpenAsync(HttpClient http, string path, string? token = null)
     {
-        var response = await AskAsync(http, path, token);
-        Assert.Equal((HttpStatusCode.OK, "text/event-stream"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
-        var stream = await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
-        return new(response, SseParser.Create(stream).EnumerateAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken));
+        var answer = await AskAsync(http, path, token);
+        Assert.Equal((HttpStatusCode.OK, "text/event-stream"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
+        var stream = await answer.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
+        return new(answer, SseParser.Create(stream).EnumerateAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken));
     }
 
     /// <summary>The next event, while <paramref name="pass"/> lets time pass; null when the stream has ended.</summary>

@@ -36,7 +36,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Equal((3, 1, 0, 0), (after.Confirmed - before.Confirmed, after.Rejected - before.Rejected, after.Cancelled - before.Cancelled, after.Pending - before.Pending));
 
         var days = after.Days;
-        Assert.Equal(Enumerable.Range(-13, 14).Select(i => now.UtcDateTime.AddDays(i).ToString("yyyy-MM-dd")), days.Select(day => day.Day));
+        Assert.Equal(Enumerable.Range(-13, 14).Select(i => now.UtcDateTime.AddDays(i).ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture)), days.Select(day => day.Day));
         Assert.Equal((1, "7.05"), (days[0].Orders, days[0].Revenue));
         Assert.Equal(("25.00", "0.00"), (Added(before, after, ^1), days[5].Revenue));
 

@@ -21,7 +21,6 @@ public static class OpenApi
 {
     private const string Scheme = "Bearer";
     private const string ProblemSchema = "ProblemDetails";
-    internal const string EventStream = "text/event-stream";
     private const string ProblemJson = "application/problem+json";
 
     private static readonly Dictionary<string, string> SharedParameters = new(StringComparer.Ordinal)
@@ -74,12 +73,6 @@ public static class OpenApi
 
         var operations = document.Paths.Values.SelectMany(path => path.Operations?.Values ?? Enumerable.Empty<OpenApiOperation>()).ToList();
         var schemas = document.Components.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
-        foreach (var id in schemas.Keys.Where(id => id.StartsWith("SseItem", StringComparison.Ordinal)).ToList())
-        {
-            // An event of a stream, which is described as the text that it is.
-            schemas.Remove(id);
-        }
-
         var sent = new HashSet<string>(StringComparer.Ordinal);
         foreach (var body in operations.SelectMany(operation => operation.RequestBody?.Content?.Values ?? Enumerable.Empty<OpenApiMediaType>()))
         {
@@ -372,12 +365,7 @@ public static class OpenApi
                 json.Example = ExampleOf(type, leaveOutNull: false);
             }
 
-            if (answer.Content?.TryGetValue(EventStream, out var stream) == true)
-            {
-                stream.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Description = "Server-sent events, for as long as you listen." };
-            }
-
-            if (status is StatusCodes.Status201Created || (status is StatusCodes.Status202Accepted && type is not null))
+            if (status is StatusCodes.Status201Created or StatusCodes.Status202Accepted)
             {
                 answer.Headers = Header("Location", "Where to read it.");
             }

@@ -12,6 +12,7 @@ internal static class PlatformState
 
     public static void Write(string file, EmbeddedPlatform platform, IEnumerable<ServiceProcess> processes, IEnumerable<string> databases)
     {
+        var processesOf = processes.ToLookup(process => process.Service.Name, StringComparer.Ordinal);
         var connectionStrings = databases.Distinct(StringComparer.Ordinal).ToDictionary(database => database, platform.ConnectionString, StringComparer.Ordinal);
         connectionStrings["postgres"] = platform.SuperuserConnectionString;
         PrivateFile.Write(Path.GetFullPath(file), JsonSerializer.Serialize(
@@ -19,8 +20,9 @@ internal static class PlatformState
             {
                 ProcessId = Environment.ProcessId,
                 platform.DataFolder,
-                Gateway = new { Http = platform.GatewayHttp, Https = platform.GatewayHttps, platform.CertificateFile },
-                Services = processes.GroupBy(process => process.Service.Name, StringComparer.Ordinal).ToDictionary(
+                // Absent when the run is of some services only.
+                Gateway = processesOf.Contains("gateway") ? new { Http = platform.GatewayHttp, Https = platform.GatewayHttps, platform.CertificateFile } : null,
+                Services = processesOf.ToDictionary(
                     service => service.Key,
                     service => service.Select(process => new { ProcessId = process.Process?.Id, process.Endpoints }),
                     StringComparer.Ordinal),

@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Platform;
 /// <summary>What is open to anyone is open because it says so, and this list is all of it: what is added to it is added on purpose.</summary>
 public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
-    private static readonly string[] OfEveryService = ["GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json"];
+    private static readonly string[] OfEveryService = ["GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json", "HEAD /openapi/{documentName}.json"];
 
     public static TheoryData<string, string[]> Public => new()
     {
@@ -16,6 +16,7 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
             "customers",
             [
                 "GET /.well-known/jwks.json",
+                "HEAD /.well-known/jwks.json",
                 "POST /api/v1/auth/login",
                 "POST /api/v1/auth/logout",
                 "POST /api/v1/auth/refresh",
@@ -25,7 +26,7 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
                 "POST /customers.v1.TokenValidation/Validate",
             ]
         },
-        { "cart", ["GET /api/v1/products/", "GET /api/v1/products/{id:long}"] },
+        { "cart", ["GET /api/v1/products/", "GET /api/v1/products/{id:long}", "HEAD /api/v1/products/", "HEAD /api/v1/products/{id:long}"] },
     };
 
     [Theory]

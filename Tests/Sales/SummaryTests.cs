@@ -60,8 +60,8 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
         var events = (await http.SendAsync("GET", Summary, token: await platform.UserTokenAsync("clerk")).JsonAsync()).GetProperty("events");
         Assert.Equal(now.UtcDateTime, events.GetProperty("oldestPendingAt").GetDateTimeOffset().UtcDateTime, TimeSpan.FromMilliseconds(1));
 
-        // An event that has not left yet: the outbox's own row, with the time at which it happened in its headers.
-        await platform.QueryAsync<object>("salesdb", """INSERT INTO outbox ("CorrelationId", "DestinationAddress", "Headers", "Sent") VALUES ('test', 'nowhere', '{"rbs2-senttime":"2026-01-02T03:04:05.0000000+00:00"}', true)""");
+        // An event that has not left yet, and cannot, as it has no body: the outbox's own row, before those of other tests, with the time at which it happened in its headers.
+        await platform.QueryAsync<object>("salesdb", """INSERT INTO outbox ("Id", "CorrelationId", "DestinationAddress", "Headers", "Sent") VALUES (-1, 'test', 'nowhere', '{"rbs2-senttime":"2026-01-02T03:04:05.0000000+00:00"}', true)""");
         events = (await http.SendAsync("GET", Summary, token: await platform.UserTokenAsync("clerk")).JsonAsync()).GetProperty("events");
         Assert.Equal("2026-01-02T03:04:05.000000Z", events.GetProperty("oldestUnsentAt").GetString());
         Assert.True(events.GetProperty("unsent").GetInt64() >= 1);

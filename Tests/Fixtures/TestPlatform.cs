@@ -139,8 +139,13 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
                 throw new HttpRequestException(HttpRequestError.ConnectionError, $"Connection refused ({service}:80)", new SocketException((int)SocketError.ConnectionRefused));
             }
 
-            // As the real handler does it; the one of the test host does not.
-            DistributedContextPropagator.Current.Inject(Activity.Current, request.Headers, (headers, name, value) => ((System.Net.Http.Headers.HttpRequestHeaders)headers!).TryAddWithoutValidation(name, value));
+            // As the real handler does it; the one of the test host does not. A proxied request has the header of its caller already.
+            DistributedContextPropagator.Current.Inject(Activity.Current, request.Headers, (carrier, name, value) =>
+            {
+                var headers = (System.Net.Http.Headers.HttpRequestHeaders)carrier!;
+                headers.Remove(name);
+                headers.TryAddWithoutValidation(name, value);
+            });
             return invokers.GetOrAdd(platform.Host(service), host => new(host.CreateHandler())).SendAsync(request, cancellationToken);
         }
     }

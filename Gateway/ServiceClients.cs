@@ -22,12 +22,13 @@ internal static class ServiceClients
             {
                 options.AttemptTimeout.Timeout = GrpcDefaults.Deadline;
                 options.TotalRequestTimeout.Timeout = 2 * GrpcDefaults.Deadline;
-                // At once: service discovery offers another replica.
+                // At once: who asks waits.
                 options.Retry.BackoffType = DelayBackoffType.Constant;
                 options.Retry.Delay = TimeSpan.Zero;
                 options.Retry.MaxRetryAttempts = 2;
                 options.Retry.DisableForUnsafeHttpMethods();
-            });
+            })
+            .SelectPipelineByAuthority(); // a dead replica breaks its own circuit, and not that of the others
 
     public static async Task<T> FetchAsync<T>(this IHttpClientFactory http, string service, string path, string? token, CancellationToken cancellationToken)
     {

@@ -14,7 +14,8 @@ public static class Replicas
     /// <summary>Whether the request never left: nobody was there to take it, so another replica may have it, whatever it asks for.</summary>
     public static bool NeverArrived(this Exception? failure) => failure
         is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
-        or OperationCanceledException { InnerException: TimeoutException }; // connecting took too long
+        or OperationCanceledException { InnerException: TimeoutException } // connecting took too long
+        or Polly.CircuitBreaker.BrokenCircuitException; // it has failed so often of late that it is not asked
 }
 
 /// <summary>

@@ -9,8 +9,15 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
+/// <summary>These tests run processes of their own, and the machine has nothing else to do.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class BackupTestGroup
+{
+    public const string Name = "Backup";
+}
+
 /// <summary>Runs the commands of docs/backup.md as they stand there.</summary>
-[Collection(RollingKillTestGroup.Name)]
+[Collection(BackupTestGroup.Name)]
 public sealed partial class BackupTests : IDisposable
 {
     // Those that orders go through.

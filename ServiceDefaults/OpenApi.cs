@@ -365,7 +365,8 @@ public static class OpenApi
                 json.Example = ExampleOf(type, leaveOutNull: false);
             }
 
-            if (status is StatusCodes.Status201Created or StatusCodes.Status202Accepted)
+            // Accepted without a word about it, there is nothing to read.
+            if (status is StatusCodes.Status201Created || (status is StatusCodes.Status202Accepted && type is not null))
             {
                 answer.Headers = Header("Location", "Where to read it.");
             }

@@ -27,7 +27,10 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await Expect(confirmed).ToHaveTextAsync((before + 1).ToString("N0", CultureInfo.InvariantCulture));
         await Expect(page.Locator("#revenue-total")).ToContainTextAsync("in all");
         await Expect(page.Locator("#chart svg rect.some")).Not.ToHaveCountAsync(0);
-        await Expect(page.Locator("#low")).ToContainTextAsync("SKU-2");
+
+        var sku = $"RARE-{Guid.NewGuid():N}"[..20];
+        Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", "/api/v1/warehouse/items", new { sku, name = sku, countryOfOrigin = "Wales", price = 1.00m, quantity = 2 }, clerk).StatusAsync());
+        await Expect(page.Locator("#low")).ToContainTextAsync(sku);
 
         // The numbers behind the bars.
         await page.GetByText("As a table").ClickAsync();

@@ -186,6 +186,12 @@ public static class Postgres
             await using var scope = scopes.CreateAsyncScope();
             var db = scope.ServiceProvider.GetRequiredService<TContext>();
             db.Database.SetCommandTimeout(TimeSpan.FromMinutes(10)); // an index on a large table
+
+            // EF's own lock ends with each migration: replicas that start together would add the demo data side by side. This one ends with its connection.
+            await using var turn = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(db.Database.GetConnectionString()) { Pooling = false, CommandTimeout = 0 }.ConnectionString);
+            await turn.OpenAsync(cancellationToken);
+            await using var wait = new NpgsqlCommand("SELECT pg_advisory_lock(hashtext('migrations'))", turn);
+            await wait.ExecuteNonQueryAsync(cancellationToken);
             await db.Database.MigrateAsync(cancellationToken);
             logger.LogInformation("The database is up to date");
         }

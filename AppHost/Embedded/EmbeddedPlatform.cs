@@ -307,6 +307,11 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
             environment["Kestrel__Certificates__Default__KeyPath"] = certificate.KeyFile;
         }
 
+        if (All(process.Service.Name).Count == 1)
+        {
+            environment["Shutdown__Drain"] = "00:00:00"; // it has no other that callers could turn to
+        }
+
         foreach (var database in process.Service.Databases)
         {
             environment[$"ConnectionStrings__{database}"] = ConnectionString(database);

@@ -90,7 +90,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
         await _watch;
         if (_process is not null)
         {
-            await Signals.EndAsync(_process, Signals.Quit, CancellationToken.None);
+            await Signals.EndAsync(_process, Signals.Terminate, CancellationToken.None);
             _run.Untrack(_process.Id);
             _process.Dispose();
             _process = null;
@@ -143,7 +143,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
         }
 
         var process = System.Diagnostics.Process.Start(start)!;
-        _run.Track(process, Signals.Quit);
+        _run.Track(process, Signals.Terminate);
         process.StandardInput.Close();
         process.OutputDataReceived += (_, line) => Note(line.Data);
         process.ErrorDataReceived += (_, line) => Note(line.Data);

@@ -8,8 +8,7 @@ internal static partial class Signals
 {
     public const int Interrupt = 2;
 
-    /// <summary>Stops a service at once; <see cref="Terminate"/> would let it serve on for a while, as the last of its kind for nobody.</summary>
-    public const int Quit = 3;
+    /// <summary>Stops a service, wherever it was started; what a shell puts into the background ignores Ctrl-C and SIGQUIT, and so do its children.</summary>
     public const int Terminate = 15;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 

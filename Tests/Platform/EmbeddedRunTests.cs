@@ -111,11 +111,13 @@ public sealed class EmbeddedRunTests : IDisposable
         Assert.Contains("--ephemeral, --reset, --replicas, --port, --https-port, --data, --state", answer, StringComparison.Ordinal);
     }
 
+    // On Unix as a shell starts what it puts into the background: then SIGINT and SIGQUIT are ignored, and nothing that stops may depend on them.
     private static Process StartEngine(string[] options)
     {
         var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
-        var program = Path.Combine(here.Parent!.Parent!.FullName, "AppHost", here.Name, "AppHost.dll");
-        return Process.Start(new ProcessStartInfo(DotnetHost.Path, [program, .. options]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
+        string[] command = [DotnetHost.Path, Path.Combine(here.Parent!.Parent!.FullName, "AppHost", here.Name, "AppHost.dll"), .. options];
+        var (program, arguments) = OperatingSystem.IsWindows() ? (command[0], command[1..]) : ("/bin/sh", ["-c", "trap '' INT QUIT; exec \"$0\" \"$@\"", .. command]);
+        return Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
     }
 
     private static async Task<int> ExitCodeAsync(Process process)

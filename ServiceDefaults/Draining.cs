@@ -17,14 +17,10 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
     public const string HeaderName = "X-Draining";
 
     private readonly TimeSpan period;
-    private readonly PosixSignalRegistration registration;
+    private PosixSignalRegistration? registration;
     private volatile bool isAsked;
 
-    internal Draining(TimeSpan period)
-    {
-        this.period = period;
-        registration = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => isAsked = true); // the host's own handler begins the stop
-    }
+    internal Draining(TimeSpan period) => this.period = period;
 
     /// <inheritdoc />
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
@@ -34,7 +30,12 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
     public Task StoppingAsync(CancellationToken cancellationToken) => isAsked ? Task.Delay(period, cancellationToken) : Task.CompletedTask;
 
     /// <inheritdoc />
-    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StartingAsync(CancellationToken cancellationToken)
+    {
+        // The host's own handler begins the stop, and of several handlers the one that was added last is called first.
+        registration = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => isAsked = true);
+        return Task.CompletedTask;
+    }
 
     /// <inheritdoc />
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -49,7 +50,7 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <inheritdoc />
-    public void Dispose() => registration.Dispose();
+    public void Dispose() => registration?.Dispose();
 
     internal Task AnnounceAsync(HttpContext context, RequestDelegate next)
     {

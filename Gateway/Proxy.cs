@@ -73,6 +73,7 @@ internal static class Proxy
             proxy.AvailableDestinations = trusted.Count > 0 ? trusted : proxy.AvailableDestinations;
         }
 
+        FirstFailurePolicy.NoteStart(context);
         await next(context);
         List<DestinationState>? untried = null;
         while (context.GetForwarderErrorFeature() is { } failure && !context.Response.HasStarted)
@@ -153,6 +154,8 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
     public static bool IsTrusted(DestinationState destination) =>
         !FailedAt.TryGetValue(destination, out var at) || TimeProvider.System.GetElapsedTime(at.Value) > Distrust;
 
+    public static void NoteStart(HttpContext context) => context.Items[typeof(FirstFailurePolicy)] = TimeProvider.System.GetTimestamp();
+
     public void RequestProxied(HttpContext context, ClusterState cluster, DestinationState destination)
     {
         DestinationHealth? seen = context.GetForwarderErrorFeature()?.Error switch
@@ -165,6 +168,12 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
         {
             if (now == DestinationHealth.Healthy)
             {
+                // The answer to what was sent before it failed says nothing of now.
+                if (FailedAt.TryGetValue(destination, out var failed) && failed.Value > (long)context.Items[typeof(FirstFailurePolicy)]!)
+                {
+                    return;
+                }
+
                 FailedAt.Remove(destination);
             }
             else

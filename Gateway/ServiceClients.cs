@@ -15,13 +15,15 @@ internal static class ServiceClients
     private static readonly JsonSerializerOptions Reading =
         new(Json.Apply(new(JsonSerializerDefaults.Web))) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
 
-    public static void AddRestClient(this WebApplicationBuilder builder, string service) =>
+    public static void AddRestClient(this WebApplicationBuilder builder, string service)
+    {
+        var deadline = builder.CallDeadline();
         builder.Services.AddHttpClient(service, client => client.BaseAddress = new($"http://{service}"))
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) })
             .AddStandardResilienceHandler(options =>
             {
-                options.AttemptTimeout.Timeout = GrpcDefaults.Deadline;
-                options.TotalRequestTimeout.Timeout = 2 * GrpcDefaults.Deadline;
+                options.AttemptTimeout.Timeout = deadline;
+                options.TotalRequestTimeout.Timeout = 2 * deadline;
                 // At once: who asks waits.
                 options.Retry.BackoffType = DelayBackoffType.Constant;
                 options.Retry.Delay = TimeSpan.Zero;
@@ -29,6 +31,7 @@ internal static class ServiceClients
                 options.Retry.DisableForUnsafeHttpMethods();
             })
             .SelectPipelineByAuthority(); // a dead replica breaks its own circuit, and not that of the others
+    }
 
     public static async Task<T> FetchAsync<T>(this IHttpClientFactory http, string service, string path, string? token, CancellationToken cancellationToken)
     {

@@ -52,10 +52,11 @@ public static class Authentication
     /// <summary>Accepts tokens of the named <see cref="Issuers"/> (one scheme each) and adds the <see cref="Policies"/>.</summary>
     public static WebApplicationBuilder AddTokenAuthentication(this WebApplicationBuilder builder, params string[] issuers)
     {
+        var deadline = builder.CallDeadline();
         var authentication = builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme);
         authentication.AddPolicyScheme(JwtBearerDefaults.AuthenticationScheme, displayName: null, options =>
             options.ForwardDefaultSelector = context => issuers.FirstOrDefault(issuer => string.Equals(issuer, IssuerOf(context.Request), StringComparison.Ordinal)) ?? issuers[0]);
-        builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = GrpcDefaults.Deadline)
+        builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = deadline)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)
         {

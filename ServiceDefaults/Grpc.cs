@@ -17,8 +17,9 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>gRPC as every service serves it and calls it.</summary>
 public static class GrpcDefaults
 {
-    /// <summary>How long a call to another service may take when the caller set no deadline.</summary>
-    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(2);
+    /// <summary>How long a call to another service may take (<c>Calls:Deadline</c>, 2 s unless set), where the caller set no deadline.</summary>
+    public static TimeSpan CallDeadline(this WebApplicationBuilder builder) =>
+        builder.GetSetting("Calls:Deadline", TimeSpan.FromSeconds(2), "a time from 00:00:00.1 to 00:00:15", time => time >= TimeSpan.FromMilliseconds(100) && time <= TimeSpan.FromSeconds(15));
 
     /// <summary>Adds gRPC with rich errors, the standard health service and, in development, reflection.</summary>
     public static WebApplicationBuilder AddGrpcDefaults(this WebApplicationBuilder builder)
@@ -58,6 +59,7 @@ public static class GrpcDefaults
         where TClient : ClientBase
     {
         builder.RequireService(service, "grpc");
+        var deadline = builder.CallDeadline();
         return builder.Services
             .AddGrpcClient<TClient>(options => options.Address = new Uri($"http://_grpc.{service}"))
             .ConfigureChannel(channel => channel.ServiceConfig = retried.Length == 0 ? null : RetryPolicyFor(retried))
@@ -70,7 +72,7 @@ public static class GrpcDefaults
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             })
-            .AddInterceptor(() => new DeadlineInterceptor());
+            .AddInterceptor(() => new DeadlineInterceptor(deadline));
     }
 
     /// <summary>Whether the request is a gRPC call.</summary>
@@ -129,12 +131,12 @@ public static class GrpcDefaults
         return new ServiceConfig { MethodConfigs = { config } };
     }
 
-    private sealed class DeadlineInterceptor : Interceptor
+    private sealed class DeadlineInterceptor(TimeSpan deadline) : Interceptor
     {
         public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
             TRequest request, ClientInterceptorContext<TRequest, TResponse> context, AsyncUnaryCallContinuation<TRequest, TResponse> continuation) =>
             continuation(request, context.Options.Deadline is null
-                ? new(context.Method, context.Host, context.Options.WithDeadline(DateTime.UtcNow + Deadline))
+                ? new(context.Method, context.Host, context.Options.WithDeadline(DateTime.UtcNow + deadline))
                 : context);
     }
 

@@ -20,7 +20,7 @@ public static class Replicas
 
 /// <summary>
 /// Sends requests to the replicas of a service in turn. One that cannot be reached is passed over, also by the requests of the next
-/// seconds. Where an answer is already under way, nothing is sent twice: that is for whoever knows whether it may be.
+/// seconds. What may have arrived is sent to another only if it is a GET: whether anything else may be, its sender knows.
 /// </summary>
 internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvider time) : DelegatingHandler
 {
@@ -51,7 +51,8 @@ internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvi
             catch (Exception failure) when (failure is HttpRequestException || failure.NeverArrived())
             {
                 FailedAt[address] = time.GetTimestamp();
-                if (attempt == last || !failure.NeverArrived() || cancellationToken.IsCancellationRequested)
+                var mayRepeat = request.Method == HttpMethod.Get || failure.NeverArrived();
+                if (attempt == last || !mayRepeat || cancellationToken.IsCancellationRequested)
                 {
                     throw;
                 }

@@ -83,30 +83,27 @@ public sealed class OrderFaultTests(RunningPlatform platform)
 }
 
 /// <summary>The same with two of each service.</summary>
-[Collection("Replicas")]
-public sealed class ReplicaFaultTests
+[Collection(TwofoldTestGroup.Name)]
+public sealed class ReplicaFaultTests(TwofoldPlatform twofold)
 {
     private static readonly string[] Victims = ["sales", "warehouse", "accounting", "cart", "customers"];
 
     [Fact]
+    public Task A_key_sent_twenty_times_at_once_to_two_of_each_service_makes_one_order() => OrderFaultTests.OneKeyOneOrderAsync(twofold.Engine, new() { BaseAddress = twofold.Engine.GatewayHttp });
+
+    [Fact]
     public async Task With_two_of_each_service_one_of_each_is_killed_under_load_and_checkouts_are_settled_once_each()
     {
-        await using var twofold = await EmbeddedPlatform.StartAsync(new() { Ephemeral = true, Replicas = 2, Environment = RunningPlatform.QuickPasswords }, TestContext.Current.CancellationToken);
-        await OrderFaultTests.OneKeyOneOrderAsync(twofold, new() { BaseAddress = twofold.GatewayHttp });
-        await using var load = await CheckoutLoad.StartAsync(new() { BaseAddress = twofold.GatewayHttp }, OrderFaultTests.Clients);
+        await using var load = await CheckoutLoad.StartAsync(new() { BaseAddress = twofold.Engine.GatewayHttp }, OrderFaultTests.Clients);
         foreach (var (replica, victim) in Victims.Index())
         {
             await load.AcknowledgesAsync(OrderFaultTests.Clients);
-            await twofold.KillAsync(victim, replica % 2);
+            await twofold.Engine.KillAsync(victim, replica % 2);
         }
 
         await load.AcknowledgesAsync(OrderFaultTests.Clients);
         await load.StopAsync();
-        await OrderFaultTests.SettledOnceAsync(twofold, load);
+        await OrderFaultTests.SettledOnceAsync(twofold.Engine, load);
     }
 }
-
-/// <summary>They want the machine for themselves, but not the platform that others share.</summary>
-[CollectionDefinition("Replicas", DisableParallelization = true)]
-public sealed class ReplicaTestGroup;
 #endif

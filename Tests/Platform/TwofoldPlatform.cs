@@ -1,0 +1,38 @@
+#if !ASPIRE
+using MicroPlatform.AppHost;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>These tests run eighteen processes, and want the machine for themselves.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class TwofoldTestGroup : ICollectionFixture<TwofoldPlatform>
+{
+    public const string Name = "Twofold";
+}
+
+/// <summary>The platform with two replicas of each service.</summary>
+public sealed class TwofoldPlatform : IAsyncLifetime
+{
+    private EmbeddedPlatform platform = null!;
+
+    internal EmbeddedPlatform Engine => platform;
+
+    // Slowness is not what is tested with it, and so many processes that start make a small machine slow.
+    public async ValueTask InitializeAsync() => platform = await EmbeddedPlatform.StartAsync(
+        new()
+        {
+            Ephemeral = true,
+            Replicas = 2,
+            Environment = new Dictionary<string, string>(RunningPlatform.QuickPasswords, StringComparer.Ordinal)
+            {
+                ["Requests__Deadline"] = "00:00:30",
+                ["Proxy__Deadline"] = "00:00:40",
+                ["Calls__Deadline"] = "00:00:15",
+                ["Shutdown__Drain"] = "00:00:05",
+            },
+        },
+        CancellationToken.None);
+
+    public ValueTask DisposeAsync() => platform.DisposeAsync();
+}
+#endif

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Http;
 
 namespace MicroPlatform.Tests.Fixtures;
@@ -21,6 +22,7 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
     where TProgram : class
 {
     private readonly Lock starting = new();
+    private IHostApplicationLifetime? lifetime;
 
     // Asked for by several at once, the factory itself would start twice.
     public override IServiceProvider Services
@@ -29,7 +31,9 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
         {
             lock (starting)
             {
-                return base.Services;
+                var services = base.Services;
+                lifetime = services.GetRequiredService<IHostApplicationLifetime>();
+                return services;
             }
         }
     }
@@ -44,6 +48,20 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
     {
         _ = Services;
         return Server.CreateHandler();
+    }
+
+    // The entry point takes the service apart when it stops; were the factory to stop it, both would at the same time.
+    public override async ValueTask DisposeAsync()
+    {
+        if (lifetime is not null)
+        {
+            var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            await using var registration = lifetime.ApplicationStopped.Register(() => stopped.TrySetResult());
+            lifetime.StopApplication();
+            await stopped.Task;
+        }
+
+        await base.DisposeAsync();
     }
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)

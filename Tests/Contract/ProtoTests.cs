@@ -15,7 +15,7 @@ public sealed class ProtoTests
     public void No_released_line_is_gone_or_changed_unless_it_is_declared_and_no_number_comes_free()
     {
         var offered = Offered().ToHashSet(StringComparer.Ordinal);
-        var lost = Lost(Repository.Released(File), offered);
+        var lost = Repository.Lost(Repository.Released(File), offered);
         Assert.Equal(Repository.DeclaredBreakingChanges().Where(line => line.StartsWith("grpc: ", StringComparison.Ordinal)).Order(StringComparer.Ordinal), lost.Select(line => $"grpc: no longer: {line}"));
         Assert.All(lost.Where(line => line.StartsWith("field ", StringComparison.Ordinal)), line => Assert.Contains(ReservationOf(line), offered));
     }
@@ -31,16 +31,13 @@ public sealed class ProtoTests
     {
         var offered = Offered().ToList();
         Assert.Contains(line, offered);
-        Assert.Equal([line], Lost(string.Join('\n', offered), offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
-        Assert.Empty(Lost(string.Join('\n', offered), offered.Append("field todo.v1.Todo.colour = 100: string")));
+        Assert.Equal([line], Repository.Lost(string.Join('\n', offered), offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
+        Assert.Empty(Repository.Lost(string.Join('\n', offered), offered.Append("field todo.v1.Todo.colour = 100: string")));
     }
 
     [Fact]
     public void The_number_of_a_field_that_is_gone_has_to_be_reserved() =>
         Assert.Equal("reserved todo.v1.Todo 2", ReservationOf("field todo.v1.Todo.title = 2: string"));
-
-    private static List<string> Lost(string released, IEnumerable<string> offered) =>
-        [.. released.Split('\n', StringSplitOptions.RemoveEmptyEntries).Except(offered, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
     private static string ReservationOf(string field)
     {

@@ -41,6 +41,10 @@ internal static class Repository
     public static IReadOnlySet<string> DeclaredBreakingChanges() => Read("breaking-changes.md").Split('\n')
         .Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..].Split(" — ")[0].Trim()).ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>The released lines that are offered no more.</summary>
+    public static List<string> Lost(string released, IEnumerable<string> offered) =>
+        [.. released.Split('\n', StringSplitOptions.RemoveEmptyEntries).Except(offered, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+
     /// <summary>The lines that differ, with a few around them: <c>-</c> is committed, <c>+</c> is offered.</summary>
     internal static string Difference(string[] committed, string[] offered)
     {

@@ -1,0 +1,56 @@
+using System.Collections;
+using System.Reflection;
+using System.Text.Json;
+using MicroPlatform.ServiceDefaults.Messaging;
+
+namespace MicroPlatform.Tests.Contract;
+
+/// <summary>The events in <c>openapi/events.txt</c>, a line for each subscriber and field: a message that waits in a queue is read by what is deployed next.</summary>
+public sealed class EventTests
+{
+    private const string File = "events.txt";
+
+    [Fact]
+    public void The_committed_lines_are_what_the_services_publish() => Repository.Hold(File, string.Join('\n', Offered()) + "\n");
+
+    [Fact]
+    public void No_released_line_is_gone_or_changed_unless_it_is_declared() =>
+        Assert.Equal(
+            Repository.DeclaredBreakingChanges().Where(line => line.StartsWith("events: ", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+            Repository.Lost(Repository.Released(File), Offered()).Select(line => $"events: no longer: {line}"));
+
+    [Theory]
+    [InlineData("field sales.order-placed.v1 orderId: int64", "field sales.order-placed.v1 id: int64")]
+    [InlineData("field sales.order-placed.v1 orderId: int64", "field sales.order-placed.v1 orderId: string")]
+    [InlineData("field sales.order-placed.v1 items[].itemId: int64 or null", "field sales.order-placed.v1 items[].itemId: int64")]
+    [InlineData("event users.user-deleted.v1 goes to todo", "event users.user-deleted.v2 goes to todo")]
+    public void A_field_or_subscriber_that_is_changed_or_gone_is_noticed(string line, string instead)
+    {
+        var offered = Offered();
+        Assert.Contains(line, offered);
+        Assert.Equal([line], Repository.Lost(string.Join('\n', offered), offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
+        Assert.Empty(Repository.Lost(string.Join('\n', offered), offered.Append("field sales.order-placed.v1 note: string or null")));
+    }
+
+    private static List<string> Offered() =>
+    [
+        .. (from type in typeof(EventAttribute).Assembly.GetTypes()
+            let contract = type.GetCustomAttribute<EventAttribute>()
+            where contract is not null
+            from line in contract.Subscribers.Select(subscriber => $"event {contract.Name} goes to {subscriber}")
+                .Concat(FieldsOf(type, "").Select(field => $"field {contract.Name} {field}"))
+            select line).Order(StringComparer.Ordinal),
+    ];
+
+    private static IEnumerable<string> FieldsOf(Type type, string prefix) => type.GetProperties().SelectMany(property =>
+    {
+        var name = prefix + JsonNamingPolicy.CamelCase.ConvertName(property.Name);
+        var value = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+        var list = value != typeof(string) && value.IsAssignableTo(typeof(IEnumerable));
+        var item = list ? value.GetGenericArguments()[0] : value;
+        var orNull = new NullabilityInfoContext().Create(property).ReadState is NullabilityState.Nullable ? " or null" : "";
+        return item.Assembly == typeof(EventAttribute).Assembly
+            ? FieldsOf(item, list ? $"{name}[]." : $"{name}.")
+            : [$"{name}{(list ? "[]" : "")}: {item.Name.ToLowerInvariant()}{orNull}"];
+    });
+}

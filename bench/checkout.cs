@@ -3,7 +3,8 @@
 //   dotnet run --project AppHost                      # in one terminal
 //   dotnet run bench/checkout.cs -- --seconds 30      # in another
 //
-// Options: --url http://localhost:8080  --rate 20 (checkouts a second)  --seconds 30  --customers 80  --idle 20 (seconds of idling to measure, 0 for none)
+// Options: --url http://localhost:8080  --rate 20 (checkouts a second)  --seconds 30  --warm-up 15 (seconds at that rate before those that count)
+//          --customers 80  --idle 20 (seconds of idling to measure, 0 for none)
 //          --state .data/state.json (the state file of an embedded run: whose processes are measured; Linux)
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
@@ -19,13 +20,14 @@ using System.Threading.Channels;
 var options = args.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
 var rate = int.Parse(options.GetValueOrDefault("--rate", "20"), CultureInfo.InvariantCulture);
 var seconds = int.Parse(options.GetValueOrDefault("--seconds", "30"), CultureInfo.InvariantCulture);
+var warmUp = int.Parse(options.GetValueOrDefault("--warm-up", "15"), CultureInfo.InvariantCulture);
 var idle = int.Parse(options.GetValueOrDefault("--idle", "20"), CultureInfo.InvariantCulture);
 using var http = new HttpClient { BaseAddress = new Uri(options.GetValueOrDefault("--url", "http://localhost:8080")) };
 var processes = Processes(options.GetValueOrDefault("--state", ".data/state.json"));
 
 // Goods for everybody, and customers with a full cart.
 var staff = await LoginAsync("users/login", new { username = "clerk", password = "testPass123" });
-await SendAsync(HttpMethod.Post, "warehouse/items/1/stock-adjustments", staff, new { delta = (rate * seconds) + 1000, reason = "Benchmark" });
+await SendAsync(HttpMethod.Post, "warehouse/items/1/stock-adjustments", staff, new { delta = (rate * (seconds + warmUp)) + 1000, reason = "Benchmark" });
 var ready = Channel.CreateUnbounded<string>();
 var customers = int.Parse(options.GetValueOrDefault("--customers", "80"), CultureInfo.InvariantCulture);
 Console.WriteLine($"Preparing {customers} customers");
@@ -50,7 +52,7 @@ if (idle > 0 && processes.Count > 0)
 
 // What the books show, and when it first showed there: looked at 20 times a second, page by page.
 var accepted = new ConcurrentDictionary<long, long>();
-var posted = new ConcurrentDictionary<long, double>();
+var booked = new ConcurrentDictionary<long, long>();
 var checkouts = new ConcurrentBag<double>();
 var refused = new ConcurrentBag<string>();
 using var watching = new CancellationTokenSource();
@@ -70,29 +72,27 @@ var watch = Task.Run(async () =>
     }
 });
 
+Console.WriteLine($"Warming up for {warmUp} s");
+await DriveAsync(warmUp);
+accepted.Clear();
+checkouts.Clear();
+refused.Clear();
 Console.WriteLine($"Checking out {rate} times a second for {seconds} s (load average {(File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown")})");
-var (start, cpuBefore, running) = (Stopwatch.StartNew(), CpuTimes(), new List<Task>());
-using (var tick = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / rate)))
-{
-    while (start.Elapsed < TimeSpan.FromSeconds(seconds) && await tick.WaitForNextTickAsync())
-    {
-        running.Add(CheckOutAsync(await ready.Reader.ReadAsync()));
-    }
-}
-
-await Task.WhenAll(running);
+var (start, cpuBefore) = (Stopwatch.StartNew(), CpuTimes());
+await DriveAsync(seconds);
 var took = start.Elapsed;
 var cpu = CpuTimes().Sum(now => now.Value - cpuBefore.GetValueOrDefault(now.Key));
-for (var patience = Stopwatch.StartNew(); posted.Count < accepted.Count && patience.Elapsed < TimeSpan.FromSeconds(60);)
+for (var patience = Stopwatch.StartNew(); !accepted.Keys.All(booked.ContainsKey) && patience.Elapsed < TimeSpan.FromSeconds(60);)
 {
     await Task.Delay(100);
 }
 
 await watching.CancelAsync();
 await watch;
+var posted = accepted.Where(order => booked.ContainsKey(order.Key)).Select(order => Stopwatch.GetElapsedTime(order.Value, booked[order.Key]).TotalMilliseconds).ToList();
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{accepted.Count} accepted in {took.TotalSeconds:0.0} s ({accepted.Count / took.TotalSeconds:0.0} a second), {posted.Count} posted, {refused.Count} refused; {100 * cpu / took.TotalSeconds:0} % of a core"));
 Report("checkout request", checkouts);
-Report("accepted to posted", posted.Values);
+Report("accepted to posted", posted);
 foreach (var reason in refused.CountBy(text => text))
 {
     Console.WriteLine($"refused {reason.Value} times: {reason.Key}");
@@ -100,31 +100,42 @@ foreach (var reason in refused.CountBy(text => text))
 
 return posted.Count == accepted.Count && refused.IsEmpty ? 0 : 1;
 
-async Task CheckOutAsync(string token)
+// Returns when the last of them is accepted and its cart full again.
+async Task DriveAsync(int forSeconds)
 {
-    var sent = Stopwatch.GetTimestamp();
-    try
+    var (since, running) = (Stopwatch.StartNew(), new List<Task>());
+    using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / rate));
+    while (since.Elapsed < TimeSpan.FromSeconds(forSeconds) && await tick.WaitForNextTickAsync())
     {
-        var order = (await SendAsync(HttpMethod.Post, "carts/me/checkout", token)).GetProperty("orderId").GetInt64();
-        accepted[order] = Stopwatch.GetTimestamp();
-        checkouts.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
-    }
-    catch (HttpRequestException failure)
-    {
-        refused.Add(failure.Message);
+        running.Add(CheckOutAsync(await ready.Reader.ReadAsync()));
     }
 
+    await Task.WhenAll(running);
+}
+
+async Task CheckOutAsync(string token)
+{
+    var (sent, key) = (Stopwatch.GetTimestamp(), Guid.NewGuid().ToString());
+    // Sent again under its key until it is known what became of it.
+    var order = await PersistAsync(HttpMethod.Post, "carts/me/checkout", token, key, refused.Add);
+    checkouts.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
+    accepted[order.GetProperty("orderId").GetInt64()] = Stopwatch.GetTimestamp();
     // The cart is free again as soon as its order is decided.
+    await PersistAsync(HttpMethod.Post, "carts/me/items", token, Guid.NewGuid().ToString(), _ => { }, new { productId = 1, quantity = 1 });
+    await ready.Writer.WriteAsync(token);
+}
+
+async Task<JsonElement> PersistAsync(HttpMethod method, string path, string token, string key, Action<string> onFailure, object? body = null)
+{
     while (true)
     {
         try
         {
-            await SendAsync(HttpMethod.Post, "carts/me/items", token, new { productId = 1, quantity = 1 });
-            await ready.Writer.WriteAsync(token);
-            return;
+            return await SendAsync(method, path, token, body, key);
         }
-        catch (HttpRequestException)
+        catch (HttpRequestException failure)
         {
+            onFailure(failure.Message);
             await Task.Delay(500);
         }
     }
@@ -135,10 +146,7 @@ async Task<bool> ReadBooksAsync()
     var page = await SendAsync(HttpMethod.Get, $"accounting/transactions?limit=200&cursor={cursor}", staff);
     foreach (var transaction in page.GetProperty("items").EnumerateArray())
     {
-        if (accepted.TryGetValue(transaction.GetProperty("orderId").GetInt64(), out var since))
-        {
-            posted.TryAdd(transaction.GetProperty("orderId").GetInt64(), Stopwatch.GetElapsedTime(since).TotalMilliseconds);
-        }
+        booked.TryAdd(transaction.GetProperty("orderId").GetInt64(), Stopwatch.GetTimestamp());
     }
 
     if (page.GetProperty("nextCursor").GetString() is not { } next)
@@ -152,10 +160,15 @@ async Task<bool> ReadBooksAsync()
 
 async Task<string> LoginAsync(string path, object credentials) => (await SendAsync(HttpMethod.Post, path, token: null, credentials)).GetProperty("accessToken").GetString()!;
 
-async Task<JsonElement> SendAsync(HttpMethod method, string path, string? token, object? body = null)
+async Task<JsonElement> SendAsync(HttpMethod method, string path, string? token, object? body = null, string? key = null)
 {
     using var request = new HttpRequestMessage(method, $"/api/v1/{path}") { Content = body is null ? null : JsonContent.Create(body, body.GetType()) };
     request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+    if (key is not null)
+    {
+        request.Headers.Add("Idempotency-Key", key);
+    }
+
     using var response = await http.SendAsync(request);
     response.EnsureSuccessStatusCode();
     return JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;

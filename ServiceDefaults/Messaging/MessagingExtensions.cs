@@ -35,7 +35,7 @@ public static class MessagingExtensions
         var queue = builder.Environment.ApplicationName.ToLowerInvariant();
         var bus = builder.GetPostgresConnectionString("busdb");
         var own = builder.GetPostgresConnectionString(database);
-        var idle = TimeSpan.FromMilliseconds(builder.GetSetting("Messaging:PollingMilliseconds", 250, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
+        var idle = TimeSpan.FromMilliseconds(builder.GetSetting("Messaging:PollingMilliseconds", 500, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
         builder.Services.AddSingleton(services => new MessagingTelemetry(services.GetRequiredService<IMeterFactory>(), queue, own));
         builder.Services.AddSingleton(new RetryOptions(builder.GetSetting("Messaging:Deferrals", RetryOptions.DefaultDeferrals, "a whole number, from 0 to 1000", deferrals => deferrals is >= 0 and <= 1_000)));
         builder.Services.AddScoped<EventBus<TContext>>();

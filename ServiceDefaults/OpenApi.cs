@@ -1,23 +1,15 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
-using System.Reflection;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.OpenApi;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.WebUtilities;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>The OpenAPI document of a service, as every service describes itself.</summary>
-public static class OpenApi
+public static partial class OpenApi
 {
     private const string Scheme = "Bearer";
     private const string ProblemSchema = "ProblemDetails";
@@ -221,175 +213,4 @@ public static class OpenApi
     {
         [name] = new OpenApiHeader { Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } },
     };
-
-    /// <summary>What follows of an endpoint's own description: names, who may call, what every request and answer of its kind carries.</summary>
-    private sealed class Operation(OpenApiOperation operation, OpenApiOperationTransformerContext context, Dictionary<Type, object> examples)
-    {
-        private readonly IList<object> metadata = context.Description.ActionDescriptor.EndpointMetadata;
-
-        public void Describe()
-        {
-            var handler = metadata.OfType<MethodInfo>().LastOrDefault();
-            operation.OperationId ??= handler is null or { Name: ['<', ..] } ? null : IdOf(handler);
-            operation.Deprecated = metadata.OfType<Deprecation>().Any();
-            DescribeCallers(handler);
-            DescribeParameters();
-            DescribeBody();
-            DescribeAnswers();
-        }
-
-        /// <summary><c>CartsApi.AddItemAsync</c> is <c>cartsAddItem</c>; under several verbs, each is named.</summary>
-        private string IdOf(MethodInfo handler)
-        {
-            var group = handler.DeclaringType!.Name.Replace("Api", "", StringComparison.Ordinal);
-            var id = JsonNamingPolicy.CamelCase.ConvertName(group) + handler.Name.Replace("Async", "", StringComparison.Ordinal);
-            var verbs = metadata.OfType<IHttpMethodMetadata>().Last().HttpMethods.Count(verb => verb is not "HEAD");
-            return verbs == 1 ? id : id + CultureInfo.InvariantCulture.TextInfo.ToTitleCase(context.Description.HttpMethod!.ToLowerInvariant());
-        }
-
-        private void DescribeCallers(MethodInfo? handler)
-        {
-            OpenApiSecurityRequirement bearer = new() { [new OpenApiSecuritySchemeReference(Scheme, context.Document)] = [] };
-            if (metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any())
-            {
-                operation.Security = [bearer];
-            }
-            else
-            {
-                // Said, and not left open: no token is needed. Some answer more to whom they know.
-                var asksWho = handler?.GetParameters().Any(parameter => parameter.ParameterType == typeof(System.Security.Claims.ClaimsPrincipal)) == true;
-                operation.Security = asksWho ? [new(), bearer] : [new()];
-            }
-        }
-
-        private void DescribeParameters()
-        {
-            operation.Parameters ??= [];
-            if (metadata.OfType<IdempotentAttribute>().Any())
-            {
-                AddHeader(Idempotency.HeaderName, Idempotency.MaxKeyLength);
-            }
-
-            if (context.Description.HttpMethod is "GET" && AnswerType(StatusCodes.Status200OK) is { } type && type.IsAssignableTo(typeof(IVersioned)))
-            {
-                AddHeader("If-None-Match", maxLength: null);
-            }
-
-            foreach (var parameter in operation.Parameters.OfType<OpenApiParameter>())
-            {
-                parameter.Description ??= SharedParameters.GetValueOrDefault(parameter.Name!);
-                if (parameter.In == ParameterLocation.Path)
-                {
-                    parameter.Example = (parameter.Name, parameter.Schema?.Format) switch
-                    {
-                        ("customerId", _) => "me",
-                        (_, "uuid") => "01900000-0000-7000-8000-000000000003",
-                        _ => 1,
-                    };
-                }
-            }
-        }
-
-        private void AddHeader(string name, int? maxLength) => operation.Parameters!.Add(new OpenApiParameter
-        {
-            Name = name,
-            In = ParameterLocation.Header,
-            Schema = new OpenApiSchema { Type = JsonSchemaType.String, MaxLength = maxLength },
-        });
-
-        private void DescribeBody()
-        {
-            if (operation.RequestBody?.Content?.TryGetValue("application/json", out var json) == true
-                && context.Description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source.Id is "Body") is { } body)
-            {
-                json.Example = ExampleOf(body.Type, leaveOutNull: true);
-            }
-        }
-
-        private void DescribeAnswers()
-        {
-            var answers = operation.Responses ??= [];
-            foreach (var status in ImpliedProblems())
-            {
-                answers.TryAdd(status.ToString(CultureInfo.InvariantCulture), new OpenApiResponse());
-            }
-
-            if (operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
-            {
-                answers["304"] = new OpenApiResponse { Description = "You have the present version.", Headers = Header("ETag", "The version.") };
-            }
-
-            var sorted = answers.OrderBy(answer => answer.Key, StringComparer.Ordinal).ToList();
-            answers.Clear();
-            foreach (var (status, answer) in sorted)
-            {
-                var code = int.Parse(status, CultureInfo.InvariantCulture);
-                answers[status] = code < 400 ? answer : new OpenApiResponseReference(ProblemIdOf(code), context.Document);
-                if (answer is OpenApiResponse success && code is >= 200 and < 300)
-                {
-                    Complete(success, code);
-                }
-            }
-        }
-
-        private IEnumerable<int> ImpliedProblems()
-        {
-            if (operation.RequestBody is not null)
-            {
-                yield return StatusCodes.Status413PayloadTooLarge;
-                yield return StatusCodes.Status415UnsupportedMediaType;
-            }
-
-            foreach (var parameter in operation.Parameters!)
-            {
-                switch (parameter)
-                {
-                    case { In: ParameterLocation.Path }:
-                        yield return StatusCodes.Status404NotFound;
-                        break;
-                    case { Name: "If-Match" }:
-                        yield return StatusCodes.Status412PreconditionFailed;
-                        break;
-                    case { Name: Idempotency.HeaderName }:
-                        yield return StatusCodes.Status422UnprocessableEntity;
-                        break;
-                }
-            }
-        }
-
-        private void Complete(OpenApiResponse answer, int status)
-        {
-            var type = AnswerType(status);
-            if (type is not null && answer.Content?.TryGetValue("application/json", out var json) == true)
-            {
-                json.Example = ExampleOf(type, leaveOutNull: false);
-            }
-
-            // Accepted without a word about it, there is nothing to read.
-            if (status is StatusCodes.Status201Created || (status is StatusCodes.Status202Accepted && type is not null))
-            {
-                answer.Headers = Header("Location", "Where to read it.");
-            }
-
-            if (type?.IsAssignableTo(typeof(IVersioned)) == true)
-            {
-                (answer.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal))["ETag"] = Header("ETag", "The version, for If-Match.")["ETag"];
-            }
-        }
-
-        private Type? AnswerType(int status) => context.Description.SupportedResponseTypes.FirstOrDefault(answer => answer.StatusCode == status)?.Type is { } type && type != typeof(void) ? type : null;
-
-        private JsonNode? ExampleOf(Type type, bool leaveOutNull)
-        {
-            if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Page<>))
-            {
-                return new JsonObject { ["items"] = new JsonArray(ExampleOf(type.GetGenericArguments()[0], leaveOutNull)), ["nextCursor"] = null };
-            }
-
-            var json = context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
-            return examples.TryGetValue(type, out var example)
-                ? JsonSerializer.SerializeToNode(example, type, leaveOutNull ? new(json) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull } : json)
-                : null;
-        }
-    }
 }

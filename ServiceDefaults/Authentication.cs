@@ -71,8 +71,9 @@ public static class Authentication
                 options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
                 options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
-                    expires is { } end && time.GetUtcNow().UtcDateTime < end + parameters.ClockSkew
-                    && (notBefore is not { } start || time.GetUtcNow().UtcDateTime >= start - parameters.ClockSkew));
+                    // The clock is what is moved: a token that names neither end stands for the first and last moments there are.
+                    expires is { } end && time.GetUtcNow().UtcDateTime - parameters.ClockSkew < end
+                    && (notBefore is not { } start || time.GetUtcNow().UtcDateTime + parameters.ClockSkew >= start));
         }
 
         builder.Services.AddPolicies();

@@ -1,0 +1,33 @@
+using System.Net;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Users;
+
+/// <summary>A key that nobody announced, as after the signing keys were deleted by hand (docs/operations.md).</summary>
+public sealed class KeyWithdrawalTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    [Fact]
+    public async Task Other_services_learn_a_key_that_was_not_announced_from_the_first_token_it_signed()
+    {
+        using var todo = platform.Http("todo");
+        Assert.Equal(HttpStatusCode.OK, await todo.SendAsync("GET", "/api/v1/todos", token: await LoginAsync()).StatusAsync());
+
+        for (var i = 0; i < 2; i++)
+        {
+            await using (var db = await platform.Db("usersdb"))
+            {
+                await using var command = new Npgsql.NpgsqlCommand("DELETE FROM signing_keys", db);
+                Assert.InRange(await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken), 1, 10);
+            }
+
+            platform.Clock.Advance(TimeSpan.FromSeconds(61));
+            Assert.Equal(HttpStatusCode.OK, await todo.SendAsync("GET", "/api/v1/todos", token: await LoginAsync()).StatusAsync());
+        }
+    }
+
+    private async Task<string> LoginAsync()
+    {
+        using var users = platform.Http("users");
+        return (await users.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
+    }
+}

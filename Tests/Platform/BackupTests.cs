@@ -132,7 +132,7 @@ public sealed partial class BackupTests : IDisposable
     [GeneratedRegex("<!-- run: (?<name>[a-z]+) -->\n```bash\n(?<commands>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Block();
 
-    private Task<EmbeddedPlatform> StartAsync() => EmbeddedPlatform.StartAsync(new() { DataFolder = Path.Combine(folder, ".data"), Services = Office }, Cancel);
+    private Task<EmbeddedPlatform> StartAsync() => EmbeddedPlatform.StartAsync(new() { DataFolder = Path.Combine(folder, ".data"), Services = Office, Environment = RunningPlatform.Unhurried }, Cancel);
 
     /// <summary>Runs a block of the page; each needs what the first exports.</summary>
     private async Task RunAsync(EmbeddedPlatform? platform, string name, string moment = "")

@@ -17,19 +17,12 @@ public sealed class TwofoldPlatform : IAsyncLifetime
 
     internal EmbeddedPlatform Engine => platform;
 
-    // Slowness is not what is tested with it, and so many processes that start make a small machine slow.
     public async ValueTask InitializeAsync() => platform = await EmbeddedPlatform.StartAsync(
         new()
         {
             Ephemeral = true,
             Replicas = 2,
-            Environment = new Dictionary<string, string>(RunningPlatform.QuickPasswords, StringComparer.Ordinal)
-            {
-                ["Requests__Deadline"] = "00:00:30",
-                ["Proxy__Deadline"] = "00:00:40",
-                ["Calls__Deadline"] = "00:00:15",
-                ["Shutdown__Drain"] = "00:00:05",
-            },
+            Environment = new Dictionary<string, string>(RunningPlatform.Unhurried, StringComparer.Ordinal) { ["Shutdown__Drain"] = "00:00:05" },
         },
         CancellationToken.None);
 

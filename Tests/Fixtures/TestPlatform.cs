@@ -37,7 +37,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
         ["Messaging:PollingMilliseconds"] = "20",
+        // Slowness is the subject of few tests, which set a deadline of their own.
         ["Requests:Deadline"] = "00:00:30",
+        ["Calls:Deadline"] = "00:00:15",
     };
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;

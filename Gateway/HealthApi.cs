@@ -15,9 +15,10 @@ internal static class HealthApi
 
     public static void AddHealthApi(this WebApplicationBuilder builder)
     {
+        var deadline = builder.CallDeadline();
         builder.Services.AddSingleton<LiveStreams>();
         builder.Services.AddSingleton<Shared<PlatformHealth>>();
-        builder.Services.AddHttpClient(Probe, client => client.Timeout = TimeSpan.FromSeconds(2))
+        builder.Services.AddHttpClient(Probe, client => client.Timeout = deadline)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
     }
 

@@ -80,28 +80,6 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
         Assert.All(seen, pair => Assert.Equal(pair.Item1, pair.Item2));
     }
 
-    [Fact]
-    [Trait("Covers", "N-13")]
-    public async Task While_customers_does_not_answer_the_cart_says_so_in_time_and_the_catalogue_stays_open()
-    {
-        var account = await platform.RegisterAsync();
-        await using var db = await platform.Db("customersdb");
-        await using (var transaction = await db.BeginTransactionAsync(TestContext.Current.CancellationToken))
-        {
-            await using (var command = new NpgsqlCommand("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE", db))
-            {
-                await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-            }
-
-            var watch = Stopwatch.StartNew();
-            await AssertUnavailableAsync(account);
-            Assert.InRange(watch.Elapsed, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10));
-            await AssertCatalogueAsync(account);
-        }
-
-        await EnterAsync(account, HttpStatusCode.OK);
-    }
-
     private async Task AssertUnavailableAsync(Account account)
     {
         using var response = await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken);
@@ -120,6 +98,9 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     }
 
     private async Task EnterAsync(Account account, HttpStatusCode expected) => Assert.Equal(expected, await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync());
+
+    private Task EventuallyOpensAsync(Account account) => Eventually.TrueAsync(
+        async () => await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens");
 
     /// <summary>A platform of its own, since others in the class need Customers.</summary>
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
@@ -141,8 +122,44 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
             }
 
             platform.Restart("customers");
-            await Eventually.TrueAsync(async () => await tests.cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens again");
+            await tests.EventuallyOpensAsync(account);
             Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id));
+        }
+    }
+
+    /// <summary>A platform of its own, whose services wait for each other no longer than they do by default.</summary>
+    public sealed class Silence : IClassFixture<TestPlatform>
+    {
+        private readonly TestPlatform platform;
+
+        public Silence(TestPlatform platform)
+        {
+            this.platform = platform;
+            platform.Settings.Remove("Calls:Deadline");
+        }
+
+        [Fact]
+        [Trait("Covers", "N-13")]
+        public async Task While_customers_does_not_answer_the_cart_says_so_in_time_and_the_catalogue_stays_open()
+        {
+            var tests = new CartAuthenticationTests(platform);
+            var account = await platform.RegisterAsync();
+            await tests.EventuallyOpensAsync(account);
+            await using var db = await platform.Db("customersdb");
+            await using (var transaction = await db.BeginTransactionAsync(TestContext.Current.CancellationToken))
+            {
+                await using (var command = new NpgsqlCommand("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE", db))
+                {
+                    await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+                }
+
+                var watch = Stopwatch.StartNew();
+                await tests.AssertUnavailableAsync(account);
+                Assert.InRange(watch.Elapsed, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10));
+                await tests.AssertCatalogueAsync(account);
+            }
+
+            await tests.EventuallyOpensAsync(account);
         }
     }
 }

@@ -56,9 +56,14 @@ public sealed partial class MetricTests
         void Add(string name, string? unit, string kind)
         {
             var plain = name.Replace('.', '_') + unit switch { "s" => "_seconds", "By" => "_bytes", _ => "" };
-            made.UnionWith(kind.Contains("Histogram", StringComparison.Ordinal) ? [$"{plain}_bucket", $"{plain}_count", $"{plain}_sum"]
+            string[] names = kind.Contains("Histogram", StringComparison.Ordinal) ? [$"{plain}_bucket", $"{plain}_count", $"{plain}_sum"]
                 : kind.Contains("Counter", StringComparison.Ordinal) && !kind.Contains("UpDown", StringComparison.Ordinal) ? [$"{plain}_total"]
-                : [plain]);
+                : [plain];
+            // Other tests start their services meanwhile, and those announce theirs.
+            lock (made)
+            {
+                made.UnionWith(names);
+            }
         }
 
         // Ours, as they stand in the source

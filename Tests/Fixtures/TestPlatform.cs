@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Text.Json;
 using Grpc.Net.Client;
+using MicroPlatform.ServiceDefaults.Messaging;
 using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 
@@ -37,7 +38,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
         ["Messaging:PollingMilliseconds"] = "20",
+        // Slowness is the subject of few tests, which set a deadline of their own.
         ["Requests:Deadline"] = "00:00:30",
+        ["Calls:Deadline"] = "00:00:15",
     };
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
@@ -110,6 +113,24 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         stopped.TryRemove(service, out _);
         _ = Host(service).Services;
     }
+
+    /// <summary>Waits until no event is on its way between the services.</summary>
+    public Task QuietAsync() => Eventually.TrueAsync(async () =>
+    {
+        // In this sequence none is missed: what leaves an outbox meanwhile is numbered anew, and what a handler sends is written before its own message goes.
+        var before = await LastMessageAsync();
+        foreach (var (database, what) in databases.Keys.Select(key => (key, key is "busdb" ? $"messages WHERE recipient <> '{MessagingExtensions.DeadLetterQueue}'" : "outbox")).OrderByDescending(pair => pair.key is "busdb"))
+        {
+            if (await QueryAsync<long>(database, $"SELECT count(*) FROM {what}") > 0)
+            {
+                return false;
+            }
+        }
+
+        return before == await LastMessageAsync();
+
+        Task<long> LastMessageAsync() => QueryAsync<long>("busdb", "SELECT last_value FROM messages_id_seq");
+    }, "no event is on its way", seconds: 60);
 
     /// <summary>A handler that reaches whichever service the request's host name means, as service discovery would.</summary>
     internal HttpMessageHandler CreateRouter() => new Router(this);

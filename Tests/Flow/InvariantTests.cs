@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>The checker finds what it is for: each test plants one violation into sound demo data.</summary>
-public sealed class InvariantTests(Cluster cluster)
+public sealed class InvariantTests(Cluster cluster, InvariantTests.Sound sound) : IClassFixture<InvariantTests.Sound>
 {
     [Fact]
     [Trait("Covers", "N-25")]
@@ -29,28 +29,47 @@ public sealed class InvariantTests(Cluster cluster)
     public async Task A_planted_violation_is_found(string service, string sql, string expected) =>
         Assert.Contains(await CheckAsync(service, sql), violation => violation.Contains(expected, StringComparison.Ordinal));
 
+    /// <summary>Only the service into which something is planted gets a database of its own.</summary>
     private async Task<IReadOnlyList<string>> CheckAsync(string? service = null, string sql = "")
     {
-        var databases = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var name in new[] { "sales", "warehouse", "accounting", "cart" })
+        if (service is null)
         {
-            databases[name] = await cluster.CloneAsync(name);
+            return await FindAsync(name => sound.Databases[name]);
         }
 
+        var planted = await cluster.CloneAsync(service);
         try
         {
-            if (service is not null)
-            {
-                await using var source = Npgsql.NpgsqlDataSource.Create(cluster.ConnectionStringTo(databases[service]));
-                await using var command = source.CreateCommand(sql);
-                await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-            }
-
-            return await Invariants.FindViolationsAsync(database => cluster.ConnectionStringTo(databases[database[..^2]]), TestContext.Current.CancellationToken);
+            await using var source = Npgsql.NpgsqlDataSource.Create(cluster.ConnectionStringTo(planted));
+            await using var command = source.CreateCommand(sql);
+            await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+            return await FindAsync(name => string.Equals(name, service, StringComparison.Ordinal) ? planted : sound.Databases[name]);
         }
         finally
         {
-            foreach (var database in databases.Values)
+            await cluster.DropAsync(planted);
+        }
+
+        Task<IReadOnlyList<string>> FindAsync(Func<string, string> databaseOf) =>
+            Invariants.FindViolationsAsync(database => cluster.ConnectionStringTo(databaseOf(database[..^2])), TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>The demo data as they are.</summary>
+    public sealed class Sound(Cluster cluster) : IAsyncLifetime
+    {
+        public Dictionary<string, string> Databases { get; } = new(StringComparer.Ordinal);
+
+        public async ValueTask InitializeAsync()
+        {
+            foreach (var name in new[] { "sales", "warehouse", "accounting", "cart" })
+            {
+                Databases[name] = await cluster.CloneAsync(name);
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var database in Databases.Values)
             {
                 await cluster.DropAsync(database);
             }

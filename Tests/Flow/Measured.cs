@@ -31,11 +31,11 @@ internal sealed class Measured : IDisposable
     /// <summary>All that an instrument reported, of one queue where one is named.</summary>
     public double Sum(string name, string? queue = null) => Of(name, queue).Sum();
 
-    /// <summary>What a gauge says now.</summary>
+    /// <summary>What a gauge says now, or said last; 0 when it has never said anything.</summary>
     public double Now(string name, string queue)
     {
         listener.RecordObservableInstruments();
-        return Of(name, queue).Last();
+        return Of(name, queue).LastOrDefault();
     }
 
     public void Dispose() => listener.Dispose();

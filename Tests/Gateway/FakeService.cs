@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
+using MicroPlatform.Tests.Fixtures;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -51,6 +53,14 @@ internal sealed class FakeService : IAsyncDisposable
 
     public static async Task<FakeService> StartAsync(string name, RequestDelegate? answer = null, int port = 0)
     {
+        FakeService? service = null;
+        await Eventually.TrueAsync(async () => (service = await TryStartAsync(name, answer, port)) is not null, $"port {port} is free");
+        return service!;
+    }
+
+    /// <returns>Null when the port is taken: once given up, it may have become that of somebody's connection.</returns>
+    private static async Task<FakeService?> TryStartAsync(string name, RequestDelegate? answer, int port)
+    {
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.WebHost.UseKestrel(kestrel =>
         {
@@ -59,7 +69,16 @@ internal sealed class FakeService : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, 0, endpoint => endpoint.Protocols = HttpProtocols.Http2);
         });
         var service = new FakeService(builder.Build(), name, answer);
-        await service.app.StartAsync(TestContext.Current.CancellationToken);
+        try
+        {
+            await service.app.StartAsync(TestContext.Current.CancellationToken);
+        }
+        catch (IOException taken) when (taken.InnerException is AddressInUseException)
+        {
+            await service.app.DisposeAsync();
+            return null;
+        }
+
         var addresses = service.app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses;
         (service.Http, service.Grpc) = (addresses.First(), addresses.Last());
         return service;

@@ -31,7 +31,9 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
         ["Kestrel:Endpoints:https:Url"] = "https://127.0.0.1:0",
         ["Kestrel:Certificates:Default:Path"] = Certificate.Value.Certificate,
         ["Kestrel:Certificates:Default:KeyPath"] = Certificate.Value.Key,
+        // Slowness is the subject of few tests, which set a deadline of their own.
         ["Proxy:Deadline"] = "00:01:00",
+        ["Calls:Deadline"] = "00:00:15",
     };
 
     private readonly string environment;
@@ -59,11 +61,15 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
     public static GatewayHost Start(FakePlatform behind, string environment = "Development", params (string Key, string Value)[] settings) =>
         new([.. behind.Settings, .. settings], environment, platform: null);
 
-    /// <summary>In front of the real services.</summary>
+    /// <summary>In front of the real services, all of them up: the deadline of a call is not for starting a service.</summary>
     public static GatewayHost Start(TestPlatform platform)
     {
-        string[] services = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
-        return new([.. services.SelectMany(service => new[] { ($"services:{service}:http:0", $"http://{service}"), ($"services:{service}:grpc:0", $"http://_grpc.{service}") })], "Development", platform);
+        foreach (var service in TestPlatform.Names)
+        {
+            _ = platform.Services(service);
+        }
+
+        return new([.. TestPlatform.Names.SelectMany(service => new[] { ($"services:{service}:http:0", $"http://{service}"), ($"services:{service}:grpc:0", $"http://_grpc.{service}") })], "Development", platform);
     }
 
     /// <summary>The endpoint in whose address this stands.</summary>

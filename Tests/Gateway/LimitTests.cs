@@ -83,13 +83,14 @@ public sealed class LimitTests : IAsyncLifetime
     [Fact]
     public async Task The_limits_are_strict_unless_settings_say_otherwise_and_wide_in_development()
     {
+        // In the clear, so that no time goes into handshakes while the bucket fills again.
         await using var strict = GatewayHost.Start(behind, "Production");
-        using var http = strict.Http();
+        using var http = strict.Http(tls: false);
         var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => http.SendAsync("GET", "/nothing").StatusAsync()));
         Assert.Contains(HttpStatusCode.TooManyRequests, answers);
 
         await using var wide = GatewayHost.Start(behind);
-        using var development = wide.Http();
+        using var development = wide.Http(tls: false);
         answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => development.SendAsync("GET", "/nothing").StatusAsync()));
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.NotFound, status));
     }

@@ -10,12 +10,15 @@ namespace MicroPlatform.Tests.Gateway;
 /// <summary>The check at the edge: which tokens pass, which are refused, and what is said when nobody can tell.</summary>
 public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
+    // A user's, so that each forgery is wrong in one thing alone.
+    private const string Subject = "0190d3a0-0000-7000-8000-000000000001";
+
     public static TheoryData<string, string?> Forgeries
     {
         get
         {
             var header = new { alg = "RS256", typ = "JWT", kid = "test-1" };
-            var claims = new { iss = Issuers.Users, aud = Issuers.Audience, sub = "1", role = "admin", exp = DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeSeconds() };
+            var claims = new { iss = Issuers.Users, aud = Issuers.Audience, sub = Subject, role = "admin", exp = DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeSeconds() };
             var publicKey = Base64UrlEncoder.Encode(TestTokens.Key.Rsa.ExportSubjectPublicKeyInfo());
             var good = TestTokens.User().Split('.');
             using var other = RSA.Create(2048);
@@ -27,21 +30,23 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
                 { "three words that are no base64", "!.!.!" },
                 { "three empty parts", ".." },
                 { "five parts, as an encrypted token has", "a.b.c.d.e" },
-                { "another's signature", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-1" }, SecurityAlgorithms.RsaSha256)) },
-                { "a key that nobody published", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "unknown" }, SecurityAlgorithms.RsaSha256)) },
+                { "another's signature", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-1" }, SecurityAlgorithms.RsaSha256)) },
+                { "a key that nobody published", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "unknown" }, SecurityAlgorithms.RsaSha256)) },
                 { "no signature, and says so", TestTokens.Raw(new { alg = "none", typ = "JWT" }, claims) },
                 { "no signature", TestTokens.Raw(header, claims) },
                 { "a signature of nothing", TestTokens.Raw(header, claims, "AAAA") },
-                { "the public key as a shared secret", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(new SymmetricSecurityKey(Base64UrlEncoder.DecodeBytes(publicKey)) { KeyId = "test-1" }, SecurityAlgorithms.HmacSha256)) },
-                { "another algorithm", TestTokens.Make(Issuers.Users, "1", "admin", d => d.SigningCredentials = new(TestTokens.Key, SecurityAlgorithms.RsaSha512)) },
+                { "the public key as a shared secret", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(new SymmetricSecurityKey(Base64UrlEncoder.DecodeBytes(publicKey)) { KeyId = "test-1" }, SecurityAlgorithms.HmacSha256)) },
+                { "another algorithm", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(TestTokens.Key, SecurityAlgorithms.RsaSha512)) },
                 { "changed claims", $"{good[0]}.{TestTokens.Raw(header, claims).Split('.')[1]}.{good[2]}" },
-                { "expired", TestTokens.Make(Issuers.Users, "1", "admin", d => d.Expires = DateTime.UtcNow.AddMinutes(-1)) },
-                { "not valid yet", TestTokens.Make(Issuers.Users, "1", "admin", d => d.NotBefore = DateTime.UtcNow.AddMinutes(5)) },
-                { "without an end", TestTokens.Make(Issuers.Users, "1", "admin", d => d.Expires = null) },
+                // By far: the Gateway's clock has stood still since it started.
+                { "expired", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = DateTime.UtcNow.AddDays(-1)) },
+                { "not valid yet", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.NotBefore = DateTime.UtcNow.AddMinutes(5)) },
+                { "without an end", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = null) },
+                { "a subject that is no user's", TestTokens.Make(Issuers.Users, "1", "admin") },
                 { "without a subject", TestTokens.Make(Issuers.Users, subject: null, "admin") },
-                { "another audience", TestTokens.Make(Issuers.Users, "1", "admin", d => d.Audience = "elsewhere") },
-                { "another issuer", TestTokens.Make("microplatform/nobody", "1", "admin") },
-                { "no issuer", TestTokens.Make("", "1", "admin", d => d.Issuer = null) },
+                { "another audience", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Audience = "elsewhere") },
+                { "another issuer", TestTokens.Make("microplatform/nobody", Subject, "admin") },
+                { "no issuer", TestTokens.Make("", Subject, "admin", d => d.Issuer = null) },
                 { "longer than any token", new string('a', 9000) + ".b.c" },
             };
         }
@@ -65,6 +70,16 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         Assert.Equal(StatusCode.Unauthenticated, refused.StatusCode);
 
         await http.SendAsync("GET", path, token: TestTokens.User()).JsonAsync();
+    }
+
+    [Theory]
+    [InlineData(-3, HttpStatusCode.OK)]
+    [InlineData(-7, HttpStatusCode.Unauthorized)]
+    public async Task A_token_is_good_until_its_end_and_the_five_seconds_by_which_clocks_may_differ(int seconds, HttpStatusCode expected)
+    {
+        using var http = fixture.Gateway.Http();
+        var token = TestTokens.Make(Issuers.Users, Subject, "user", d => d.Expires = fixture.Gateway.Clock.GetUtcNow().UtcDateTime.AddSeconds(seconds));
+        Assert.Equal(expected, await http.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync());
     }
 
     [Theory]

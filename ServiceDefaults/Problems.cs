@@ -38,6 +38,7 @@ public static partial class Problems
                 context.ProblemDetails.Extensions["requestId"] = id;
             }
         });
+        services.AddSingleton<IProblemDetailsWriter, UnaskedWriter>();
         services.AddExceptionHandler<ProblemExceptionHandler>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
     }
@@ -191,6 +192,18 @@ public static partial class Problems
 
     [GeneratedRegex("^The JSON property '(?<name>[^']+)' could not be mapped", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex UnknownField();
+
+    /// <summary>
+    /// The framework's writer is silent, and the answer a 500, where a caller accepts anything but JSON, as a browser's EventSource does.
+    /// An error may be told in what was not asked for (RFC 9110, 12.5.1).
+    /// </summary>
+    private sealed class UnaskedWriter : IProblemDetailsWriter
+    {
+        public bool CanWrite(ProblemDetailsContext context) => true;
+
+        public ValueTask WriteAsync(ProblemDetailsContext context) =>
+            context.HttpContext.RequestServices.GetServices<IProblemDetailsWriter>().First(writer => writer != this).WriteAsync(context);
+    }
 
     private sealed class ProblemExceptionHandler : IExceptionHandler
     {

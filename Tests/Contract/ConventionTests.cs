@@ -143,6 +143,24 @@ public sealed class ConventionTests(ContractFixture fixture)
 
     [Theory]
     [MemberData(nameof(Services))]
+    public async Task What_is_wrong_is_told_in_problem_details_to_callers_who_accept_something_else_too(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        {
+            using var usual = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service));
+            var errors = (await ProblemAsync(usual, HttpStatusCode.BadRequest))["errors"]!.ToJsonString();
+            foreach (var accepted in new[] { "text/html", "text/event-stream", "application/xml;q=0.5", "nonsense" })
+            {
+                using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service), ("Accept", accepted));
+                Assert.Equal(errors, (await ProblemAsync(response, HttpStatusCode.BadRequest))["errors"]!.ToJsonString());
+                using var nowhere = await fixture.Http.SendAsync(operation.Method, operation.Address() + "/nothing/here", token: fixture.Token(service), headers: ("Accept", accepted));
+                await ProblemAsync(nowhere, HttpStatusCode.NotFound);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
     public async Task A_parameter_that_is_not_what_is_taken_is_refused_by_its_name(string service)
     {
         foreach (var operation in fixture.Operations(service))

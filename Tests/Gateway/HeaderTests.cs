@@ -29,6 +29,20 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Theory]
+    [InlineData("/nothing", HttpStatusCode.NotFound)]
+    [InlineData("/api/v1/carts/me", HttpStatusCode.Unauthorized)]
+    [InlineData("/api/v1/overview/board/stream", HttpStatusCode.Unauthorized)]
+    [InlineData("/api/v1/products?search=%00", HttpStatusCode.BadRequest)]
+    public async Task An_error_is_told_to_callers_who_accept_no_JSON_too(string path, HttpStatusCode expected)
+    {
+        using var http = fixture.Gateway.Http();
+        foreach (var accepted in new[] { "text/html", "text/event-stream", "image/*;q=0.1", "nonsense" })
+        {
+            Assert.Equal(expected, (await http.SendAsync("GET", path, headers: ("Accept", accepted)).ProblemAsync()).Status);
+        }
+    }
+
+    [Theory]
     [InlineData("abc-123_x.Y", true)]
     [InlineData("", false)]
     [InlineData("two words", false)]

@@ -59,10 +59,21 @@ public static partial class Problems
             : next(context));
 
         // JSON is UTF-8 (RFC 8259); an encoding that nobody knows would be a fault where the body is read.
-        app.Use((context, next) => MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue
-            && !string.Equals(HeaderUtilities.RemoveQuotes(type.Charset).Value, "utf-8", StringComparison.OrdinalIgnoreCase)
-                ? throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType))
-                : next(context));
+        app.Use((context, next) =>
+        {
+            if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue)
+            {
+                type.Charset = HeaderUtilities.RemoveQuotes(type.Charset); // the framework knows no "utf-8" in quotes
+                if (!type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+                {
+                    throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType));
+                }
+
+                context.Request.ContentType = type.ToString();
+            }
+
+            return next(context);
+        });
     }
 
     /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>

@@ -87,6 +87,23 @@ public sealed class ConventionTests(ContractFixture fixture)
 
     [Theory]
     [MemberData(nameof(Services))]
+    public async Task The_charset_of_a_body_is_UTF_8_in_quotes_or_not(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        {
+            foreach (var (charset, status) in new[] { ("\"UTF-8\"", HttpStatusCode.BadRequest), ("utf-8", HttpStatusCode.BadRequest), ("utf-16", HttpStatusCode.UnsupportedMediaType), ("\"none\"", HttpStatusCode.UnsupportedMediaType) })
+            {
+                using var request = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = new ByteArrayContent("{}"u8.ToArray()) };
+                request.Content.Headers.TryAddWithoutValidation("Content-Type", $"application/json; charset={charset}");
+                request.Headers.Authorization = new("Bearer", fixture.Token(service));
+                using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
+                await ProblemAsync(response, status);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
     public async Task A_body_that_is_not_what_is_taken_is_refused_with_the_name_of_the_field(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))

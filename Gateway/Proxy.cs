@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
@@ -35,6 +36,8 @@ internal static class Proxy
             .ConfigureHttpClient((_, handler) =>
             {
                 handler.ConnectTimeout = options.ConnectTimeout;
+                // As the server reads them; otherwise a header beyond ASCII cannot be sent, and the replica would be thought dead.
+                handler.RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8;
                 // A name may come to mean other machines.
                 handler.PooledConnectionLifetime = TimeSpan.FromMinutes(2);
                 handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);

@@ -59,6 +59,15 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Fact]
+    public async Task A_header_beyond_ASCII_goes_on_to_the_service_as_it_came()
+    {
+        using var http = fixture.Gateway.Http();
+        var path = $"/api/v1/products/{Guid.NewGuid()}";
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", path, headers: ("X-Name", "schön")).StatusAsync());
+        Assert.Equal("schön", Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", path)).Headers["X-Name"]);
+    }
+
+    [Fact]
     public async Task A_request_id_that_is_too_long_is_replaced()
     {
         using var http = fixture.Gateway.Http();

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Health;
 using Yarp.ReverseProxy.Model;
@@ -26,7 +28,7 @@ internal static class Proxy
                 // Between a replica and the Gateway only.
                 if (response.HttpContext.Response.Headers.Remove(Draining.HeaderName))
                 {
-                    response.HttpContext.Items[Draining.HeaderName] = true;
+                    response.HttpContext.Features.GetRequiredFeature<Attempt>().IsDraining = true;
                 }
 
                 return default;
@@ -34,6 +36,8 @@ internal static class Proxy
             .ConfigureHttpClient((_, handler) =>
             {
                 handler.ConnectTimeout = options.ConnectTimeout;
+                // As the server reads them; otherwise a header beyond ASCII cannot be sent, and the replica would be thought dead.
+                handler.RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8;
                 // A name may come to mean other machines.
                 handler.PooledConnectionLifetime = TimeSpan.FromMinutes(2);
                 handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
@@ -73,7 +77,7 @@ internal static class Proxy
             proxy.AvailableDestinations = trusted.Count > 0 ? trusted : proxy.AvailableDestinations;
         }
 
-        FirstFailurePolicy.NoteStart(context);
+        context.Features.Set(new Attempt());
         await next(context);
         List<DestinationState>? untried = null;
         while (context.GetForwarderErrorFeature() is { } failure && !context.Response.HasStarted)
@@ -94,6 +98,7 @@ internal static class Proxy
             }
 
             proxy.AvailableDestinations = untried;
+            context.Features.Set(new Attempt());
             await next(context);
         }
     }
@@ -139,6 +144,15 @@ internal static class Proxy
     }
 }
 
+/// <summary>What is known of a request to one replica.</summary>
+internal sealed class Attempt
+{
+    public long StartedAt { get; } = TimeProvider.System.GetTimestamp();
+
+    /// <summary>Whether the replica said that it is about to stop.</summary>
+    public bool IsDraining { get; set; }
+}
+
 /// <summary>Leaves a replica alone as soon as it fails once: another answers meanwhile, and it gets its next chance soon.</summary>
 internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPassiveHealthCheckPolicy
 {
@@ -154,13 +168,12 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
     public static bool IsTrusted(DestinationState destination) =>
         !FailedAt.TryGetValue(destination, out var at) || TimeProvider.System.GetElapsedTime(at.Value) > Distrust;
 
-    public static void NoteStart(HttpContext context) => context.Items[typeof(FirstFailurePolicy)] = TimeProvider.System.GetTimestamp();
-
     public void RequestProxied(HttpContext context, ClusterState cluster, DestinationState destination)
     {
+        var attempt = context.Features.GetRequiredFeature<Attempt>();
         DestinationHealth? seen = context.GetForwarderErrorFeature()?.Error switch
         {
-            null => context.Items.ContainsKey(Draining.HeaderName) ? DestinationHealth.Unhealthy : DestinationHealth.Healthy,
+            null => attempt.IsDraining ? DestinationHealth.Unhealthy : DestinationHealth.Healthy,
             ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestBodyDestination or ForwarderError.ResponseBodyDestination => DestinationHealth.Unhealthy,
             _ => null,
         };
@@ -169,7 +182,7 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
             if (now == DestinationHealth.Healthy)
             {
                 // The answer to what was sent before it failed says nothing of now.
-                if (FailedAt.TryGetValue(destination, out var failed) && failed.Value > (long)context.Items[typeof(FirstFailurePolicy)]!)
+                if (FailedAt.TryGetValue(destination, out var failed) && failed.Value > attempt.StartedAt)
                 {
                     return;
                 }

@@ -44,7 +44,7 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
         lock (gate)
         {
             var age = time.GetUtcNow() - fetchedAt;
-            wait = known is null || (unknownKey && age > AskAgainAfter);
+            wait = known is null || (unknownKey && (age > AskAgainAfter || !fetching.IsCompleted));
             if (fetching.IsCompleted && (wait || age > Lifetime))
             {
                 fetchedAt = time.GetUtcNow();

@@ -38,6 +38,7 @@ public static partial class Problems
                 context.ProblemDetails.Extensions["requestId"] = id;
             }
         });
+        services.AddSingleton<IProblemDetailsWriter, UnaskedWriter>();
         services.AddExceptionHandler<ProblemExceptionHandler>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
     }
@@ -58,10 +59,21 @@ public static partial class Problems
             : next(context));
 
         // JSON is UTF-8 (RFC 8259); an encoding that nobody knows would be a fault where the body is read.
-        app.Use((context, next) => MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue
-            && !string.Equals(HeaderUtilities.RemoveQuotes(type.Charset).Value, "utf-8", StringComparison.OrdinalIgnoreCase)
-                ? throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType))
-                : next(context));
+        app.Use((context, next) =>
+        {
+            if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue)
+            {
+                type.Charset = HeaderUtilities.RemoveQuotes(type.Charset); // the framework knows no "utf-8" in quotes
+                if (!type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+                {
+                    throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType));
+                }
+
+                context.Request.ContentType = type.ToString();
+            }
+
+            return next(context);
+        });
     }
 
     /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>
@@ -191,6 +203,18 @@ public static partial class Problems
 
     [GeneratedRegex("^The JSON property '(?<name>[^']+)' could not be mapped", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex UnknownField();
+
+    /// <summary>
+    /// The framework's writer is silent, and the answer a 500, where a caller accepts anything but JSON, as a browser's EventSource does.
+    /// An error may be told in what was not asked for (RFC 9110, 12.5.1).
+    /// </summary>
+    private sealed class UnaskedWriter : IProblemDetailsWriter
+    {
+        public bool CanWrite(ProblemDetailsContext context) => true;
+
+        public ValueTask WriteAsync(ProblemDetailsContext context) =>
+            context.HttpContext.RequestServices.GetServices<IProblemDetailsWriter>().First(writer => writer != this).WriteAsync(context);
+    }
 
     private sealed class ProblemExceptionHandler : IExceptionHandler
     {

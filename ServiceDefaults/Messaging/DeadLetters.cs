@@ -133,11 +133,11 @@ public static class DeadLetters
         return builder;
     }
 
-    /// <summary>The first line of the innermost failure: what follows, databases fill with the values of the row.</summary>
+    /// <summary>The first paragraph of the innermost failure, in one line: what follows, databases fill with the values of the row.</summary>
     internal static string ReasonOf(Exception failure)
     {
         var cause = failure.GetBaseException();
-        var reason = $"{cause.GetType().Name}: {cause.Message.Split('\n')[0].TrimEnd()}";
+        var reason = $"{cause.GetType().Name}: {cause.Message.ReplaceLineEndings("\n").Split("\n\n")[0].ReplaceLineEndings(" ").TrimEnd()}";
         return reason.Length <= MaxReason ? reason : reason[..MaxReason];
     }
 

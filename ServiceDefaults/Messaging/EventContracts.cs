@@ -12,6 +12,8 @@ internal static class EventContracts
         .Where(pair => pair.contract is not null)
         .ToDictionary(pair => pair.type, pair => pair.contract!);
 
+    public static bool IsKnown(string name) => All.Values.Any(contract => string.Equals(contract.Name, name, StringComparison.Ordinal));
+
     public static string NameOf(Type eventType) => All.TryGetValue(eventType, out var contract)
         ? contract.Name
         : throw new InvalidOperationException($"{eventType.Name} is no event: it lacks the [Event] attribute that names it and its subscribers.");

@@ -103,6 +103,12 @@ internal sealed class MessagingTelemetry
 
             try
             {
+                if (!EventContracts.IsKnown(name))
+                {
+                    // Said here, in words for whoever reads it among the dead letters: the library would speak of its configuration.
+                    throw new InvalidOperationException($"This version of the platform knows no event {name}.");
+                }
+
                 await next();
                 telemetry.handled.Add(1, tags);
             }

@@ -92,6 +92,23 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
+    public async Task The_charset_of_a_body_is_UTF_8_in_quotes_or_not(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        {
+            foreach (var (charset, status) in new[] { ("\"UTF-8\"", HttpStatusCode.BadRequest), ("utf-8", HttpStatusCode.BadRequest), ("utf-16", HttpStatusCode.UnsupportedMediaType), ("\"none\"", HttpStatusCode.UnsupportedMediaType) })
+            {
+                using var request = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = new ByteArrayContent("{}"u8.ToArray()) };
+                request.Content.Headers.TryAddWithoutValidation("Content-Type", $"application/json; charset={charset}");
+                request.Headers.Authorization = new("Bearer", fixture.Token(service));
+                using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
+                await ProblemAsync(response, status);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
     public async Task A_body_that_is_not_what_is_taken_is_refused_with_the_name_of_the_field(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
@@ -142,6 +159,24 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             foreach (var (field, messages) in problem["errors"]!.AsObject())
             {
                 Assert.DoesNotContain(char.ToUpperInvariant(field[0]) + field[1..], messages!.ToJsonString(), StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task What_is_wrong_is_told_in_problem_details_to_callers_who_accept_something_else_too(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        {
+            using var usual = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service));
+            var errors = (await ProblemAsync(usual, HttpStatusCode.BadRequest))["errors"]!.ToJsonString();
+            foreach (var accepted in new[] { "text/html", "text/event-stream", "application/xml;q=0.5", "nonsense" })
+            {
+                using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service), ("Accept", accepted));
+                Assert.Equal(errors, (await ProblemAsync(response, HttpStatusCode.BadRequest))["errors"]!.ToJsonString());
+                using var nowhere = await fixture.Http.SendAsync(operation.Method, operation.Address() + "/nothing/here", token: fixture.Token(service), headers: ("Accept", accepted));
+                await ProblemAsync(nowhere, HttpStatusCode.NotFound);
             }
         }
     }

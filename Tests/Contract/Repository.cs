@@ -7,6 +7,8 @@ internal static class Repository
 {
     private const string Command = "CONTRACT=update dotnet test --filter-namespace MicroPlatform.Tests.Contract";
 
+    private static readonly string[] LineFiles = ["events.txt", "grpc.txt"];
+
     private static readonly string Folder = System.IO.Path.Combine(Root(), "openapi");
 
     /// <summary>Holds an offer of the code against the committed file, or, when <c>CONTRACT</c> says <c>update</c>, writes it there; <c>release</c> makes a promise of it.</summary>
@@ -37,13 +39,24 @@ internal static class Repository
     /// <summary>What was promised last.</summary>
     public static string Released(string file) => Read(System.IO.Path.Combine("released", file));
 
-    /// <summary>The breaking changes since the last release that are meant: the list of <c>breaking-changes.md</c>.</summary>
-    public static IReadOnlySet<string> DeclaredBreakingChanges() => Read("breaking-changes.md").Split('\n')
-        .Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..].Split(" — ")[0].Trim()).ToHashSet(StringComparer.Ordinal);
+    /// <summary>The breaking changes of the documents since the last release that are meant: the list of <c>breaking-changes.md</c> without what it says of files of lines.</summary>
+    public static List<string> DeclaredBreakingChanges() => [.. Declared().Where(line => !Array.Exists(LineFiles, file => line.StartsWith(PrefixOf(file), StringComparison.Ordinal)))];
 
     /// <summary>The released lines that are offered no more.</summary>
     public static List<string> Lost(string released, IEnumerable<string> offered) =>
         [.. released.Split('\n', StringSplitOptions.RemoveEmptyEntries).Except(offered, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+
+    /// <summary>Holds what is offered against what was released: a line that is gone must be declared, as <c>grpc: no longer: ...</c> for <c>grpc.txt</c>.</summary>
+    /// <returns>The lines that are gone.</returns>
+    public static List<string> HoldToRelease(string file, IEnumerable<string> offered)
+    {
+        var lost = Lost(Released(file), offered);
+        Assert.Contains(file, LineFiles);
+        Assert.Equal(
+            Declared().Where(line => line.StartsWith(PrefixOf(file), StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+            lost.Select(line => $"{PrefixOf(file)}no longer: {line}"));
+        return lost;
+    }
 
     /// <summary>The lines that differ, with a few around them: <c>-</c> is committed, <c>+</c> is offered.</summary>
     internal static string Difference(string[] committed, string[] offered)
@@ -62,6 +75,11 @@ internal static class Repository
 
         return text.ToString();
     }
+
+    private static HashSet<string> Declared() => Read("breaking-changes.md").Split('\n')
+        .Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..].Split(" — ")[0].Trim()).ToHashSet(StringComparer.Ordinal);
+
+    private static string PrefixOf(string file) => System.IO.Path.GetFileNameWithoutExtension(file) + ": ";
 
     private static string Read(string file)
     {

@@ -19,6 +19,7 @@ internal sealed class Events : IAsyncDisposable
     public static async Task<HttpResponseMessage> AskAsync(HttpClient http, string path, string? token = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Accept.ParseAdd("text/event-stream");
         request.Headers.AcceptEncoding.ParseAdd("gzip, br");
         request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
         return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);

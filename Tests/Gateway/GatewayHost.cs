@@ -112,6 +112,7 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
     {
         AllowAutoRedirect = false,
         UseProxy = false,
+        RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8,
         ActivityHeadersPropagator = null, // the caller's own trace, and not that of these tests
         SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject is "CN=localhost" },
     };

@@ -29,6 +29,20 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Theory]
+    [InlineData("/nothing", HttpStatusCode.NotFound)]
+    [InlineData("/api/v1/carts/me", HttpStatusCode.Unauthorized)]
+    [InlineData("/api/v1/overview/board/stream", HttpStatusCode.Unauthorized)]
+    [InlineData("/api/v1/products?search=%00", HttpStatusCode.BadRequest)]
+    public async Task An_error_is_told_to_callers_who_accept_no_JSON_too(string path, HttpStatusCode expected)
+    {
+        using var http = fixture.Gateway.Http();
+        foreach (var accepted in new[] { "text/html", "text/event-stream", "image/*;q=0.1", "nonsense" })
+        {
+            Assert.Equal(expected, (await http.SendAsync("GET", path, headers: ("Accept", accepted)).ProblemAsync()).Status);
+        }
+    }
+
+    [Theory]
     [InlineData("abc-123_x.Y", true)]
     [InlineData("", false)]
     [InlineData("two words", false)]
@@ -42,6 +56,15 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
         Assert.Equal(kept, string.Equals(sent, id, StringComparison.Ordinal));
         Assert.Matches("^[A-Za-z0-9._-]{1,128}$", id);
         Assert.Equal(id, Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", path)).Headers["X-Request-Id"]);
+    }
+
+    [Fact]
+    public async Task A_header_beyond_ASCII_goes_on_to_the_service_as_it_came()
+    {
+        using var http = fixture.Gateway.Http();
+        var path = $"/api/v1/products/{Guid.NewGuid()}";
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", path, headers: ("X-Name", "schön")).StatusAsync());
+        Assert.Equal("schön", Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", path)).Headers["X-Name"]);
     }
 
     [Fact]

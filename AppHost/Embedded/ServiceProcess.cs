@@ -5,7 +5,7 @@ namespace MicroPlatform.AppHost;
 /// <summary>One process of a service: started, watched, started again when it dies, ended.</summary>
 internal sealed class ServiceProcess : IAsyncDisposable
 {
-    // What a service ends with when its settings are wrong: starting it again would not help.
+    // What a service ends with when its settings are wrong, or its address is in use: starting it again would not help.
     private const int WrongSettings = 78;
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -147,9 +147,9 @@ internal sealed class ServiceProcess : IAsyncDisposable
             while (true)
             {
                 await _process!.WaitForExitAsync(ct);
-                if (_process.ExitCode == WrongSettings)
+                if (_process.ExitCode == WrongSettings && ReadyAfter == TimeSpan.Zero)
                 {
-                    return;
+                    return; // what was ready once may be so again, when its file is mended or its port given back
                 }
 
                 pause = ran.Elapsed > Steady ? ShortestPause : pause;

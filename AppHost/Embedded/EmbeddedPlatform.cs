@@ -68,6 +68,11 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
     /// <exception cref="EngineException">It cannot run; the message says why and what to do.</exception>
     public static async Task<EmbeddedPlatform> StartAsync(EmbeddedPlatformOptions options, CancellationToken ct)
     {
+        if (options.StateFile is { } state && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(state))))
+        {
+            throw new EngineException($"There is no folder for the state file {state}: create it, or choose another file with --state.");
+        }
+
         var run = options.Ephemeral
             ? await RunFolder.CreateTemporaryAsync(ct)
             : await RunFolder.OpenAsync(options.DataFolder ?? Path.Combine(BuildOutput.Root, ".data"), ct);

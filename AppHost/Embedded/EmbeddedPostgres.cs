@@ -270,7 +270,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             {
                 return;
             }
-            catch (EngineException error)
+            catch (Exception error) when (error is EngineException or System.ComponentModel.Win32Exception)
             {
                 _log(error.Message);
             }

@@ -2,7 +2,7 @@ using MicroPlatform.Accounting;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddPostgresContext<AccountingDbContext>("accountingdb", AccountingDbContext.SeedAsync);
 builder.AddMessaging<AccountingDbContext>("accountingdb", services => services

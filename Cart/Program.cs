@@ -4,7 +4,7 @@ using MicroPlatform.Sales.V1;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddPostgresContext<CartDbContext>("cartdb", CartDbContext.SeedAsync);
 builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");

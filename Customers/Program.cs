@@ -3,7 +3,7 @@ using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using MicroPlatform.ServiceDefaults.Messaging;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<CustomersDbContext>("customersdb", CustomersDbContext.SeedAsync);

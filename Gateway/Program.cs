@@ -1,7 +1,7 @@
 using MicroPlatform.Gateway;
 using MicroPlatform.ServiceDefaults;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddTokenAuthentication(Issuers.Customers, Issuers.Users);
 builder.AddEdge();

@@ -2,7 +2,7 @@ using MicroPlatform.Sales;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);

@@ -190,10 +190,28 @@ public static class Postgres
             // EF's own lock ends with each migration: replicas that start together would add the demo data side by side. This one ends with its connection.
             await using var turn = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(db.Database.GetConnectionString()) { Pooling = false, CommandTimeout = 0 }.ConnectionString);
             await turn.OpenAsync(cancellationToken);
-            await using var wait = new NpgsqlCommand("SELECT pg_advisory_lock(hashtext('migrations'))", turn);
-            await wait.ExecuteNonQueryAsync(cancellationToken);
+            await WaitForTurnAsync(turn, cancellationToken);
             await db.Database.MigrateAsync(cancellationToken);
             logger.LogInformation("The database is up to date");
+        }
+
+        // Without a bound, as an index on a large table has none either; but whoever waits says so.
+        private async Task WaitForTurnAsync(NpgsqlConnection turn, CancellationToken cancellationToken)
+        {
+            var sinceStart = Stopwatch.StartNew();
+            while (true)
+            {
+                try
+                {
+                    await using var wait = new NpgsqlCommand("SET lock_timeout = '3s'; SELECT pg_advisory_lock(hashtext('migrations'))", turn);
+                    await wait.ExecuteNonQueryAsync(cancellationToken);
+                    return;
+                }
+                catch (PostgresException late) when (string.Equals(late.SqlState, PostgresErrorCodes.LockNotAvailable, StringComparison.Ordinal))
+                {
+                    logger.LogWarning("Another process is migrating the database {Database}; waiting for it since {Seconds:0} s", turn.Database, sinceStart.Elapsed.TotalSeconds);
+                }
+            }
         }
 
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

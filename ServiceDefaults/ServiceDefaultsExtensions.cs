@@ -73,11 +73,11 @@ public static class ServiceDefaultsExtensions
         return app;
     }
 
-    /// <summary>Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed). A wrong setting stops both at once.</summary>
+    /// <summary>Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed). A wrong setting stops both at once, an address in use the first.</summary>
     public static async Task<int> RunServiceAsync(this WebApplication app, string[] args)
     {
         var migrating = args.Contains("--migrate", StringComparer.Ordinal);
-        if (app.FirstWrongSetting(migrating) is { } wrong)
+        if ((app.FirstWrongSetting(migrating) ?? (migrating ? null : app.FirstUnusableAddress())) is { } wrong)
         {
             await Console.Error.WriteLineAsync(wrong);
             return Settings.ExitCode;

@@ -1,10 +1,16 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Net;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -20,6 +26,27 @@ public static class Settings
 {
     /// <summary>The exit code of a program whose settings are wrong (EX_CONFIG of sysexits.h); starting it again would not help.</summary>
     public const int ExitCode = 78;
+
+    /// <summary>Begins a service. There is nothing to begin with when a file of settings cannot be read, so that ends the program here.</summary>
+    public static WebApplicationBuilder CreateBuilder(string[] args)
+    {
+        try
+        {
+            return WebApplication.CreateBuilder(args);
+        }
+        catch (Exception failure) when (failure is InvalidDataException or UnauthorizedAccessException) // each names the file
+        {
+            var advice = failure.GetBaseException() switch
+            {
+                JsonException json => $"Line {json.LineNumber + 1} is malformed: {json.Message.Split(" LineNumber:")[0]} Correct it.",
+                UnauthorizedAccessException => "Let this account read it.",
+                var reason => $"{reason.Message} Correct it.",
+            };
+            Console.Error.WriteLine($"{failure.Message} {advice}".ReplaceLineEndings(" "));
+            Environment.Exit(ExitCode);
+            throw;
+        }
+    }
 
     /// <summary>Binds a section to options that handlers take as <c>IOptions&lt;TOptions&gt;</c>; every value must pass the annotations of its property.</summary>
     /// <returns>The options, for what is decided while building.</returns>
@@ -148,6 +175,38 @@ public static class Settings
     /// <summary>The first line that stops the start; null when every setting is good.</summary>
     internal static string? FirstWrongSetting(this WebApplication app, bool migrating) =>
         app.Services.GetServices<WrongSetting>().FirstOrDefault(wrong => !migrating || wrong.MattersToMigrations)?.Line;
+
+    /// <summary>The line that stops the start when the service cannot listen where it should; null when it can.</summary>
+    internal static string? FirstUnusableAddress(this WebApplication app)
+    {
+        // Kestrel would find out itself, after the database is migrated and the bus runs. Tests and the build of the OpenAPI documents have another server.
+        var endpoints = app.Services.GetRequiredService<IServer>().GetType().Assembly == typeof(KestrelServer).Assembly ? app.Configuration.GetSection("Kestrel:Endpoints").GetChildren() : [];
+        foreach (var endpoint in endpoints)
+        {
+            var url = BindingAddress.Parse(endpoint["Url"]!);
+            var addresses = AddressesOf(url);
+            foreach (var address in addresses)
+            {
+                try
+                {
+                    using var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(new IPEndPoint(address, url.Port));
+                }
+                catch (SocketException failure) when (addresses is [_] || failure.SocketErrorCode is not SocketError.AddressNotAvailable) // localhost need not be both
+                {
+                    return $"The setting {endpoint.Path}:Url is \"{endpoint["Url"]}\", and nothing more can listen there ({failure.Message}): give a free address, or stop the program that has it.";
+                }
+            }
+        }
+
+        return null;
+    }
+
+    // As Kestrel takes them: a name that is not localhost means every address of the machine.
+    private static IPAddress[] AddressesOf(BindingAddress url) =>
+        url.IsUnixPipe || url.IsNamedPipe ? []
+        : string.Equals(url.Host, "localhost", StringComparison.OrdinalIgnoreCase) ? (Socket.OSSupportsIPv6 ? [IPAddress.Loopback, IPAddress.IPv6Loopback] : [IPAddress.Loopback])
+        : IPAddress.TryParse(url.Host, out var address) ? [address]
+        : [Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any];
 
     private static bool TrySet(object options, PropertyInfo property, string? text)
     {

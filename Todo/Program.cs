@@ -2,7 +2,7 @@ using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Todo;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<TodoDbContext>("tododb", TodoDbContext.SeedAsync);

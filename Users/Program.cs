@@ -3,7 +3,7 @@ using MicroPlatform.ServiceDefaults.Accounts;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Users;
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<UsersDbContext>("usersdb", UsersDbContext.SeedAsync);

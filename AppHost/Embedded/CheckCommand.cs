@@ -92,8 +92,15 @@ internal static class CheckCommand
             throw new EngineException($"No platform runs here: there is no {file}. Start one with dotnet run --project AppHost, or name the state file of the one you mean with --state.");
         }
 
-        using var state = JsonDocument.Parse(File.ReadAllText(file));
-        var known = state.RootElement.GetProperty("connectionStrings").Deserialize<Dictionary<string, string>>()!;
-        return database => known[database];
+        try
+        {
+            using var state = JsonDocument.Parse(File.ReadAllText(file));
+            var known = state.RootElement.GetProperty("connectionStrings").Deserialize<Dictionary<string, string>>()!;
+            return Invariants.Databases.All(known.ContainsKey) ? database => known[database] : throw new EngineException($"The run that {file} describes is without {string.Join(", ", Invariants.Databases.Where(database => !known.ContainsKey(database)))}.");
+        }
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new EngineException($"{file} is not the state file of a run: name the one you mean with --state.", error);
+        }
     }
 }

@@ -68,6 +68,11 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
     /// <exception cref="EngineException">It cannot run; the message says why and what to do.</exception>
     public static async Task<EmbeddedPlatform> StartAsync(EmbeddedPlatformOptions options, CancellationToken ct)
     {
+        if (options.StateFile is { } state && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(state))))
+        {
+            throw new EngineException($"There is no folder for the state file {state}: create it, or choose another file with --state.");
+        }
+
         var run = options.Ephemeral
             ? await RunFolder.CreateTemporaryAsync(ct)
             : await RunFolder.OpenAsync(options.DataFolder ?? Path.Combine(BuildOutput.Root, ".data"), ct);
@@ -184,7 +189,12 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
             _run.Clear();
         }
 
-        PlanProcesses();
+        foreach (var (service, replica, endpoints) in Placement.Of(_options))
+        {
+            var name = _options.Replicas == 1 ? service.Name : $"{service.Name}-{replica + 1}";
+            _processes.Add(new ServiceProcess(service, name, endpoints, _run, line => _log(name, line), WriteState));
+        }
+
         var certificate = GatewayCertificate.In(_run.Path);
 
         // What needs no database starts beside it.
@@ -236,37 +246,6 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
         }
     }
 
-    // Ports are settled for all before any starts: each is told where the others will be.
-    private void PlanProcesses()
-    {
-        foreach (var service in _options.Services)
-        {
-            var settings = BuildOutput.Endpoints(service);
-            for (var replica = 0; replica < _options.Replicas; replica++)
-            {
-                var endpoints = settings.ToDictionary(endpoint => endpoint.Key, endpoint => Place(service, endpoint.Value, replica), StringComparer.Ordinal);
-                var name = _options.Replicas == 1 ? service.Name : $"{service.Name}-{replica + 1}";
-                _processes.Add(new ServiceProcess(service, name, endpoints, _run, line => _log(name, line), WriteState));
-            }
-        }
-    }
-
-    private Uri Place(Service service, Uri wanted, int replica)
-    {
-        var host = service.IsPublic ? "localhost" : "127.0.0.1";
-        var option = !service.IsPublic ? null : string.Equals(wanted.Scheme, Uri.UriSchemeHttps, StringComparison.Ordinal) ? _options.HttpsPort : _options.HttpPort;
-        int? preferred = replica > 0 ? null : option ?? (_options.Ephemeral ? null : wanted.Port);
-        var port = Ports.Take(preferred);
-        if (preferred is not null && port != preferred && service.IsPublic)
-        {
-            Ports.Return(port);
-            throw new EngineException(
-                $"Port {preferred} for the Gateway is in use by another program ({Ports.HowToAsk(preferred.Value)} tells which). Stop that one, or choose others with --port and --https-port.");
-        }
-
-        return new UriBuilder(wanted.Scheme, host, port).Uri;
-    }
-
     private async Task StartPostgresAsync(CancellationToken ct)
     {
         var databases = _options.Services.SelectMany(service => service.Databases).ToList();
@@ -282,58 +261,8 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 
     private void Start(ServiceProcess process, GatewayCertificate certificate)
     {
-        process.Environment = EnvironmentOf(process, certificate);
+        process.Environment = ServiceEnvironment.Of(process, All, ConnectionString, certificate, _options.Environment);
         process.Start();
-    }
-
-    // The keys are those that Aspire injects.
-    private Dictionary<string, string> EnvironmentOf(ServiceProcess process, GatewayCertificate certificate)
-    {
-        var environment = new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["ASPNETCORE_ENVIRONMENT"] = Environment.GetEnvironmentVariable("ASPNETCORE_ENVIRONMENT") ?? "Development",
-            ["SeedDemoData"] = "true",
-            ["OTEL_SERVICE_NAME"] = process.Service.Name,
-            ["OTEL_RESOURCE_ATTRIBUTES"] = string.Join(',', new[] { Environment.GetEnvironmentVariable("OTEL_RESOURCE_ATTRIBUTES"), $"service.instance.id={process.Name}" }.Where(text => !string.IsNullOrEmpty(text))),
-        };
-        foreach (var (name, address) in process.Endpoints)
-        {
-            environment[$"Kestrel__Endpoints__{name}__Url"] = address.OriginalString.TrimEnd('/');
-        }
-
-        if (process.Service.IsPublic)
-        {
-            environment["Kestrel__Certificates__Default__Path"] = certificate.CertificateFile;
-            environment["Kestrel__Certificates__Default__KeyPath"] = certificate.KeyFile;
-        }
-
-        if (All(process.Service.Name).Count == 1)
-        {
-            environment["Shutdown__Drain"] = "00:00:00"; // it has no other that callers could turn to
-        }
-
-        foreach (var database in process.Service.Databases)
-        {
-            environment[$"ConnectionStrings__{database}"] = ConnectionString(database);
-        }
-
-        foreach (var reference in process.Service.References)
-        {
-            foreach (var (replica, target) in All(reference).Index())
-            {
-                foreach (var (name, address) in target.Endpoints)
-                {
-                    environment[$"services__{reference}__{name}__{replica}"] = address.OriginalString.TrimEnd('/');
-                }
-            }
-        }
-
-        foreach (var (name, value) in _options.Environment)
-        {
-            environment[name] = value;
-        }
-
-        return environment;
     }
 
     private List<ServiceProcess> All(string service)

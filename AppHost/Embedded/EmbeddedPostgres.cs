@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
@@ -12,14 +11,13 @@ namespace MicroPlatform.AppHost;
 public sealed class EmbeddedPostgres : IAsyncDisposable
 {
     private const string Superuser = "postgres";
-    private const int LinesKept = 30;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
-    private readonly ConcurrentQueue<string> _lastLines = new();
+    private readonly ProcessOutput _output;
+    private readonly Action<string> _log;
     private readonly CancellationTokenSource _stopping = new();
     private readonly PostgresBinaries? _binaries;
     private readonly RunFolder? _run;
-    private readonly Action<string> _log;
     private readonly string _folder = "";
     private readonly int _maxConnections;
     private bool _ownsRun;
@@ -29,11 +27,12 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     private EmbeddedPostgres(string externalServer, string version)
     {
         (ConnectionString, Version, Source, _log) = (externalServer, version, "ConnectionStrings__postgres", _ => { });
+        _output = new ProcessOutput(_log);
     }
 
     private EmbeddedPostgres(PostgresBinaries binaries, RunFolder run, string folder, int port, string password, int maxConnections, Action<string> log)
     {
-        (_binaries, _run, _folder, _maxConnections, _log) = (binaries, run, folder, maxConnections, log);
+        (_binaries, _run, _folder, _maxConnections, _log, _output) = (binaries, run, folder, maxConnections, log, new ProcessOutput(log));
         (Port, Version, Source) = (port, binaries.Version, binaries.Folder);
         ConnectionString = new NpgsqlConnectionStringBuilder
         {
@@ -114,7 +113,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         {
             if (!hasData)
             {
-                await server.InitializeAsync(passwords.For(Superuser), ct);
+                await PostgresData.CreateAsync(binaries, folder, server.DataFolder, Superuser, passwords.For(Superuser), ct);
             }
 
             await server.LaunchAsync(ct);
@@ -172,36 +171,6 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    private async Task InitializeAsync(string password, CancellationToken ct)
-    {
-        // Made beside its place and moved there when complete: a run killed in between leaves nothing that looks like data.
-        var passwordFile = Path.Combine(_folder, "password");
-        var fresh = Path.Combine(_folder, "data.new");
-        if (Directory.Exists(fresh))
-        {
-            Directory.Delete(fresh, recursive: true);
-        }
-
-        PrivateFile.Write(passwordFile, password);
-        await ServerAccount.OwnAsync(_folder, ct);
-        await Tool.RunAsync(
-            _binaries!.Program("initdb"),
-            [
-                "--pgdata", fresh, "--username", Superuser, "--pwfile", passwordFile, "--auth", "scram-sha-256", "--no-sync",
-                "--encoding", "UTF8", "--lc-messages", "C", .. LocaleOptions(),
-            ],
-            ServerAccount.Name, _folder, ct);
-        File.Delete(passwordFile);
-        Directory.Move(fresh, DataFolder);
-    }
-
-    // Unicode letters whatever the machine's language, and the same order of strings everywhere.
-    private string[] LocaleOptions() =>
-        _binaries!.Major >= 17 ? ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
-        : OperatingSystem.IsLinux() ? ["--locale", "C.UTF-8"]
-        : OperatingSystem.IsMacOS() ? ["--locale", "en_US.UTF-8"]
-        : [];
-
     private async Task LaunchAsync(CancellationToken ct)
     {
         string[] settings =
@@ -234,22 +203,19 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             _process = Process.Start(start)!;
             _run.Track(_process, Signals.Interrupt); // its "fast" shutdown
             _process.StandardInput.Close();
-            _process.OutputDataReceived += (_, line) => Note(line.Data);
-            _process.ErrorDataReceived += (_, line) => Note(line.Data);
-            _process.BeginOutputReadLine();
-            _process.BeginErrorReadLine();
+            _output.Follow(_process);
             if (await AcceptsConnectionsAsync(_process, deadline, ct))
             {
                 return;
             }
 
-            if (deadline.Elapsed > StartTimeout || !_lastLines.Any(line => line.Contains("still in use", StringComparison.Ordinal)))
+            if (deadline.Elapsed > StartTimeout || !_output.ToString().Contains("still in use", StringComparison.Ordinal))
             {
-                throw new EngineException($"PostgreSQL {Version} does not start. It says:{Environment.NewLine}{string.Join(Environment.NewLine, _lastLines)}");
+                throw new EngineException($"PostgreSQL {Version} does not start. It says:{Environment.NewLine}{_output}");
             }
 
             // The children of a killed server take a moment to go.
-            _lastLines.Clear();
+            _output.Clear();
             await Task.Delay(TimeSpan.FromMilliseconds(200), ct);
         }
     }
@@ -304,7 +270,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             {
                 return;
             }
-            catch (EngineException error)
+            catch (Exception error) when (error is EngineException or System.ComponentModel.Win32Exception)
             {
                 _log(error.Message);
             }
@@ -322,20 +288,5 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         }
 
         _run!.Untrack(process.Id);
-    }
-
-    private void Note(string? line)
-    {
-        if (line is null)
-        {
-            return;
-        }
-
-        _log(line);
-        _lastLines.Enqueue(line);
-        while (_lastLines.Count > LinesKept)
-        {
-            _lastLines.TryDequeue(out _);
-        }
     }
 }

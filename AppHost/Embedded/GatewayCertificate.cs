@@ -32,8 +32,15 @@ internal sealed record GatewayCertificate(string CertificateFile, string KeyFile
             return false;
         }
 
-        using var certificate = X509CertificateLoader.LoadCertificateFromFile(CertificateFile);
-        return certificate.NotAfter.ToUniversalTime() > DateTime.UtcNow + RenewBefore;
+        try
+        {
+            using var certificate = X509Certificate2.CreateFromPemFile(CertificateFile, KeyFile);
+            return certificate.NotAfter.ToUniversalTime() > DateTime.UtcNow + RenewBefore;
+        }
+        catch (CryptographicException)
+        {
+            return false; // half of it is missing, or from another run: this one was killed between the two
+        }
     }
 
     private void Create()

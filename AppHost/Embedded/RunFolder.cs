@@ -61,8 +61,16 @@ internal sealed class RunFolder : IAsyncDisposable
     /// <summary>Remembers a process, so that the next run can end it with the signal it understands should this one be killed.</summary>
     public void Track(Process process, int signal)
     {
-        // The start time tells the process from a later one with the same number.
-        Update(() => _processes[process.Id] = new Tracked(process.Id, process.StartTime.ToUniversalTime(), signal));
+        try
+        {
+            // The start time tells the process from a later one with the same number.
+            var started = process.StartTime.ToUniversalTime();
+            Update(() => _processes[process.Id] = new Tracked(process.Id, started, signal));
+        }
+        catch (Exception error) when (error is InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            // Gone already, so there is nothing to end; whoever started it finds out why.
+        }
     }
 
     public void Untrack(int processId) => Update(() => _processes.Remove(processId));
@@ -163,7 +171,7 @@ internal sealed class RunFolder : IAsyncDisposable
             process.Dispose();
             return null;
         }
-        catch (Exception error) when (error is ArgumentException or InvalidOperationException)
+        catch (Exception error) when (error is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
         {
             return null; // gone
         }

@@ -5,17 +5,15 @@ namespace MicroPlatform.AppHost;
 /// <summary>One process of a service: started, watched, started again when it dies, ended.</summary>
 internal sealed class ServiceProcess : IAsyncDisposable
 {
-    // What a service ends with when its settings are wrong: starting it again would not help.
+    // What a service ends with when its settings are wrong, or its address is in use: starting it again would not help.
     private const int WrongSettings = 78;
-    private const int LinesKept = 30;
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Steady = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan BetweenProbes = TimeSpan.FromMilliseconds(100);
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(3) };
-    private readonly Queue<string> _lastLines = new();
+    private readonly ProcessOutput _output;
     private readonly RunFolder _run;
-    private readonly Action<string> _log;
     private readonly Action _started;
     private CancellationTokenSource _stop = new();
     private Task _watch = Task.CompletedTask;
@@ -29,7 +27,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
     /// <param name="started">Called after each start.</param>
     public ServiceProcess(Service service, string name, IReadOnlyDictionary<string, Uri> endpoints, RunFolder run, Action<string> log, Action started)
     {
-        (Service, Name, Endpoints, _run, _log, _started) = (service, name, endpoints, run, log, started);
+        (Service, Name, Endpoints, _run, _output, _started) = (service, name, endpoints, run, new ProcessOutput(log), started);
     }
 
     public Service Service { get; }
@@ -46,16 +44,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
     public Process? Process => _process is { HasExited: false } running ? running : null;
 
     /// <summary>What it wrote last.</summary>
-    public string LastLines
-    {
-        get
-        {
-            lock (_lastLines)
-            {
-                return string.Join(System.Environment.NewLine, _lastLines);
-            }
-        }
-    }
+    public string LastLines => _output.ToString();
 
     public void Start()
     {
@@ -145,10 +134,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
         var process = System.Diagnostics.Process.Start(start)!;
         _run.Track(process, Signals.Terminate);
         process.StandardInput.Close();
-        process.OutputDataReceived += (_, line) => Note(line.Data);
-        process.ErrorDataReceived += (_, line) => Note(line.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        _output.Follow(process);
         return process;
     }
 
@@ -161,9 +147,9 @@ internal sealed class ServiceProcess : IAsyncDisposable
             while (true)
             {
                 await _process!.WaitForExitAsync(ct);
-                if (_process.ExitCode == WrongSettings)
+                if (_process.ExitCode == WrongSettings && ReadyAfter == TimeSpan.Zero)
                 {
-                    return;
+                    return; // what was ready once may be so again, when its file is mended or its port given back
                 }
 
                 pause = ran.Elapsed > Steady ? ShortestPause : pause;
@@ -185,32 +171,14 @@ internal sealed class ServiceProcess : IAsyncDisposable
         try
         {
             _process = Launch();
-            Note($"ended with exit code {ended.ExitCode} and is started again");
+            _output.Note($"ended with exit code {ended.ExitCode} and is started again");
             _run.Untrack(ended.Id);
             ended.Dispose();
             _started();
         }
         catch (Exception error) when (error is EngineException or System.ComponentModel.Win32Exception)
         {
-            Note($"cannot be started: {error.Message}"); // as while it is being built
-        }
-    }
-
-    private void Note(string? line)
-    {
-        if (line is null)
-        {
-            return;
-        }
-
-        _log(line);
-        lock (_lastLines)
-        {
-            _lastLines.Enqueue(line);
-            if (_lastLines.Count > LinesKept)
-            {
-                _lastLines.Dequeue();
-            }
+            _output.Note($"cannot be started: {error.Message}"); // as while it is being built
         }
     }
 }

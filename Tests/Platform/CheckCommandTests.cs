@@ -51,6 +51,16 @@ public sealed class CheckCommandTests(RunningPlatform platform)
         Assert.True(exitCode == 0, output);
     }
 
+    [Theory]
+    [InlineData("passwords.json")]
+    [InlineData("gateway.crt")]
+    public async Task Another_file_than_that_of_a_run_is_told_apart(string file)
+    {
+        var (exitCode, _, error) = await RunAsync("check", "--state", Path.Combine(platform.Engine.DataFolder, file));
+        Assert.Equal(1, exitCode);
+        Assert.EndsWith($"{file} is not the state file of a run: name the one you mean with --state.", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Without_a_platform_the_answer_says_how_to_start_or_name_one_and_help_says_all()
     {

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using MicroPlatform.AppHost;
 using MicroPlatform.Tests.Fixtures;
@@ -95,6 +96,33 @@ public sealed class EmbeddedRunTests : IDisposable
 
         Assert.Contains($"Port {port}", refused.Message, StringComparison.Ordinal);
         Assert.Contains("--port", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_state_file_that_cannot_be_written_is_told_before_anything_starts()
+    {
+        var state = Path.Combine(folder.FullName, "nowhere", "state.json");
+
+        var refused = await Assert.ThrowsAsync<EngineException>(() => EmbeddedPlatform.StartAsync(new() { Ephemeral = true, StateFile = state, Services = OneService }, Cancel));
+
+        Assert.Contains(state, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("--state", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_certificate_stays_and_is_made_anew_when_a_killed_run_left_half_of_it()
+    {
+        var first = File.ReadAllText(GatewayCertificate.In(folder.FullName).CertificateFile);
+        var files = GatewayCertificate.In(folder.FullName);
+        Assert.Equal(first, File.ReadAllText(files.CertificateFile));
+
+        foreach (var damaged in new[] { files.CertificateFile, files.KeyFile })
+        {
+            File.WriteAllText(damaged, "");
+            GatewayCertificate.In(folder.FullName);
+            using var made = X509Certificate2.CreateFromPemFile(files.CertificateFile, files.KeyFile);
+            Assert.True(made.HasPrivateKey);
+        }
     }
 
     [Theory]

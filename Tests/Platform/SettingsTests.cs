@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.Tests.Fixtures;
+using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
@@ -72,7 +75,85 @@ public sealed class SettingsTests(Cluster cluster)
         Assert.Equal(Settings.ExitCode, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
     }
 
+    [Fact]
+    public async Task Who_waits_for_another_to_migrate_says_so_and_goes_on_when_that_one_is_done()
+    {
+        var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("turn"));
+        await using var other = new NpgsqlConnection(connection + ";Pooling=false");
+        await other.OpenAsync(TestContext.Current.CancellationToken);
+        await using var turn = new NpgsqlCommand("SELECT pg_advisory_lock(hashtext('migrations'))", other);
+        await turn.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        using var waiting = Start("Sales", new(Sales, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection }, "--migrate");
+        string? line;
+        do
+        {
+            line = await waiting.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
+            Assert.NotNull(line);
+        }
+        while (!line.Contains($"Another process is migrating the database {other.Database}; waiting for it since", StringComparison.Ordinal));
+
+        await other.CloseAsync();
+        await waiting.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await waiting.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, waiting.ExitCode);
+    }
+
+    [Fact]
+    public async Task An_address_in_use_stops_the_service_before_it_does_anything_and_is_named()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var url = $"http://{taken.LocalEndpoint}";
+
+        var (exitCode, output, error) = await RunAsync("Sales", new(Sales, StringComparer.Ordinal) { ["Kestrel:Endpoints:http:Url"] = "http://127.0.0.1:0", ["Kestrel:Endpoints:grpc:Url"] = url });
+
+        Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
+        Assert.StartsWith($"The setting Kestrel:Endpoints:grpc:Url is \"{url}\", and nothing more can listen there (", Assert.Single(error.Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{\n  \"Logging\": {,}\n}", "Line 2 is malformed: ',' is an invalid start of a property name.")]
+    [InlineData("[]", "Top-level JSON element must be an object.")]
+    [InlineData("{ \"SeedDemoData\": true, \"seeddemodata\": false }", "A duplicate key")]
+    public async Task A_malformed_settings_file_stops_the_service_and_is_named_with_the_place(string content, string expected)
+    {
+        using var folder = new SettingsFolder(content);
+
+        var (exitCode, output, error) = await RunAsync("Sales", Sales, "--contentRoot", folder.Path);
+
+        Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
+        var line = Assert.Single(error.Split('\n'));
+        Assert.Contains(Path.Combine(folder.Path, "appsettings.json"), line, StringComparison.Ordinal);
+        Assert.Contains(expected, line, StringComparison.Ordinal);
+        Assert.EndsWith(" Correct it.", line, StringComparison.Ordinal);
+    }
+
 #if !ASPIRE
+    [Fact]
+    public async Task The_embedded_engine_passes_on_what_is_wrong_with_an_address_or_a_file()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        using var folder = new SettingsFolder("{");
+
+        Assert.StartsWith("customers: The setting Kestrel:Endpoints:http:Url is ", await RefusalAsync("Kestrel__Endpoints__http__Url", $"http://{taken.LocalEndpoint}"), StringComparison.Ordinal);
+        Assert.Contains(folder.Path, await RefusalAsync("ASPNETCORE_CONTENTROOT", folder.Path), StringComparison.Ordinal);
+
+        static async Task<string> RefusalAsync(string variable, string value)
+        {
+            var refused = await Assert.ThrowsAsync<AppHost.EngineException>(() => AppHost.EmbeddedPlatform.StartAsync(
+                new()
+                {
+                    Ephemeral = true,
+                    Services = [.. AppHost.PlatformModel.Services.Where(service => service.Name is "customers")],
+                    Environment = new Dictionary<string, string>(StringComparer.Ordinal) { [variable] = value },
+                },
+                TestContext.Current.CancellationToken));
+            return Assert.Single(refused.Message.Split('\n'));
+        }
+    }
+
     [Theory]
     [InlineData("ConnectionStrings__postgres", "localhost", "The setting ConnectionStrings__postgres is malformed: give the connection string of a PostgreSQL server's superuser")]
     [InlineData("RateLimit__Burst", "many", "gateway: The setting RateLimit:Burst is \"many\": give a whole number, from 1 to 1000000.")]
@@ -85,7 +166,7 @@ public sealed class SettingsTests(Cluster cluster)
 #endif
 
     /// <summary>Settings are given as variables, as every orchestrator does.</summary>
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, Dictionary<string, string> settings, params string[] arguments)
+    private static Process Start(string program, Dictionary<string, string> settings, params string[] arguments)
     {
         var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var folder = Path.Combine(here.Parent!.Parent!.FullName, program, here.Name);
@@ -95,10 +176,25 @@ public sealed class SettingsTests(Cluster cluster)
             start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
         }
 
-        using var process = Process.Start(start)!;
+        return Process.Start(start)!;
+    }
+
+    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, Dictionary<string, string> settings, params string[] arguments)
+    {
+        using var process = Start(program, settings, arguments);
         var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return (process.ExitCode, (await output).Trim(), error.Trim());
+    }
+
+    /// <summary>A content root with nothing but this for settings.</summary>
+    private sealed class SettingsFolder : IDisposable
+    {
+        public SettingsFolder(string content) => File.WriteAllText(System.IO.Path.Combine(Path, "appsettings.json"), content);
+
+        public string Path { get; } = Directory.CreateTempSubdirectory("microplatform-settings-").FullName;
+
+        public void Dispose() => Directory.Delete(Path, recursive: true);
     }
 }

@@ -52,6 +52,7 @@ internal static class CheckoutApi
 
         if (await db.Checkouts.SingleOrDefaultAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken) is { } open)
         {
+            RequireTotal(open.Lines, expectedTotal);
             return open;
         }
 
@@ -63,16 +64,20 @@ internal static class CheckoutApi
             throw ProblemException.Conflict("The cart is empty.");
         }
 
-        var total = lines.Sum(line => line.Quantity * line.UnitPrice);
-        if (expectedTotal is { } expected && expected != total)
-        {
-            throw ProblemException.Conflict(FormattableString.Invariant($"Prices have changed: the total is {total:F2} now."), "expectedTotal");
-        }
-
+        RequireTotal(lines, expectedTotal);
         var checkout = new Checkout { CustomerId = owner, IdempotencyKey = key, ExpectedTotal = expectedTotal, Lines = lines, StartedAt = now };
         db.Add(checkout);
         await db.SaveChangesAsync(cancellationToken);
         return checkout;
+    }
+
+    private static void RequireTotal(List<CheckoutLine> lines, decimal? expected)
+    {
+        var total = lines.Sum(line => line.Quantity * line.UnitPrice);
+        if (expected is not null && expected != total)
+        {
+            throw ProblemException.Conflict(FormattableString.Invariant($"Prices have changed: the total is {total:F2} now."), "expectedTotal");
+        }
     }
 
     private static async Task<long> PlaceAsync(CartDbContext db, Checkout checkout, Orders.OrdersClient orders, string authorization, CancellationToken cancellationToken)
@@ -90,6 +95,14 @@ internal static class CheckoutApi
             // Sales will never take it, so it does not hold the cart. Any other failure leaves the checkout open: the order may exist.
             await db.Checkouts.Where(c => c.Id == checkout.Id).ExecuteDeleteAsync(cancellationToken);
             throw ProblemException.Conflict($"This cart cannot be ordered: {refusal.Status.Detail}");
+        }
+        catch (RpcException refusal) when (refusal.StatusCode is StatusCode.FailedPrecondition)
+        {
+            throw ProblemException.Conflict("The order of this checkout was given to another customer.");
+        }
+        catch (RpcException refusal) when (refusal.StatusCode is StatusCode.Unauthenticated)
+        {
+            throw ProblemException.Unauthorized("The access token expired during the checkout; repeat it with a new one.");
         }
     }
 }

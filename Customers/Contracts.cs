@@ -103,11 +103,3 @@ public sealed record LoginRequest
     [Required, StringLength(Passwords.MaxLength)]
     public string? Password { get; init; }
 }
-
-/// <summary>A refresh token.</summary>
-public sealed record RefreshRequest
-{
-    /// <summary>The refresh token as it was given.</summary>
-    [Required, StringLength(200)]
-    public string? RefreshToken { get; init; }
-}

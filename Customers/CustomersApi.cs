@@ -25,8 +25,8 @@ internal static class CustomersApi
         var one = app.MapApi("/customers/{customerId}", "Customers").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("/", GetAsync).WithSummary("Show a customer");
         one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a customer");
-        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a customer, with the cart, and end every session");
-        one.MapPut("/password", ChangePasswordAsync).NoStore().WithSummary("Change the password, end every session and start a new one");
+        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a customer, with the cart, and end every session");
+        one.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Change the password, end every session and start a new one");
     }
 
     private static async Task<Created<CustomerResponse>> RegisterAsync(

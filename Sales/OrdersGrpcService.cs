@@ -11,7 +11,8 @@ namespace MicroPlatform.Sales;
 [Authorize(Policies.Customer)]
 internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
 {
-    private const long MaxPriceCents = 99_999_999;
+    // The dearest product that the shop may sell.
+    private const long MaxPriceCents = 100_000_000;
 
     public override async Task<V1.Order> PlaceOrder(PlaceOrderRequest request, ServerCallContext context)
     {

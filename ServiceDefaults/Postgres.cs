@@ -89,7 +89,8 @@ public static class Postgres
 
     /// <summary>
     /// Runs <paramref name="work"/> in one transaction, joining the one that is already open if there is one,
-    /// and again from the start when the connection is lost before the commit.
+    /// and again from the start when the connection is lost before the commit. Lost during the commit, nobody knows whether it is done:
+    /// then the caller is told, since work that is done must not be done twice.
     /// </summary>
     public static Task<T> InTransactionAsync<T>(this DbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
         db.Database.CurrentTransaction is not null
@@ -99,7 +100,15 @@ public static class Postgres
                 db.ChangeTracker.Clear();
                 await using var transaction = await db.Database.BeginTransactionAsync(token);
                 var result = await work(token);
-                await transaction.CommitAsync(token);
+                try
+                {
+                    await transaction.CommitAsync(token);
+                }
+                catch (Exception lost) when (Problems.IsDatabaseGone(lost))
+                {
+                    throw ProblemException.Unavailable("The database was lost while it saved the change; look whether it is there before you repeat it.");
+                }
+
                 return result;
             }, cancellationToken);
 

@@ -97,14 +97,6 @@ public sealed record LoginRequest
     public string? Password { get; init; }
 }
 
-/// <summary>A refresh token.</summary>
-public sealed record RefreshRequest
-{
-    /// <summary>The refresh token as it was given.</summary>
-    [Required, StringLength(200)]
-    public string? RefreshToken { get; init; }
-}
-
 /// <summary>Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed partial class UsernameAttribute() : StringLengthAttribute(MaxLength)

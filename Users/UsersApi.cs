@@ -24,7 +24,7 @@ internal static class UsersApi
         me.MapPatch("/", UpdateMeAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change your account");
         me.MapDelete("/", DeleteMeAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
             .WithSummary("Delete your account with its to-dos, and end every session; not for the last admin");
-        me.MapPut("/password", ChangePasswordAsync).NoStore().WithSummary("Change your password, end every session and start a new one");
+        me.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Change your password, end every session and start a new one");
 
         app.MapApi("/users", "Users").RequirePolicy(Policies.User)
             .MapGet("/{id:guid}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a user: yourself, or anyone if you are an admin");

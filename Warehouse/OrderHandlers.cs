@@ -41,12 +41,12 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
             var item = items.SingleOrDefault(i => line.ItemId is { } id ? i.Id == id : string.Equals(i.Sku, line.Sku, StringComparison.Ordinal));
             if (item is null)
             {
-                return await RefuseAsync($"The warehouse has no item {line.Sku ?? $"{line.ItemId}"}.");
+                return Refuse($"The warehouse has no item {line.Sku ?? $"{line.ItemId}"}.");
             }
 
             if (item.Free < line.Quantity)
             {
-                return await RefuseAsync($"Only {item.Free} of {item.Name} are free; {line.Quantity} were ordered.");
+                return Refuse($"Only {item.Free} of {item.Name} are free; {line.Quantity} were ordered.");
             }
 
             item.Reserve(line.Quantity);
@@ -55,13 +55,13 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
 
         return null;
 
-        // What was set aside for the lines before is put back, in memory: nothing of it was written.
-        async Task<string> RefuseAsync(string reason)
+        // What was set aside for the lines before was so in memory only, and is forgotten.
+        string Refuse(string reason)
         {
             reservation.Lines.Clear();
             foreach (var item in items)
             {
-                await db.Entry(item).ReloadAsync(cancellationToken);
+                db.Entry(item).State = EntityState.Detached;
             }
 
             return reason;

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.Metrics;
 using System.Security.Claims;
 using System.Security.Cryptography;
@@ -20,6 +21,14 @@ public sealed record TokenPair(string AccessToken, string TokenType, int Expires
 {
     /// <summary>How a pair looks, for the API reference.</summary>
     public static readonly TokenPair Example = new("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIzIn0.c2lnbmF0dXJl", "Bearer", 900, "Ya7oVv9cJ4b2u3Wq0x8LkR1tZ5sN6dHfGmPeQiBnTyE");
+}
+
+/// <summary>A refresh token.</summary>
+public sealed record RefreshRequest
+{
+    /// <summary>The refresh token as it was given.</summary>
+    [Required, StringLength(200)]
+    public string? RefreshToken { get; init; }
 }
 
 /// <summary>Signing in, staying signed in and signing out, for any kind of account.</summary>

@@ -161,12 +161,27 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
         var locked = await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 2, quantity = 1 }, me).ProblemAsync();
         Assert.Equal(HttpStatusCode.Conflict, locked.Status);
+        var other = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", new { expectedTotal = 1.00m }, me).ProblemAsync();
+        Assert.Equal((HttpStatusCode.Conflict, "expectedTotal"), (other.Status, Assert.Single(other.Fields)));
         platform.Restart("sales");
         sales.Dispose();
         sales = platform.Http("sales");
         var (_, orderId) = await CheckOutAsync(me);
         Assert.Equal("Confirmed", (await SettledAsync(orderId)).GetProperty("status").GetString());
         await InvariantsHoldAsync();
+    }
+
+    [Fact]
+    public async Task A_checkout_whose_order_staff_gave_to_someone_else_before_its_answer_came_is_refused()
+    {
+        var me = await NewCustomerAsync((1, 1));
+        var (_, orderId) = await CheckOutAsync(me, ("Idempotency-Key", "given"));
+        await SettledAsync(orderId);
+        await sales.SendAsync("PUT", $"/api/v1/sales/orders/{orderId}", new { customerId = 1 }, staff).JsonAsync();
+        await platform.QueryAsync<object>("cartdb", "UPDATE checkouts SET order_id = NULL WHERE order_id = $1", orderId);
+        var refused = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: me, headers: ("Idempotency-Key", "given")).ProblemAsync();
+        Assert.Equal(HttpStatusCode.Conflict, refused.Status);
+        await platform.QueryAsync<object>("cartdb", "UPDATE checkouts SET order_id = $1 WHERE idempotency_key = 'given'", orderId);
     }
 
     [Fact]

@@ -22,6 +22,10 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
+    public async Task The_dearest_product_that_the_shop_may_sell_can_be_ordered() =>
+        Assert.Equal(500_000_000, (await PlaceAsync(Request(("SKU-1", 5, 100_000_000)))).TotalCents);
+
+    [Fact]
     public async Task The_same_checkout_however_often_and_at_once_makes_one_order()
     {
         var request = Request(("SKU-1", 2, 9999));
@@ -69,7 +73,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
         await FieldAsync("lines[0].quantity", request => request.Lines[0].Quantity = 0);
         await FieldAsync("lines[0].quantity", request => request.Lines[0].Quantity = 100_001);
         await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = -1);
-        await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = 100_000_000);
+        await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = 100_000_001);
         await FieldAsync("sku", request => request.Lines[0].Sku = "a\0b");
         Assert.Equal(before, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders"));
 

@@ -172,6 +172,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 await CountFailureAsync(name, cancellationToken);
                 throw ProblemException.Invalid("currentPassword", "This is not the current password.");
             }
+
+            await RequireNotThrottledAsync(name, cancellationToken); // as when signing in
         }
 
         var hash = Hash(newPassword);

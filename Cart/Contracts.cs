@@ -32,15 +32,15 @@ public sealed record ProductRequest
     internal const int MaxDescriptionLength = 2000;
 
     /// <summary>The stock-keeping unit of the warehouse item that the product sells, 1 to 64 characters.</summary>
-    [Required, StringLength(MaxSkuLength)]
+    [Required, TextLength(MaxSkuLength)]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters.</summary>
-    [Required, StringLength(MaxNameLength)]
+    [Required, TextLength(MaxNameLength)]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2000 characters; absent means empty.</summary>
-    [StringLength(MaxDescriptionLength)]
+    [TextLength(MaxDescriptionLength)]
     public string? Description { get; init; }
 
     /// <summary>Price of one piece, 0.01 to 1000000.00, with at most two decimal places.</summary>

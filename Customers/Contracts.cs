@@ -37,11 +37,11 @@ public sealed record RegisterCustomerRequest
     public string? Password { get; init; }
 
     /// <summary>Given name, 1 to 256 characters.</summary>
-    [StringLength(256, MinimumLength = 1)]
+    [TextLength(256, MinimumLength = 1)]
     public string? FirstName { get; init; }
 
     /// <summary>Family name, 1 to 256 characters.</summary>
-    [StringLength(256, MinimumLength = 1)]
+    [TextLength(256, MinimumLength = 1)]
     public string? LastName { get; init; }
 
     /// <summary>Whether the customer runs the shop; only an admin may say true.</summary>
@@ -56,11 +56,11 @@ public sealed record UpdateCustomerRequest
     public string? Email { get; init; }
 
     /// <summary>Given name, 1 to 256 characters.</summary>
-    [StringLength(256, MinimumLength = 1)]
+    [TextLength(256, MinimumLength = 1)]
     public string? FirstName { get; init; }
 
     /// <summary>Family name, 1 to 256 characters.</summary>
-    [StringLength(256, MinimumLength = 1)]
+    [TextLength(256, MinimumLength = 1)]
     public string? LastName { get; init; }
 
     /// <summary>Whether the customer runs the shop; only an admin may change it.</summary>

@@ -75,7 +75,7 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
         Check($"lines", request.Lines.Count is > 0 and <= Order.MaxLines, $"An order has 1 to {Order.MaxLines} lines.");
         foreach (var (i, line) in request.Lines.Index())
         {
-            Check($"lines[{i}].sku", line.Sku.Length is > 0 and <= 64, "Send a SKU of 1 to 64 characters.");
+            Check($"lines[{i}].sku", line.Sku.EnumerateRunes().Count() is > 0 and <= 64, "Send a SKU of 1 to 64 characters.");
             Check($"lines[{i}].quantity", line.Quantity is > 0 and <= CreateOrderItem.MaxQuantity, $"Order 1 to {CreateOrderItem.MaxQuantity} pieces.");
             Check($"lines[{i}].unit_price_cents", line.UnitPriceCents is >= 0 and <= MaxPriceCents, $"The price must be 0 to {MaxPriceCents} hundredths.");
         }

@@ -33,7 +33,7 @@ public sealed record TodoRequest
     public string? Title { get; init; }
 
     /// <summary>More about it, up to 2000 characters.</summary>
-    [StringLength(2000)]
+    [TextLength(2000)]
     public string? Text { get; init; }
 
     /// <summary>Whether it is done; by default false.</summary>
@@ -51,7 +51,7 @@ public sealed record UpdateTodoRequest
     public string? Title { get; init; }
 
     /// <summary>More about it, up to 2000 characters.</summary>
-    [StringLength(2000)]
+    [TextLength(2000)]
     public string? Text { get; init; }
 
     /// <summary>Whether it is done.</summary>
@@ -66,13 +66,13 @@ public sealed record UpdateTodoRequest
 
 /// <summary>Requires 1 to 200 characters, not only blanks.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
-public sealed class TitleAttribute() : StringLengthAttribute(MaxLength)
+public sealed class TitleAttribute() : TextLengthAttribute(MaxLength)
 {
     /// <summary>The longest title, in characters.</summary>
     public const int MaxLength = 200;
 
     /// <inheritdoc />
-    public override bool IsValid(object? value) => value is null || (value is string { Length: <= MaxLength } text && !string.IsNullOrWhiteSpace(text));
+    public override bool IsValid(object? value) => base.IsValid(value) && (value is null || !string.IsNullOrWhiteSpace((string)value));
 
     /// <inheritdoc />
     public override string FormatErrorMessage(string name) => $"A title has 1 to {MaxLength} characters, not only blanks.";

@@ -33,19 +33,19 @@ public sealed record CreateItemRequest
     internal const string MaxPrice = "999999.99";
 
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
-    [Required, StringLength(64)]
+    [Required, TextLength(64)]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
-    [Required, StringLength(200)]
+    [Required, TextLength(200)]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2,000 characters; empty when absent.</summary>
-    [StringLength(2000)]
+    [TextLength(2000)]
     public string? Description { get; init; }
 
     /// <summary>Country of origin, 1 to 200 characters.</summary>
-    [Required, StringLength(200)]
+    [Required, TextLength(200)]
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
@@ -61,19 +61,19 @@ public sealed record CreateItemRequest
 public sealed record UpdateItemRequest
 {
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
-    [StringLength(64, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [TextLength(64, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
-    [StringLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [TextLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2,000 characters, may be empty.</summary>
-    [StringLength(2000)]
+    [TextLength(2000)]
     public string? Description { get; init; }
 
     /// <summary>Country of origin, 1 to 200 characters.</summary>
-    [StringLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [TextLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
@@ -114,7 +114,7 @@ public sealed record AdjustStockRequest : IValidatableObject
     public long? Delta { get; init; }
 
     /// <summary>Why, 1 to 200 characters.</summary>
-    [Required, StringLength(200)]
+    [Required, TextLength(200)]
     public string? Reason { get; init; }
 
     /// <inheritdoc />

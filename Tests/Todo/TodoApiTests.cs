@@ -76,6 +76,16 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Equal(["text", "title"], problem.Fields);
     }
 
+    [Fact]
+    [Trait("Covers", "N-16")]
+    public async Task An_emoji_is_one_character_of_the_200_that_a_title_may_have()
+    {
+        var me = (await platform.NewUserAsync()).AccessToken;
+        var title = string.Concat(Enumerable.Repeat("🎉", 200));
+        Assert.Equal(title, (await http.SendAsync("POST", Todos, new { title }, me).JsonAsync(HttpStatusCode.Created)).GetProperty("title").GetString());
+        Assert.Equal(["title"], (await http.SendAsync("POST", Todos, new { title = title + "🎉" }, me).ProblemAsync()).Fields);
+    }
+
     [Theory]
     [InlineData("limit=0", "limit")]
     [InlineData("limit=201", "limit")]

@@ -118,12 +118,19 @@ internal sealed class PlatformDatabases
             BackupRetentionDays = 14,
             GeoRedundantBackup = PostgreSqlFlexibleServerGeoRedundantBackupEnum.Enabled,
         };
-        infrastructure.Add(new PostgreSqlFlexibleServerConfiguration("extensions")
+        var extensions = new PostgreSqlFlexibleServerConfiguration("extensions")
         {
             Parent = server,
             Name = "azure.extensions",
             Source = "user-override",
             Value = "PG_TRGM", // migrations index text by trigrams
-        });
+        };
+        // The server refuses a change while it makes another.
+        foreach (var rule in infrastructure.GetProvisionableResources().OfType<PostgreSqlFlexibleServerFirewallRule>().ToList())
+        {
+            extensions.DependsOn.Add(rule);
+        }
+
+        infrastructure.Add(extensions);
     }
 }

@@ -5,7 +5,7 @@ namespace MicroPlatform.AppHost;
 
 /// <summary>
 /// PostgreSQL wherever the platform goes: a container on the developer's machine and under Compose, Azure Database for PostgreSQL
-/// in Azure. Deployed, each database has a login of its own, which owns it and is alone in being let in.
+/// in Azure, and on Kubernetes a server that exists. Deployed, each database has a login of its own, which owns it and is alone in being let in.
 /// </summary>
 internal sealed class PlatformDatabases
 {
@@ -47,6 +47,8 @@ internal sealed class PlatformDatabases
                         compose.User = "postgres";
                     });
                 break;
+            case DeploymentTarget.Kubernetes:
+                break; // by reference: the chart's secrets hold the connection strings
             default:
                 // The vault keeps the administrator's connection string. By default whoever refers to the server may read it: here nobody may.
                 var vault = builder.AddAzureKeyVault("postgres-kv").ClearDefaultRoleAssignments();
@@ -66,7 +68,7 @@ internal sealed class PlatformDatabases
 
     public DeploymentTarget Target { get; }
 
-    /// <summary>Makes the logins and databases, then ends; null when run, where Aspire makes the databases.</summary>
+    /// <summary>Makes the logins and databases, then ends; null when run, where Aspire makes the databases, and on Kubernetes, where they exist.</summary>
     public IResourceBuilder<ContainerResource>? Setup { get; }
 
     /// <summary>A database, which the services that refer to it know by its name.</summary>
@@ -77,9 +79,16 @@ internal sealed class PlatformDatabases
             return _container.AddDatabase(name);
         }
 
+        if (Setup is null)
+        {
+            // Publishing asks for a value, though the chart leaves it to whoever installs it.
+            _builder.Configuration[$"ConnectionStrings:{name}"] ??= $"Host=postgres;Database={name};Username={name}";
+            return _builder.AddConnectionString(name);
+        }
+
         var password = Password(name);
         _names.Add(name);
-        Setup!.WithEnvironment($"{name.ToUpperInvariant()}_PASSWORD", password);
+        Setup.WithEnvironment($"{name.ToUpperInvariant()}_PASSWORD", password);
         // 7 services of at most 4 replicas with two pools of 30 are 1,680 connections, which the server in ForProduction admits.
         return _builder.AddConnectionString(name, ReferenceExpression.Create(
             $"Host={_host!};Port=5432;Database={name};Username={name};Password={password};SSL Mode={_sslMode};Maximum Pool Size=30"));
@@ -118,12 +127,19 @@ internal sealed class PlatformDatabases
             BackupRetentionDays = 14,
             GeoRedundantBackup = PostgreSqlFlexibleServerGeoRedundantBackupEnum.Enabled,
         };
-        infrastructure.Add(new PostgreSqlFlexibleServerConfiguration("extensions")
+        var extensions = new PostgreSqlFlexibleServerConfiguration("extensions")
         {
             Parent = server,
             Name = "azure.extensions",
             Source = "user-override",
             Value = "PG_TRGM", // migrations index text by trigrams
-        });
+        };
+        // The server refuses a change while it makes another.
+        foreach (var rule in infrastructure.GetProvisionableResources().OfType<PostgreSqlFlexibleServerFirewallRule>().ToList())
+        {
+            extensions.DependsOn.Add(rule);
+        }
+
+        infrastructure.Add(extensions);
     }
 }

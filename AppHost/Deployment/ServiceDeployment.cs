@@ -27,7 +27,14 @@ internal static class ServiceDeployment
         }
 
         // Nobody here asks for the caller's address, so none is taken from a header.
-        service.DisableForwardedHeaders().WaitForCompletion(databases.Setup!);
+        service.DisableForwardedHeaders();
+#if KUBERNETES
+        if (databases.Target == DeploymentTarget.Kubernetes)
+        {
+            return service.DeployOnKubernetes();
+        }
+#endif
+        service.WaitForCompletion(databases.Setup!);
         if (databases.Target == DeploymentTarget.Compose)
         {
             return service.PublishAsDockerComposeService((_, compose) => Harden(compose, replicas: 2));
@@ -73,6 +80,22 @@ internal static class ServiceDeployment
                     compose.AddVolume(new Volume { Name = "certificates", Type = "bind", Source = "./certificates", Target = "/certificates", ReadOnly = true });
                 });
         }
+
+#if KUBERNETES
+        if (target == DeploymentTarget.Kubernetes)
+        {
+            return gateway
+                .WithEndpoint("http", endpoint => endpoint.TargetPort = GatewayHttp)
+                .WithEndpoint("https", endpoint => endpoint.TargetPort = GatewayHttps)
+                .WithEnvironment("Kestrel__Endpoints__https__Url", "http://*:8443")
+                .WithEnvironment("Kestrel__Endpoints__https__Protocols", "Http2")
+                // Whose word on a caller's address is believed: the cluster's proxies. The chart's values narrow it to theirs.
+                .WithEnvironment("TrustedProxies__0", "10.0.0.0/8")
+                .WithEnvironment("TrustedProxies__1", "172.16.0.0/12")
+                .WithEnvironment("TrustedProxies__2", "192.168.0.0/16")
+                .DeployOnKubernetes(KubernetesDeployment.ServeHttp2);
+        }
+#endif
 
         // The ingress ends TLS and speaks HTTP/2 to one port, for REST and gRPC alike; the other port is for probes.
         // Only the ingress can reach that port, so what it says of the caller is believed, and nothing said before it.

@@ -1,9 +1,9 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 #if ASPIRE
 using Aspire.Hosting;
 using Aspire.Hosting.Testing;
 #else
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using MicroPlatform.AppHost;
 #endif
 
@@ -22,8 +22,8 @@ public sealed class RunningPlatform : IAsyncLifetime
 #if ASPIRE
     private DistributedApplication platform = null!;
 
-    /// <summary>A client of the Gateway over HTTPS, whose certificate is the development certificate.</summary>
-    public HttpClient Https() => platform.CreateHttpClient("gateway", "https");
+    /// <summary>A client of the Gateway over HTTPS, which trusts this user's development certificates, whether or not the machine does.</summary>
+    public HttpClient Https() => new(Trusting(DevelopmentCertificates())) { BaseAddress = platform.GetEndpoint("gateway", "https") };
 
     /// <summary>A client of the Gateway over HTTP.</summary>
     public HttpClient Http() => platform.CreateHttpClient("gateway", "http");
@@ -34,6 +34,13 @@ public sealed class RunningPlatform : IAsyncLifetime
         platform = await builder.BuildAsync();
         await platform.StartAsync();
         await platform.ResourceNotifications.WaitForResourceHealthyAsync("gateway").WaitAsync(TimeSpan.FromMinutes(5));
+    }
+
+    private static X509Certificate2Collection DevelopmentCertificates()
+    {
+        const string marked = "1.3.6.1.4.1.311.84.1.1"; // as dotnet dev-certs marks what it makes
+        using var mine = new X509Store(StoreName.My, StoreLocation.CurrentUser, OpenFlags.ReadOnly);
+        return mine.Certificates.Find(X509FindType.FindByExtension, marked, validOnly: false);
     }
 #else
     private EmbeddedPlatform platform = null!;
@@ -50,27 +57,21 @@ public sealed class RunningPlatform : IAsyncLifetime
     };
 
     /// <summary>A client of the Gateway over HTTPS, which trusts this run's certificate and no other.</summary>
-    public HttpClient Https() => new(Trusting(platform.CertificateFile)) { BaseAddress = platform.GatewayHttps };
+    public HttpClient Https() => new(Trusting([X509CertificateLoader.LoadCertificateFromFile(platform.CertificateFile)])) { BaseAddress = platform.GatewayHttps };
 
     /// <summary>A client of the Gateway over HTTP.</summary>
     public HttpClient Http() => new() { BaseAddress = platform.GatewayHttp };
 
     public async ValueTask InitializeAsync() =>
         platform = await EmbeddedPlatform.StartAsync(new EmbeddedPlatformOptions { Ephemeral = true, Environment = Unhurried }, CancellationToken.None);
-
-    private static SocketsHttpHandler Trusting(string certificateFile) => new()
-    {
-        SslOptions = new SslClientAuthenticationOptions
-        {
-            CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-                CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(certificateFile) },
-            },
-        },
-    };
 #endif
 
     public async ValueTask DisposeAsync() => await platform.DisposeAsync();
+
+    private static SocketsHttpHandler Trusting(X509Certificate2Collection certificates)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.AddRange(certificates);
+        return new() { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy } };
+    }
 }

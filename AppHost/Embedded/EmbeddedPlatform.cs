@@ -108,12 +108,6 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
     public int? ProcessId(string service, int replica = 0) =>
         string.Equals(service, Postgres, StringComparison.Ordinal) ? _postgres!.ProcessId : Find(service, replica).Process?.Id;
 
-    /// <summary>What a service wrote last, to tell why it does not do what is expected of it.</summary>
-    /// <param name="service">Its name.</param>
-    /// <param name="replica">Which of its processes, from 0.</param>
-    /// <returns>Up to 30 lines.</returns>
-    public string LastLines(string service, int replica = 0) => Find(service, replica).LastLines;
-
     /// <summary>Kills a process as <c>kill -9</c> does; the engine starts it again.</summary>
     /// <param name="service">Its name, or <c>postgres</c>.</param>
     /// <param name="replica">Which of its processes, from 0.</param>

@@ -28,6 +28,8 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
     [Fact]
     public async Task Killing_or_stopping_one_replica_after_the_other_loses_no_acknowledged_request_and_fails_no_read()
     {
+        // Another test may have killed some.
+        await Task.WhenAll(Behind.Select(service => platform.WaitUntilReadyAsync(service, Cancel)));
         await using var load = await Load.StartAsync(platform);
         await load.GoOnAsync();
         foreach (var replica in new[] { 0, 1 })

@@ -9,10 +9,15 @@ namespace MicroPlatform.Tests.Gateway;
 internal sealed class Events : IAsyncDisposable
 {
     private readonly HttpResponseMessage response;
+    private readonly CancellationTokenSource leaving;
     private readonly IAsyncEnumerator<SseItem<string>> items;
     private Task<bool>? next;
 
-    private Events(HttpResponseMessage response, IAsyncEnumerator<SseItem<string>> items) => (this.response, this.items) = (response, items);
+    private Events(HttpResponseMessage response, Stream stream)
+    {
+        (this.response, leaving) = (response, CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken));
+        items = SseParser.Create(stream).EnumerateAsync(leaving.Token).GetAsyncEnumerator(leaving.Token);
+    }
 
     public HttpResponseMessage Response => response;
 
@@ -29,8 +34,7 @@ internal sealed class Events : IAsyncDisposable
     {
         var answer = await AskAsync(http, path, token);
         Assert.Equal((HttpStatusCode.OK, "text/event-stream"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
-        var stream = await answer.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
-        return new(answer, SseParser.Create(stream).EnumerateAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken));
+        return new(answer, await answer.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
     }
 
     /// <summary>The next event, while <paramref name="pass"/> lets time pass; null when the stream has ended.</summary>
@@ -65,15 +69,19 @@ internal sealed class Events : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        response.Dispose();
+        // In this sequence: an answer that is disposed of while somebody reads it is read by two.
+        await leaving.CancelAsync();
         try
         {
             await (next ?? Task.FromResult(false));
             await items.DisposeAsync();
         }
-        catch (Exception cut) when (cut is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception cut) when (cut is IOException or OperationCanceledException)
         {
             // Closed in the middle, as a browser does.
         }
+
+        response.Dispose();
+        leaving.Dispose();
     }
 }

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Tests.Fixtures;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -84,18 +84,10 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
     [Fact]
     public async Task A_route_without_a_service_behind_it_stops_the_start_with_one_line_that_names_it()
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", ["Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--services:users:http:0=http://127.0.0.1:1", "--Logging:LogLevel:Default=None"])
-        {
-            UseShellExecute = false,
-            WorkingDirectory = AppContext.BaseDirectory,
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        })!;
-        var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.Equal((Settings.ExitCode, ""), (process.ExitCode, (await output).Trim()));
-        Assert.Equal("The setting services:cart:http:0 is missing: give the address of the http endpoint of the service cart, such as http://cart:8080; /api/v1/products leads there.", error.Trim());
+        var (exitCode, output, error) = await Programs.RunAsync(
+            new("dotnet", ["Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--services:users:http:0=http://127.0.0.1:1", "--Logging:LogLevel:Default=None"]) { WorkingDirectory = AppContext.BaseDirectory });
+        Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
+        Assert.Equal("The setting services:cart:http:0 is missing: give the address of the http endpoint of the service cart, such as http://cart:8080; /api/v1/products leads there.", error);
     }
 
     private IEnumerable<string> Names(bool open) => fixture.Gateway.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()

@@ -1,6 +1,7 @@
 #if !ASPIRE
 using System.Diagnostics;
 using MicroPlatform.AppHost;
+using MicroPlatform.Tests.Fixtures;
 using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
@@ -77,20 +78,17 @@ public sealed class CheckCommandTests(RunningPlatform platform)
     private static Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) =>
         RunAsync(new Dictionary<string, string>(StringComparer.Ordinal), arguments);
 
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(Dictionary<string, string> variables, params string[] arguments)
+    private static Task<(int ExitCode, string Output, string Error)> RunAsync(Dictionary<string, string> variables, params string[] arguments)
     {
         var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var program = Path.Combine(here.Parent!.Parent!.FullName, "AppHost", here.Name, "AppHost.dll");
-        var start = new ProcessStartInfo(DotnetHost.Path, [program, .. arguments]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(DotnetHost.Path, [program, .. arguments]);
         foreach (var (name, value) in variables)
         {
             start.Environment[name] = value;
         }
 
-        using var process = Process.Start(start)!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(Cancel), process.StandardError.ReadToEndAsync(Cancel));
-        await process.WaitForExitAsync(Cancel);
-        return (process.ExitCode, await output, await error);
+        return Programs.RunAsync(start);
     }
 }
 #endif

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.Json;
+using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Platform;
 
@@ -65,11 +66,7 @@ public sealed class EngineChoiceTests : IDisposable
             [
                 "msbuild", Path.Combine(Root, "Cart", "Cart.csproj"), "-nodeReuse:false",
                 "-getProperty:UseAspire,OutputPath,BaseIntermediateOutputPath,RestorePackagesWithLockFile,RestoreLockedMode,NuGetLockFilePath",
-            ])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-        };
+            ]);
         foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase) || name is "CI" or "UseAspire" or "XDG_RUNTIME_DIR").ToList())
         {
             start.Environment.Remove(inherited);
@@ -80,10 +77,8 @@ public sealed class EngineChoiceTests : IDisposable
             start.Environment[name] = value;
         }
 
-        using var process = Process.Start(start)!;
-        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(0, process.ExitCode);
+        var (exitCode, output, _) = await Programs.RunAsync(start);
+        Assert.True(exitCode == 0, output);
         using var answer = JsonDocument.Parse(output);
         return answer.RootElement.GetProperty("Properties").Deserialize<Dictionary<string, string>>()!;
     }

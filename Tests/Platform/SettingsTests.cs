@@ -84,19 +84,18 @@ public sealed class SettingsTests(Cluster cluster)
         await using var turn = new NpgsqlCommand("SELECT pg_advisory_lock(hashtext('migrations'))", other);
         await turn.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
 
-        using var waiting = Start("Sales", new(Sales, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection }, "--migrate");
-        string? line;
-        do
+        var said = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var waiting = Programs.RunAsync(Command("Sales", new(Sales, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection }, "--migrate"), line =>
         {
-            line = await waiting.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
-            Assert.NotNull(line);
-        }
-        while (!line.Contains($"Another process is migrating the database {other.Database}; waiting for it since", StringComparison.Ordinal));
+            if (line.Contains($"Another process is migrating the database {other.Database}; waiting for it since", StringComparison.Ordinal))
+            {
+                said.TrySetResult();
+            }
+        });
+        Assert.Same(said.Task, await Task.WhenAny(said.Task, waiting));
 
         await other.CloseAsync();
-        await waiting.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await waiting.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(0, waiting.ExitCode);
+        Assert.Equal(0, (await waiting).ExitCode);
     }
 
     [Fact]
@@ -166,27 +165,21 @@ public sealed class SettingsTests(Cluster cluster)
 #endif
 
     /// <summary>Settings are given as variables, as every orchestrator does.</summary>
-    private static Process Start(string program, Dictionary<string, string> settings, params string[] arguments)
+    private static ProcessStartInfo Command(string program, Dictionary<string, string> settings, params string[] arguments)
     {
         var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var folder = Path.Combine(here.Parent!.Parent!.FullName, program, here.Name);
-        var start = new ProcessStartInfo("dotnet", [program + ".dll", .. arguments]) { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet", [program + ".dll", .. arguments]) { WorkingDirectory = folder };
         foreach (var (key, value) in settings)
         {
             start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
         }
 
-        return Process.Start(start)!;
+        return start;
     }
 
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, Dictionary<string, string> settings, params string[] arguments)
-    {
-        using var process = Start(program, settings, arguments);
-        var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return (process.ExitCode, (await output).Trim(), error.Trim());
-    }
+    private static Task<(int ExitCode, string Output, string Error)> RunAsync(string program, Dictionary<string, string> settings, params string[] arguments) =>
+        Programs.RunAsync(Command(program, settings, arguments));
 
     /// <summary>A content root with nothing but this for settings.</summary>
     private sealed class SettingsFolder : IDisposable

@@ -92,6 +92,7 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
         modelBuilder.Entity<Checkout>(checkout =>
         {
             checkout.Property(c => c.IdempotencyKey).HasMaxLength(Idempotency.MaxKeyLength);
+            checkout.PrimitiveCollection(c => c.FoundWith).HasDefaultValueSql("'{}'").ElementType(key => key.HasMaxLength(Idempotency.MaxKeyLength));
             checkout.HasOne<ShoppingCart>().WithMany().HasForeignKey(c => c.CustomerId).OnDelete(DeleteBehavior.Cascade);
             checkout.HasIndex(c => new { c.CustomerId, c.IdempotencyKey }).IsUnique();
             checkout.HasIndex(c => c.CustomerId, "ix_checkouts_open").IsUnique().HasFilter("settled_at IS NULL");

@@ -9,14 +9,20 @@ public sealed class Checkout
     /// <summary>Whose cart it is.</summary>
     public required long CustomerId { get; init; }
 
-    /// <summary>The caller's Idempotency-Key, if there was one.</summary>
-    public string? IdempotencyKey { get; init; }
+    /// <summary>The Idempotency-Key it began with, if there was one; it is another's to take after 24 hours.</summary>
+    public string? IdempotencyKey { get; set; }
+
+    /// <summary>The keys of requests that found it open: they mean it as well, whatever is in the cart by then.</summary>
+    public List<string> FoundWith { get; init; } = [];
 
     /// <summary>The total the caller expected, if it said one.</summary>
     public decimal? ExpectedTotal { get; init; }
 
     /// <summary>What is ordered, at the prices of that moment.</summary>
     public List<CheckoutLine> Lines { get; init; } = [];
+
+    /// <summary>What all lines cost together.</summary>
+    public decimal Total => Lines.Sum(line => line.Quantity * line.UnitPrice);
 
     /// <summary>The order of Sales; null until Sales has answered.</summary>
     public long? OrderId { get; set; }
@@ -26,6 +32,13 @@ public sealed class Checkout
 
     /// <summary>When the order was confirmed, rejected or cancelled (UTC); null while it is open.</summary>
     public DateTimeOffset? SettledAt { get; set; }
+
+    /// <summary>Frees a key for another checkout.</summary>
+    public void Forget(string key)
+    {
+        IdempotencyKey = string.Equals(IdempotencyKey, key, StringComparison.Ordinal) ? null : IdempotencyKey;
+        FoundWith.Remove(key);
+    }
 }
 
 /// <summary>A product of a checkout.</summary>

@@ -43,16 +43,27 @@ internal static class CheckoutApi
     {
         // The lock lets one of several checkouts at once begin; the others find it.
         var cart = await db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {owner} FOR UPDATE").SingleOrDefaultAsync(cancellationToken);
-        if (key is not null && await db.Checkouts.SingleOrDefaultAsync(c => c.CustomerId == owner && c.IdempotencyKey == key, cancellationToken) is { } same)
+        if (key is not null && await db.Checkouts.SingleOrDefaultAsync(c => c.CustomerId == owner && (c.IdempotencyKey == key || c.FoundWith.Contains(key)), cancellationToken) is { } same)
         {
-            return same.ExpectedTotal == expectedTotal
-                ? same
-                : throw ProblemException.Unprocessable("This Idempotency-Key was used for a checkout with another expectedTotal; take a new key for a new checkout.");
+            if (same.StartedAt > now - Idempotency.Lifetime)
+            {
+                return expectedTotal == same.ExpectedTotal || (same.FoundWith.Contains(key) && (expectedTotal ?? same.Total) == same.Total)
+                    ? same
+                    : throw ProblemException.Unprocessable("This Idempotency-Key was used for a checkout with another expectedTotal; take a new key for a new checkout.");
+            }
+
+            same.Forget(key);
         }
 
         if (await db.Checkouts.SingleOrDefaultAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken) is { } open)
         {
-            RequireTotal(open.Lines, expectedTotal);
+            RequireTotal(open, expectedTotal);
+            if (key is not null)
+            {
+                open.FoundWith.Add(key);
+                await db.SaveChangesAsync(cancellationToken);
+            }
+
             return open;
         }
 
@@ -64,19 +75,18 @@ internal static class CheckoutApi
             throw ProblemException.Conflict("The cart is empty.");
         }
 
-        RequireTotal(lines, expectedTotal);
         var checkout = new Checkout { CustomerId = owner, IdempotencyKey = key, ExpectedTotal = expectedTotal, Lines = lines, StartedAt = now };
+        RequireTotal(checkout, expectedTotal);
         db.Add(checkout);
         await db.SaveChangesAsync(cancellationToken);
         return checkout;
     }
 
-    private static void RequireTotal(List<CheckoutLine> lines, decimal? expected)
+    private static void RequireTotal(Checkout checkout, decimal? expected)
     {
-        var total = lines.Sum(line => line.Quantity * line.UnitPrice);
-        if (expected is not null && expected != total)
+        if (expected is not null && expected != checkout.Total)
         {
-            throw ProblemException.Conflict(FormattableString.Invariant($"Prices have changed: the total is {total:F2} now."), "expectedTotal");
+            throw ProblemException.Conflict(FormattableString.Invariant($"Prices have changed: the total is {checkout.Total:F2} now."), "expectedTotal");
         }
     }
 

@@ -48,7 +48,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         await InvariantsHoldAsync();
         Assert.Equal(free - 2, await FreeAsync(1));
         Assert.Equal((2 * 99.99m) + 149.99m, await platform.QueryAsync<decimal>("accountingdb", "SELECT sum FROM transactions WHERE order_id = $1 AND voided_at IS NULL", orderId));
-        await Eventually.TrueAsync(async () => (await cart.SendAsync("GET", "/api/v1/carts/me", token: me).JsonAsync()).GetProperty("items").GetArrayLength() == 0, "the cart is emptied");
+        await EmptiedAsync(me);
     }
 
     [Fact]
@@ -103,12 +103,33 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var first = await CheckOutAsync(me, ("Idempotency-Key", "same"));
         var during = await CheckOutAsync(me, ("Idempotency-Key", "same"));
         await SettledAsync(first.OrderId);
-        await Eventually.TrueAsync(async () => (await cart.SendAsync("GET", "/api/v1/carts/me", token: me).JsonAsync()).GetProperty("items").GetArrayLength() == 0, "the cart is emptied");
+        await EmptiedAsync(me);
         var after = await CheckOutAsync(me, ("Idempotency-Key", "same"));
         Assert.Equal(first.OrderId, during.OrderId);
         Assert.Equal(first.OrderId, after.OrderId);
         var other = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", new { expectedTotal = 1.00m }, me, ("Idempotency-Key", "same")).ProblemAsync();
         Assert.Equal(HttpStatusCode.UnprocessableEntity, other.Status);
+    }
+
+    [Fact]
+    public async Task A_key_that_found_a_checkout_open_means_it_from_then_on_and_a_day_later_it_is_new()
+    {
+        var me = await NewCustomerAsync((1, 1));
+        var begun = await CheckOutAsync(me, ("Idempotency-Key", "begins"));
+        var found = await CheckOutAsync(me, ("Idempotency-Key", "finds"));
+        Assert.Equal(begun.OrderId, found.OrderId);
+        await SettledAsync(begun.OrderId);
+        await EmptiedAsync(me);
+        await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, me).JsonAsync(HttpStatusCode.Created);
+        Assert.Equal(begun.OrderId, (await CheckOutAsync(me, ("Idempotency-Key", "finds"))).OrderId);
+
+        await platform.QueryAsync<object>("cartdb", "UPDATE checkouts SET started_at = started_at - interval '1 day' WHERE order_id = $1", begun.OrderId);
+        var later = await CheckOutAsync(me, ("Idempotency-Key", "finds"));
+        Assert.NotEqual(begun.OrderId, later.OrderId);
+        Assert.Equal(later.OrderId, (await CheckOutAsync(me, ("Idempotency-Key", "finds"))).OrderId);
+        Assert.Equal(later.OrderId, (await CheckOutAsync(me, ("Idempotency-Key", "begins"))).OrderId);
+        await SettledAsync(later.OrderId);
+        await InvariantsHoldAsync();
     }
 
     [Fact]
@@ -248,6 +269,9 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         }, $"order {orderId} is settled", seconds: 60);
         return order;
     }
+
+    private Task EmptiedAsync(string token) =>
+        Eventually.TrueAsync(async () => (await cart.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync()).GetProperty("items").GetArrayLength() == 0, "the cart is emptied");
 
     private Task<long> FreeAsync(long itemId) => platform.QueryAsync<long>("warehousedb", "SELECT free FROM items WHERE id = $1", itemId);
 

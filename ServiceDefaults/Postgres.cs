@@ -95,22 +95,30 @@ public static class Postgres
     public static Task<T> InTransactionAsync<T>(this DbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
         db.Database.CurrentTransaction is not null
             ? work(cancellationToken)
-            : db.Database.CreateExecutionStrategy().ExecuteAsync(async token =>
-            {
-                db.ChangeTracker.Clear();
-                await using var transaction = await db.Database.BeginTransactionAsync(token);
-                var result = await work(token);
-                try
+            : db.CommitOnceAsync(
+                token =>
                 {
-                    await transaction.CommitAsync(token);
-                }
-                catch (Exception lost) when (Problems.IsDatabaseGone(lost))
-                {
-                    throw ProblemException.Unavailable("The database was lost while it saved the change; look whether it is there before you repeat it.");
-                }
+                    db.ChangeTracker.Clear();
+                    return work(token);
+                },
+                cancellationToken);
 
-                return result;
-            }, cancellationToken);
+    internal static Task<T> CommitOnceAsync<T>(this DbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        db.Database.CreateExecutionStrategy().ExecuteAsync(async token =>
+        {
+            await using var transaction = await db.Database.BeginTransactionAsync(token);
+            var result = await work(token);
+            try
+            {
+                await transaction.CommitAsync(token);
+            }
+            catch (Exception lost) when (Problems.IsDatabaseGone(lost))
+            {
+                throw ProblemException.Unavailable("The database was lost while it saved the change; look whether it is there before you repeat it.");
+            }
+
+            return result;
+        }, cancellationToken);
 
     /// <summary>Whether the database refused the change because of this constraint or unique index.</summary>
     public static bool Violates(this DbUpdateException failure, string constraint) =>

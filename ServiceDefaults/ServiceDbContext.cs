@@ -14,6 +14,25 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
 
     internal DbSet<InboxMessage> InboxMessages => Set<InboxMessage>();
 
+    /// <summary>Saves in the open transaction, or in one of its own that is not repeated once it may be done (see <see cref="Postgres.InTransactionAsync"/>).</summary>
+    public override async Task<int> SaveChangesAsync(bool acceptAllChangesOnSuccess, CancellationToken cancellationToken = default)
+    {
+        // Savepoints are for going on after a failed statement, which nobody here does; each would cost two round trips.
+        Database.AutoSavepointsEnabled = false;
+        if (Database.CurrentTransaction is not null || !ChangeTracker.HasChanges())
+        {
+            return await base.SaveChangesAsync(acceptAllChangesOnSuccess, cancellationToken);
+        }
+
+        var count = await this.CommitOnceAsync(token => base.SaveChangesAsync(acceptAllChangesOnSuccess: false, token), cancellationToken);
+        if (acceptAllChangesOnSuccess)
+        {
+            ChangeTracker.AcceptAllChanges();
+        }
+
+        return count;
+    }
+
     /// <inheritdoc />
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder) =>
         configurationBuilder.Properties<decimal>().HavePrecision(12, 2);

@@ -97,6 +97,11 @@ public static partial class Problems
             response.Headers.WWWAuthenticate = "Bearer";
         }
 
+        if (problem.Status == StatusCodes.Status426UpgradeRequired)
+        {
+            response.Headers.Upgrade = "HTTP/2.0";
+        }
+
         var details = problem.Errors.Count == 0
             ? new Microsoft.AspNetCore.Mvc.ProblemDetails()
             : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal));

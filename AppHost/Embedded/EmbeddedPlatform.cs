@@ -154,21 +154,22 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _isReady = false;
-        await Task.WhenAll(_processes.Where(process => process.Service.IsPublic).Select(process => process.DisposeAsync().AsTask()));
-        await Task.WhenAll(_processes.Where(process => !process.Service.IsPublic).Select(process => process.DisposeAsync().AsTask()));
-        if (_databases is not null)
+        // Whatever fails on the way, the database ends, and the folder is given back.
+        await using var run = _run;
+        await using var postgres = _postgres;
+        try
         {
-            await _databases.CleanUpAsync();
+            await Task.WhenAll(_processes.Where(process => process.Service.IsPublic).Select(process => process.DisposeAsync().AsTask()));
+            await Task.WhenAll(_processes.Where(process => !process.Service.IsPublic).Select(process => process.DisposeAsync().AsTask()));
+            if (_databases is not null)
+            {
+                await _databases.CleanUpAsync();
+            }
         }
-
-        if (_postgres is not null)
+        finally
         {
-            await _postgres.DisposeAsync();
+            File.Delete(_options.StateFile!);
         }
-
-        File.Delete(_options.StateFile!);
-
-        await _run.DisposeAsync();
     }
 
     private async Task StartAsync(CancellationToken ct)

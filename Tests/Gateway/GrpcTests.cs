@@ -179,8 +179,9 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     public async Task Over_http_1_the_answer_is_to_come_with_http_2(bool tls)
     {
         using var http = fixture.Gateway.Http(tls);
-        var problem = await http.SendAsync("POST", $"/{Users}/Login", new { }).ProblemAsync();
-        Assert.Equal(HttpStatusCode.UpgradeRequired, problem.Status);
+        using var response = await http.SendAsync("POST", $"/{Users}/Login", new { });
+        Assert.Equal((HttpStatusCode.UpgradeRequired, "HTTP/2.0"), (response.StatusCode, response.Headers.Upgrade.ToString()));
+        Assert.Contains("https", (await Task.FromResult(response).ProblemAsync()).Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -2,11 +2,9 @@ using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
-using Rebus.Bus;
 using Rebus.Config;
 using Rebus.Config.Outbox;
 using Rebus.Handlers;
-using Rebus.Messages;
 using Rebus.Pipeline;
 using Rebus.Pipeline.Receive;
 using Rebus.Pipeline.Send;
@@ -37,7 +35,8 @@ public static class MessagingExtensions
         var own = builder.GetPostgresConnectionString(database);
         var idle = TimeSpan.FromMilliseconds(builder.GetSetting("Messaging:PollingMilliseconds", 500, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
         builder.Services.AddSingleton(services => new MessagingTelemetry(services.GetRequiredService<IMeterFactory>(), queue, own));
-        builder.Services.AddSingleton(new RetryOptions(builder.GetSetting("Messaging:Deferrals", RetryOptions.DefaultDeferrals, "a whole number, from 0 to 1000", deferrals => deferrals is >= 0 and <= 1_000)));
+        var deferrals = builder.GetSetting("Messaging:Deferrals", Deferral.DefaultLimit, "a whole number, from 0 to 1000", limit => limit is >= 0 and <= 1_000);
+        builder.Services.AddSingleton(services => new Deferral(services, deferrals));
         builder.Services.AddScoped<EventBus<TContext>>();
         addHandlers?.Invoke(builder.Services);
         builder.Services.AddRebus((configure, services) => configure
@@ -75,7 +74,7 @@ public static class MessagingExtensions
                 options.Decorate<IErrorHandler>(c => new DeadLetters.Noting(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
                 options.Decorate<IPipeline>(c => new PipelineStepInjector(WithoutOutboxOnReceipt(c.Get<IPipeline>()))
                     .OnSend(new MessagingTelemetry.OutgoingStep(), PipelineRelativePosition.Before, typeof(SerializeOutgoingMessageStep))
-                    .OnReceive(new MessagingTelemetry.IncomingStep(telemetry), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
+                    .OnReceive(new MessagingTelemetry.IncomingStep(telemetry, services.GetRequiredService<Deferral>()), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
             }));
         return builder;
     }
@@ -95,24 +94,14 @@ public static class MessagingExtensions
     private static PipelineStepRemover WithoutOutboxOnReceipt(IPipeline pipeline) =>
         new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().FullName is "Rebus.PostgreSql.Outbox.OutboxIncomingStep");
 
-    private sealed record RetryOptions(int Deferrals)
+    private sealed class RetryLater<TEvent>(Deferral deferral) : IHandleMessages<IFailed<TEvent>>
     {
-        // 1, 2, 4 ... 64 s: an outage of two minutes is bridged without anyone's help.
-        public const int DefaultDeferrals = 7;
-    }
-
-    private sealed class RetryLater<TEvent>(IBus bus, MessagingTelemetry telemetry, RetryOptions options) : IHandleMessages<IFailed<TEvent>>
-    {
-        public Task Handle(IFailed<TEvent> message)
+        public async Task Handle(IFailed<TEvent> message)
         {
-            var deferrals = message.Headers.TryGetValue(Headers.DeferCount, out var count) ? int.Parse(count, System.Globalization.CultureInfo.InvariantCulture) : 0;
-            if (deferrals < options.Deferrals)
+            if (!await deferral.TryAsync(message.Headers))
             {
-                telemetry.CountRetry(EventContracts.NameOf(typeof(TEvent)));
-                return bus.Advanced.TransportMessage.Defer(TimeSpan.FromSeconds(1 << deferrals));
+                throw new InvalidOperationException($"Given up: {message.ErrorDescription}");
             }
-
-            throw new InvalidOperationException($"Given up after {deferrals} deferrals: {message.ErrorDescription}");
         }
     }
 }

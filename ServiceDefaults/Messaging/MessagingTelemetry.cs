@@ -80,7 +80,7 @@ internal sealed class MessagingTelemetry
         }
     }
 
-    public sealed class IncomingStep(MessagingTelemetry telemetry) : IIncomingStep
+    public sealed class IncomingStep(MessagingTelemetry telemetry, Deferral deferral) : IIncomingStep
     {
         public async Task Process(IncomingStepContext context, Func<Task> next)
         {
@@ -105,6 +105,12 @@ internal sealed class MessagingTelemetry
             {
                 if (!EventContracts.IsKnown(name))
                 {
+                    // While replicas are updated one by one, one of the next version may take it another time.
+                    if (await deferral.TryAsync(headers))
+                    {
+                        return;
+                    }
+
                     // Said here, in words for whoever reads it among the dead letters: the library would speak of its configuration.
                     throw new InvalidOperationException($"This version of the platform knows no event {name}.");
                 }

@@ -216,6 +216,8 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
             }
             catch (OperationCanceledException error) when (!ct.IsCancellationRequested)
             {
+                // Whose settings are wrong calls the others off before its own wait has ended with the reason.
+                await Task.WhenAll(waits.Select(wait => wait.ready)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 throw waits.Select(wait => wait.ready.Exception?.InnerException).OfType<EngineException>().FirstOrDefault()
                     ?? new EngineException($"{process.Name} was not ready within {StartTimeout.TotalSeconds:0} s. It said last:{Environment.NewLine}{process.LastLines}", error);
             }

@@ -62,7 +62,7 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
             await stopped.Task.WaitAsync(LongestStop);
         }
 
-        await base.DisposeAsync();
+        await base.DisposeAsync().AsTask().WaitAsync(LongestStop);
     }
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)

@@ -86,8 +86,17 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
 
     public GrpcChannel Channel() => GrpcChannel.ForAddress(HttpsAddress, new() { HttpHandler = Handler(), DisposeHttpClient = true });
 
+    /// <summary>Calls a method whose messages are text; an answer that has not come after a minute will not come.</summary>
+    public static async Task<string> CallAsync(GrpcChannel channel, string service, string method, CallOptions options, string message = "m")
+    {
+        using var call = channel.CreateCallInvoker().AsyncUnaryCall(Method(service, method), host: null, options, message);
+        return await call.ResponseAsync.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+    }
+
     /// <summary>A method whose messages are text.</summary>
     public static Method<string, string> Method(string service, string name, MethodType type = MethodType.Unary) => new(type, service, name, Text, Text);
+
+    public override async ValueTask DisposeAsync() => await base.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2));
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)
     {

@@ -47,13 +47,13 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     public async Task A_refusal_keeps_its_rich_details_and_trailers()
     {
         using var channel = fixture.Gateway.Channel();
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, Todos, "Refuse", WithToken()));
+        var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "Refuse", WithToken()));
         Assert.Equal((StatusCode.InvalidArgument, "no"), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal("of todo", failure.Trailers.GetValue("x-trailer"));
         var field = Assert.Single(failure.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>().FieldViolations);
         Assert.Equal(("title", "too long"), (field.Field, field.Description));
 
-        var atOnce = await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, Todos, "RefuseAtOnce", WithToken()));
+        var atOnce = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "RefuseAtOnce", WithToken()));
         Assert.Equal((StatusCode.FailedPrecondition, "not now"), (atOnce.StatusCode, atOnce.Status.Detail));
     }
 
@@ -63,8 +63,8 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);
         using var channel = gateway.Channel();
-        await Call(channel, Todos, "Echo", WithToken()); // connections and keys are there, so that the next call arrives within its deadline
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, Todos, "StaySilent", WithToken().WithDeadline(DateTime.UtcNow.AddSeconds(3))));
+        await GatewayHost.CallAsync(channel, Todos, "Echo", WithToken()); // connections and keys are there, so that the next call arrives within its deadline
+        var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken().WithDeadline(DateTime.UtcNow.AddSeconds(3))));
         Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
         await behind["todo"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.True(Assert.Single(behind["todo"].Requests, seen => seen.Is("POST", $"/{Todos}/StaySilent")).Headers.ContainsKey("grpc-timeout"));
@@ -77,7 +77,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var gateway = GatewayHost.Start(behind);
         using var channel = gateway.Channel();
         using var cancel = new CancellationTokenSource();
-        var call = Call(channel, Todos, "StaySilent", WithToken().WithCancellationToken(cancel.Token));
+        var call = GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken().WithCancellationToken(cancel.Token));
         await Eventually.TrueAsync(() => Task.FromResult(!behind["todo"].Requests.IsEmpty), "the call arrives");
         await cancel.CancelAsync();
         Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
@@ -102,14 +102,14 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         using var channel = fixture.Gateway.Channel();
         if (open)
         {
-            Assert.Equal("m", await Call(channel, service, method, default));
+            Assert.Equal("m", await GatewayHost.CallAsync(channel, service, method, default));
         }
         else
         {
-            Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, service, method, default))).StatusCode);
+            Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, service, method, default))).StatusCode);
         }
 
-        Assert.Equal("m", await Call(channel, service, method, WithToken()));
+        Assert.Equal("m", await GatewayHost.CallAsync(channel, service, method, WithToken()));
     }
 
     [Theory]
@@ -125,7 +125,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         using var channel = fixture.Gateway.Channel();
         foreach (var options in new[] { default, WithToken() })
         {
-            var failure = await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, service, method, options));
+            var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, service, method, options));
             Assert.Equal(StatusCode.Unimplemented, failure.StatusCode);
             Assert.Contains("users.v1.Users", failure.Status.Detail, StringComparison.Ordinal);
         }
@@ -139,11 +139,11 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         var address = new Uri(behind["todo"].Grpc);
         await behind["todo"].DisposeAsync();
         using var channel = gateway.Channel();
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, Todos, "Get", WithToken()));
+        var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "Get", WithToken()));
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.DoesNotContain("127.0.0.1", failure.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain(address.Port.ToString(System.Globalization.CultureInfo.InvariantCulture), failure.Status.ToString(), StringComparison.Ordinal);
-        Assert.Equal("m", await Call(channel, Users, "GetMe", WithToken()));
+        Assert.Equal("m", await GatewayHost.CallAsync(channel, Users, "GetMe", WithToken()));
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind, settings: ("Proxy:Deadline", "00:00:01"));
         using var channel = gateway.Channel();
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, Todos, "StaySilent", WithToken()));
+        var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken()));
         Assert.Equal((StatusCode.Unavailable, true), (failure.StatusCode, failure.Status.Detail.Contains("todo", StringComparison.Ordinal)));
         await behind["todo"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
     }
@@ -165,8 +165,8 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         string[] tokens = [TestTokens.User("0190d3a0-0000-7000-8000-00000000000a"), TestTokens.User("0190d3a0-0000-7000-8000-00000000000b")];
         await Task.WhenAll(Enumerable.Range(0, 200).Select(async i =>
         {
-            await Call(channel, Todos, "Echo", new(new Metadata { { "authorization", tokens[i % 2] } }), $"shared {i % 2}");
-            await Assert.ThrowsAsync<RpcException>(async () => await Call(channel, Todos, "Echo", default, "shared nobody"));
+            await GatewayHost.CallAsync(channel, Todos, "Echo", new(new Metadata { { "authorization", tokens[i % 2] } }), $"shared {i % 2}");
+            await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "Echo", default, "shared nobody"));
         }));
         var seen = fixture.Behind["todo"].Requests.Where(seen => seen.Body.StartsWith("shared", StringComparison.Ordinal)).ToList();
         Assert.Equal(200, seen.Count);
@@ -211,7 +211,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind, "Production", ("Kestrel:Endpoints:https:Url", "http://127.0.0.2:0"), ("Kestrel:Endpoints:https:Protocols", "Http2"), ("TrustedProxies:0", "127.0.0.0/8"));
         using var channel = GrpcChannel.ForAddress(gateway.AddressOf("127.0.0.2"));
-        Assert.Equal("m", await Call(channel, Users, "Login", default));
+        Assert.Equal("m", await GatewayHost.CallAsync(channel, Users, "Login", default));
 
         using var http = gateway.Http(tls: false);
         using var response = await http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https"), ("Host", "api.example")]);
@@ -220,7 +220,4 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     }
 
     private static CallOptions WithToken() => new(new Metadata { { "authorization", $"Bearer {TestTokens.User()}" } });
-
-    private static async Task<string> Call(GrpcChannel channel, string service, string method, CallOptions options, string message = "m") =>
-        await channel.CreateCallInvoker().AsyncUnaryCall(GatewayHost.Method(service, method), host: null, options, message);
 }

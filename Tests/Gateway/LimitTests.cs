@@ -66,7 +66,7 @@ public sealed class LimitTests : IAsyncLifetime
         {
             try
             {
-                await channel.CreateCallInvoker().AsyncUnaryCall(GatewayHost.Method("users.v1.Users", "Login"), host: null, default, "m");
+                await GatewayHost.CallAsync(channel, "users.v1.Users", "Login", default);
                 return null;
             }
             catch (RpcException failure)

@@ -17,7 +17,7 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
 
     // Keys are announced before they sign, so an unknown one is mostly a forgery: no reason to ask for every single one.
-    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(5);
 
     private readonly Lock gate = new();
     private readonly string issuer;

@@ -19,9 +19,6 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
     // How soon a replica sees a key that another one made; announcement makes sure that this is early enough.
     private static readonly TimeSpan CacheLifetime = TimeSpan.FromMinutes(1);
 
-    // An unknown key is mostly a forgery: no reason to read them again for every single one.
-    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(5);
-
     private readonly SemaphoreSlim refreshing = new(1, 1);
     private volatile KeyRing? ring;
 
@@ -67,7 +64,7 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
 
     void IConfigurationManager<OpenIdConnectConfiguration>.RequestRefresh()
     {
-        if (ring is { } known && known.LoadedAt + AskAgainAfter <= time.GetUtcNow())
+        if (ring is { } known && known.LoadedAt + KeySet.AskAgainAfter <= time.GetUtcNow())
         {
             ring = null;
         }

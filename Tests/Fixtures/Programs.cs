@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace MicroPlatform.Tests.Fixtures;
@@ -7,6 +8,13 @@ internal static class Programs
 {
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
 
+    /// <summary>Where the build put the program of a project, beside that of these tests.</summary>
+    public static string FolderOf(string project)
+    {
+        var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+        return Path.Combine(here.Parent!.Parent!.FullName, project, here.Name);
+    }
+
     /// <summary>Fails, with what was said so far, when the program or anyone who holds its streams has not ended after three minutes.</summary>
     /// <param name="start">What to run; its streams are redirected here.</param>
     /// <param name="heard">Takes each line of its output as it comes.</param>
@@ -14,11 +22,11 @@ internal static class Programs
     {
         (start.UseShellExecute, start.RedirectStandardOutput, start.RedirectStandardError) = (false, true, true);
         using var process = new Process { StartInfo = start };
-        var (output, error) = (new Lines(), new Lines());
-        process.ErrorDataReceived += (_, line) => error.Add(line.Data);
+        var (output, error) = (new ConcurrentQueue<string>(), new ConcurrentQueue<string>());
+        process.ErrorDataReceived += (_, line) => error.Enqueue(line.Data ?? "");
         process.OutputDataReceived += (_, line) =>
         {
-            output.Add(line.Data);
+            output.Enqueue(line.Data ?? "");
             heard?.Invoke(line.Data ?? "");
         };
         process.Start();
@@ -36,35 +44,11 @@ internal static class Programs
                 process.Kill(entireProcessTree: true);
             }
 
-            Assert.Fail($"{start.FileName} {string.Join(' ', start.ArgumentList)} {state} after {Longest.TotalMinutes:0} min. It said: {output}\n{error}");
+            Assert.Fail($"{start.FileName} {string.Join(' ', start.ArgumentList)} {state}: {late.Message} It said: {Text(output)}\n{Text(error)}");
         }
 
-        return (process.ExitCode, output.ToString().Trim(), error.ToString().Trim());
-    }
+        return (process.ExitCode, Text(output), Text(error));
 
-    /// <summary>Lines that come from another thread.</summary>
-    private sealed class Lines
-    {
-        private readonly Lock gate = new();
-        private readonly List<string> all = [];
-
-        public void Add(string? line)
-        {
-            lock (gate)
-            {
-                if (line is not null)
-                {
-                    all.Add(line);
-                }
-            }
-        }
-
-        public override string ToString()
-        {
-            lock (gate)
-            {
-                return string.Join('\n', all);
-            }
-        }
+        static string Text(IEnumerable<string> lines) => string.Join('\n', lines).Trim();
     }
 }

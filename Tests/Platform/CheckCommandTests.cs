@@ -80,9 +80,7 @@ public sealed class CheckCommandTests(RunningPlatform platform)
 
     private static Task<(int ExitCode, string Output, string Error)> RunAsync(Dictionary<string, string> variables, params string[] arguments)
     {
-        var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
-        var program = Path.Combine(here.Parent!.Parent!.FullName, "AppHost", here.Name, "AppHost.dll");
-        var start = new ProcessStartInfo(DotnetHost.Path, [program, .. arguments]);
+        var start = new ProcessStartInfo(DotnetHost.Path, [Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. arguments]);
         foreach (var (name, value) in variables)
         {
             start.Environment[name] = value;

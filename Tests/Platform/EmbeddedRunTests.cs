@@ -142,8 +142,7 @@ public sealed class EmbeddedRunTests : IDisposable
     // On Unix as a shell starts what it puts into the background: then SIGINT and SIGQUIT are ignored, and nothing that stops may depend on them.
     private static Process StartEngine(string[] options)
     {
-        var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
-        string[] command = [DotnetHost.Path, Path.Combine(here.Parent!.Parent!.FullName, "AppHost", here.Name, "AppHost.dll"), .. options];
+        string[] command = [DotnetHost.Path, Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. options];
         var (program, arguments) = OperatingSystem.IsWindows() ? (command[0], command[1..]) : ("/bin/sh", ["-c", "trap '' INT QUIT; exec \"$0\" \"$@\"", .. command]);
         return Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
     }

@@ -167,9 +167,7 @@ public sealed class SettingsTests(Cluster cluster)
     /// <summary>Settings are given as variables, as every orchestrator does.</summary>
     private static ProcessStartInfo Command(string program, Dictionary<string, string> settings, params string[] arguments)
     {
-        var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
-        var folder = Path.Combine(here.Parent!.Parent!.FullName, program, here.Name);
-        var start = new ProcessStartInfo("dotnet", [program + ".dll", .. arguments]) { WorkingDirectory = folder };
+        var start = new ProcessStartInfo("dotnet", [program + ".dll", .. arguments]) { WorkingDirectory = Programs.FolderOf(program) };
         foreach (var (key, value) in settings)
         {
             start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;

@@ -54,7 +54,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         Assert.Equal(0, await page.EvaluateAsync<int>("() => sessionStorage.length"));
     }
 
-    /// <summary>Opens an operation's form, puts in the body if there is one, and sends it.</summary>
+    /// <summary>Opens an operation's form, puts in the body if there is one, sends it, and waits until the answer is shown.</summary>
     private static async Task<IResponse> SendAsync(IPage page, string operation, string path, string? body = null)
     {
         await page.Locator($"[id='{operation}']").GetByRole(AriaRole.Button, new() { NameRegex = TestRequest() }).ClickAsync();
@@ -66,9 +66,12 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
             await page.Keyboard.InsertTextAsync(body);
         }
 
-        return await page.RunAndWaitForResponseAsync(
+        var response = await page.RunAndWaitForResponseAsync(
             () => form.GetByRole(AriaRole.Button, new() { NameRegex = Send() }).First.ClickAsync(),
             response => new Uri(response.Url).AbsolutePath.Equals(path, StringComparison.Ordinal));
+        // Closing the form before the page shows the answer cancels the call, and the page complains of it.
+        await Expect(form.GetByRole(AriaRole.Region, new() { Name = "Response" })).ToContainTextAsync($"{response.Status} ");
+        return response;
     }
 
     [GeneratedRegex("^Customers$", RegexOptions.None, matchTimeoutMilliseconds: 1000)]

@@ -90,7 +90,7 @@ for (var patience = Stopwatch.StartNew(); !accepted.Keys.All(booked.ContainsKey)
 await watching.CancelAsync();
 await watch;
 var posted = accepted.Where(order => booked.ContainsKey(order.Key)).Select(order => Stopwatch.GetElapsedTime(order.Value, booked[order.Key]).TotalMilliseconds).ToList();
-Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{accepted.Count} accepted in {took.TotalSeconds:0.0} s ({accepted.Count / took.TotalSeconds:0.0} a second), {posted.Count} posted, {refused.Count} refused; {100 * cpu / took.TotalSeconds:0} % of a core"));
+Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{accepted.Count} accepted in {took.TotalSeconds:0.0} s ({accepted.Count / took.TotalSeconds:0.0} a second), {posted.Count} posted, {refused.Count} refused{(processes.Count > 0 ? $"; {100 * cpu / took.TotalSeconds:0} % of a core" : "")}"));
 Report("checkout request", checkouts);
 Report("accepted to posted", posted);
 foreach (var reason in refused.CountBy(text => text))
@@ -201,6 +201,11 @@ static Dictionary<string, int[]> Processes(string stateFile)
 // Seconds of processor time, of the server's own processes too: time of those that have ended counts with their parent's.
 Dictionary<string, double> CpuTimes()
 {
+    if (processes.Count == 0)
+    {
+        return [];
+    }
+
     var stats = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, CultureInfo.InvariantCulture, out _))
         .Select(name => File.Exists($"/proc/{name}/stat") ? TryRead($"/proc/{name}/stat") : null).OfType<string>()
         .Select(line => (Id: int.Parse(line[..line.IndexOf(' ', StringComparison.Ordinal)], CultureInfo.InvariantCulture), Fields: line[(line.LastIndexOf(')') + 2)..].Split(' ')))

@@ -95,14 +95,20 @@ function showSignIn(message = '') {
   say(byId('sign-in-error'), message);
 }
 
-async function refreshed() {
+async function refresh() {
   const known = session();
   if (!known) return false;
   const answer = await post('/api/v1/users/refresh', { refreshToken: known.refresh });
-  if (!answer.ok) return false;
-  keep(known.name, await answer.json());
+  if (answer.status >= 429) throw new Error('Not now'); // which says nothing about the session
+  const tokens = answer.ok && await answer.json();
+  if (!tokens || session()?.refresh !== known.refresh) return false; // refused, or signed out meanwhile
+  keep(known.name, tokens);
   return true;
 }
+
+// Once for all that wait for it: a refresh token that is sent twice ends its session.
+let refreshing;
+const refreshed = () => refreshing ??= refresh().finally(() => { refreshing = undefined; });
 
 byId('sign-in').addEventListener('submit', async event => {
   event.preventDefault();
@@ -224,25 +230,27 @@ const pause = (seconds, signal) => new Promise(resolve => {
 });
 
 async function watch(signal) {
-  for (let failures = 0; !signal.aborted;) {
+  const end = why => signal.aborted || showSignIn(why);
+  for (let failures = 0, isNew = false; !signal.aborted;) {
     let wait = Math.min(15, 2 ** failures++);
     try {
       const answer = await fetch('/api/v1/overview/board/stream', { headers: { Authorization: `Bearer ${session().token}` }, signal });
       if (answer.ok) {
+        isNew = false;
         for await (const { type, data } of events(answer.body)) {
           failures = 0;
           if (type === 'board') {
             showFigures(JSON.parse(data));
             say(byId('link'), 'Live', 'ready');
-          } else if (type === 'expired' && !await refreshed()) return showSignIn('Your session has ended; sign in again.');
+          } else if (type === 'expired' && !await refreshed()) return end('Your session has ended; sign in again.');
         }
 
         wait = 1;
       } else if (answer.status === 401) {
-        if (failures > 2 || !await refreshed()) return showSignIn('Your session has ended; sign in again.');
-        wait = 0;
+        if (isNew || !await refreshed()) return end('Your session has ended; sign in again.');
+        [isNew, wait] = [true, 0];
       } else if (answer.status === 403) {
-        return showSignIn('This account is not staff; the board is for staff only.');
+        return end('This account is not staff; the board is for staff only.');
       } else {
         wait = Number(answer.headers.get('Retry-After')) || wait;
       }

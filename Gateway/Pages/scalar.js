@@ -28,12 +28,18 @@ function callerOf(path) {
   return /^\/api\/v1\/sales\/orders\b/.test(path) && !known('user') ? 'customer' : 'user';
 }
 
-async function refreshed(who) {
+async function refresh(who) {
   const { name, refresh } = known(who);
   const answer = await fetch(AUTHORITIES[who].refresh, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ refreshToken: refresh }) });
-  if (answer.ok) keep(who, name, await answer.json());
-  return answer.ok;
+  const tokens = answer.ok && await answer.json();
+  if (!tokens || known(who)?.refresh !== refresh) return false; // refused, or signed out meanwhile
+  keep(who, name, tokens);
+  return true;
 }
+
+// Once for all calls that wait for it: a refresh token that is sent twice ends its session.
+const refreshing = {};
+const refreshed = who => refreshing[who] ??= refresh(who).finally(() => delete refreshing[who]);
 
 const withToken = (request, who) => {
   request.headers.set('Authorization', `Bearer ${known(who).token}`);
@@ -53,8 +59,8 @@ async function call(input, init) {
   // A token that was typed in goes first; without one the reference sends none, or a word in its place.
   const who = callerOf(url.pathname);
   if (!known(who) || /^Bearer \S+\.\S+\.\S+$/.test(request.headers.get('Authorization') ?? '')) return fetch(request);
-  const again = request.clone(), answer = await fetch(withToken(request, who));
-  return answer.status === 401 && await refreshed(who) ? fetch(withToken(again, who)) : answer;
+  const { token } = known(who), again = request.clone(), answer = await fetch(withToken(request, who));
+  return answer.status === 401 && known(who) && (known(who).token !== token || await refreshed(who)) ? fetch(withToken(again, who)) : answer;
 }
 
 document.documentElement.lang = 'en';

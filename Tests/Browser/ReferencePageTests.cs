@@ -54,6 +54,28 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         Assert.Equal(0, await page.EvaluateAsync<int>("() => sessionStorage.length"));
     }
 
+    [Fact]
+    public async Task Calls_at_the_same_time_with_an_expired_token_renew_it_once_and_are_all_answered()
+    {
+        await using var window = await OpenAsync();
+        window.Expected = "the server responded with a status of 401"; // how the page learns that the token has expired
+        var page = window.Page;
+        using var http = Platform.Http();
+        var refresh = (await http.SendAsync("POST", "/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("refreshToken").GetString();
+        await page.GotoAsync("/scalar/");
+        await page.EvaluateAsync("refresh => sessionStorage.setItem('microplatform.user', JSON.stringify({ name: 'clerk', token: 'expired', refresh }))", refresh);
+
+        var answers = await page.EvaluateAsync<int[]>("""
+            async () => {
+              const { customFetch } = (await import('/pages/scalar.js')).default;
+              return Promise.all([1, 2, 3].map(async () => (await customFetch('/api/v1/users/me')).status));
+            }
+            """);
+
+        Assert.Equal([200, 200, 200], answers);
+        Assert.Single(window.Responses, response => response.Url.EndsWith("/api/v1/users/refresh", StringComparison.Ordinal));
+    }
+
     /// <summary>Opens an operation's form, puts in the body if there is one, sends it, and waits until the answer is shown.</summary>
     private static async Task<IResponse> SendAsync(IPage page, string operation, string path, string? body = null)
     {

@@ -20,7 +20,7 @@ internal static class Pages
         .ToDictionary(name => name["protos/".Length..], Read, StringComparer.OrdinalIgnoreCase);
 
     private static readonly (string File, string MediaType)[] Assets =
-        [("style.css", MediaTypeNames.Text.Css), ("home.js", MediaTypeNames.Text.JavaScript), ("scalar.js", MediaTypeNames.Text.JavaScript), ("icon.svg", MediaTypeNames.Image.Svg)];
+        [("style.css", MediaTypeNames.Text.Css), ("home.js", MediaTypeNames.Text.JavaScript), ("scalar.js", MediaTypeNames.Text.JavaScript), ("session.js", MediaTypeNames.Text.JavaScript), ("icon.svg", MediaTypeNames.Image.Svg)];
 
     public static void MapPages(this WebApplication app)
     {

@@ -1,6 +1,7 @@
 // The living parts of the page: the health of the services, and the board for staff.
+import { AUTHORITIES, forget, keep, known, post, refreshed } from './session.js';
+
 const byId = id => document.getElementById(id);
-const SESSION = 'microplatform.user';
 const WORDS = { Ready: 'ready', Degraded: 'partly ready', Unready: 'not ready', Down: 'does not answer' };
 
 function make(tag, attributes, ...children) {
@@ -80,35 +81,17 @@ whileVisible(signal => {
   });
 });
 
-// ---- Session: in this tab, and gone with it ----
+// ---- Session ----
 
-const session = () => JSON.parse(sessionStorage.getItem(SESSION) ?? 'null');
-const post = (path, body) => fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-const keep = (name, tokens) => sessionStorage.setItem(SESSION, JSON.stringify({ name, token: tokens.accessToken, refresh: tokens.refreshToken }));
 let leave = () => {};
 
 function showSignIn(message = '') {
   leave();
-  sessionStorage.removeItem(SESSION);
+  forget('user');
   byId('live').hidden = true;
   byId('sign-in').hidden = false;
   say(byId('sign-in-error'), message);
 }
-
-async function refresh() {
-  const known = session();
-  if (!known) return false;
-  const answer = await post('/api/v1/users/refresh', { refreshToken: known.refresh });
-  if (answer.status >= 429) throw new Error('Not now'); // which says nothing about the session
-  const tokens = answer.ok && await answer.json();
-  if (!tokens || session()?.refresh !== known.refresh) return false; // refused, or signed out meanwhile
-  keep(known.name, tokens);
-  return true;
-}
-
-// Once for all that wait for it: a refresh token that is sent twice ends its session.
-let refreshing;
-const refreshed = () => refreshing ??= refresh().finally(() => { refreshing = undefined; });
 
 byId('sign-in').addEventListener('submit', async event => {
   event.preventDefault();
@@ -116,10 +99,10 @@ byId('sign-in').addEventListener('submit', async event => {
   button.disabled = true;
   say(byId('sign-in-error'), '');
   try {
-    const answer = await post('/api/v1/users/login', { username: username.value, password: password.value });
+    const answer = await post(AUTHORITIES.user.login, { username: username.value, password: password.value });
     const body = await answer.json();
     if (answer.ok) {
-      keep(username.value, body);
+      keep('user', username.value, body);
       password.value = '';
       showBoard(true);
     } else {
@@ -134,10 +117,10 @@ byId('sign-in').addEventListener('submit', async event => {
 });
 
 byId('sign-out').addEventListener('click', () => {
-  const known = session();
+  const session = known('user');
   showSignIn();
   byId('sign-in').elements.username.focus();
-  if (known) post('/api/v1/users/logout', { refreshToken: known.refresh }).catch(() => {});
+  if (session) post('/api/v1/users/logout', { refreshToken: session.refresh }).catch(() => {});
 });
 
 // ---- Board ----
@@ -234,7 +217,7 @@ async function watch(signal) {
   for (let failures = 0, isNew = false; !signal.aborted;) {
     let wait = Math.min(15, 2 ** failures++);
     try {
-      const answer = await fetch('/api/v1/overview/board/stream', { headers: { Authorization: `Bearer ${session().token}` }, signal });
+      const answer = await fetch('/api/v1/overview/board/stream', { headers: { Authorization: `Bearer ${known('user').token}` }, signal });
       if (answer.ok) {
         isNew = false;
         for await (const { type, data } of events(answer.body)) {
@@ -242,12 +225,12 @@ async function watch(signal) {
           if (type === 'board') {
             showFigures(JSON.parse(data));
             say(byId('link'), 'Live', 'ready');
-          } else if (type === 'expired' && !await refreshed()) return end('Your session has ended; sign in again.');
+          } else if (type === 'expired' && !await refreshed('user')) return end('Your session has ended; sign in again.');
         }
 
         wait = 1;
       } else if (answer.status === 401) {
-        if (isNew || !await refreshed()) return end('Your session has ended; sign in again.');
+        if (isNew || !await refreshed('user')) return end('Your session has ended; sign in again.');
         [isNew, wait] = [true, 0];
       } else if (answer.status === 403) {
         return end('This account is not staff; the board is for staff only.');
@@ -267,7 +250,7 @@ async function watch(signal) {
 function showBoard(focus) {
   byId('sign-in').hidden = true;
   byId('live').hidden = false;
-  say(byId('who'), session().name);
+  say(byId('who'), known('user').name);
   say(byId('link'), 'Connecting', 'unknown');
   const stopWatching = whileVisible(watch), ticking = setInterval(showWaits, 1000);
   leave = () => {
@@ -278,5 +261,5 @@ function showBoard(focus) {
   if (focus) byId('sign-out').focus();
 }
 
-if (session()) showBoard(false);
+if (known('user')) showBoard(false);
 else byId('sign-in').hidden = false;

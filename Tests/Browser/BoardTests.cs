@@ -68,11 +68,9 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of"; // 401 and 503
         var page = window.Page;
-        using var http = Platform.Http();
-        var refresh = (await http.SendAsync("POST", "/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("refreshToken").GetString();
         await page.RouteAsync("**/api/v1/users/refresh", route => route.FulfillAsync(new() { Status = 503 }), new() { Times = 1 });
         await page.GotoAsync("/scalar/");
-        await page.EvaluateAsync("refresh => sessionStorage.setItem('microplatform.user', JSON.stringify({ name: 'clerk', token: 'expired', refresh }))", refresh);
+        await ExpiredSessionAsync(page);
 
         await page.GotoAsync("/");
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Deque.AxeCore.Playwright;
 using MicroPlatform.Tests.Fixtures;
 using MicroPlatform.Tests.Platform;
@@ -34,6 +35,16 @@ public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
     }
 
     /// <summary>An access token of a user, past the browser.</summary>
-    protected static async Task<string> TokenAsync(HttpClient http, string username) =>
-        (await http.SendAsync("POST", "/api/v1/users/login", new { username, password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
+    protected static async Task<string> TokenAsync(HttpClient http, string username) => (await LoginAsync(http, username)).GetProperty("accessToken").GetString()!;
+
+    /// <summary>Signs the page's tab in with a token that is no longer accepted and can be renewed.</summary>
+    protected async Task ExpiredSessionAsync(IPage page)
+    {
+        using var http = Platform.Http();
+        var refresh = (await LoginAsync(http, "clerk")).GetProperty("refreshToken").GetString();
+        await page.EvaluateAsync("refresh => sessionStorage.setItem('microplatform.user', JSON.stringify({ name: 'clerk', token: 'expired', refresh }))", refresh);
+    }
+
+    private static Task<JsonElement> LoginAsync(HttpClient http, string username) =>
+        http.SendAsync("POST", "/api/v1/users/login", new { username, password = TestPlatform.Password }).JsonAsync();
 }

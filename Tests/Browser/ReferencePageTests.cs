@@ -60,10 +60,8 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of 401"; // how the page learns that the token has expired
         var page = window.Page;
-        using var http = Platform.Http();
-        var refresh = (await http.SendAsync("POST", "/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("refreshToken").GetString();
         await page.GotoAsync("/scalar/");
-        await page.EvaluateAsync("refresh => sessionStorage.setItem('microplatform.user', JSON.stringify({ name: 'clerk', token: 'expired', refresh }))", refresh);
+        await ExpiredSessionAsync(page);
 
         var answers = await page.EvaluateAsync<int[]>("""
             async () => {

@@ -36,6 +36,7 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
             "GET /pages/home.js",
             "GET /pages/icon.svg",
             "GET /pages/scalar.js",
+            "GET /pages/session.js",
             "GET /pages/style.css",
             "GET /protos",
             "GET /protos/{file}",

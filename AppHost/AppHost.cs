@@ -1,103 +1,47 @@
 using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Postgres;
 
+StartupException.ReportInOneLine();
 var builder = DistributedApplication.CreateBuilder(args);
+var settings = PlatformSettings.From(builder, args);
+var folder = DataFolder.Open(settings, Path.Combine(builder.AppHostDirectory, "..", ".data"));
 
-// Demo data is for the developer's machine and the tests, never for what is deployed.
-var seedDemoData = builder.ExecutionContext.IsRunMode ? "true" : "false";
+// A server for all, a database and a login for each. Events between services travel through a database of their own.
+var postgres = await PostgresServer.AddAsync(builder, "postgres", settings, folder);
+var bus = postgres.AddDatabase("busdb");
 
-// The dashboard is where this program itself listens; the first page links to it.
-var dashboard = builder.ExecutionContext.IsRunMode ? builder.Configuration["ASPNETCORE_URLS"]?.Split(';')[0] : null;
-
-var target = builder.AddDeploymentTarget();
-var postgres = new PlatformDatabases(builder, target);
-
-// Events between services travel through a database of their own.
-var busDb = postgres.AddDatabase("busdb");
-
-// The two authorities: those who buy, and those who keep to-dos and run the business
-var customersDb = postgres.AddDatabase("customersdb");
-var customers = builder.AddProject<Projects.Customers>("customers")
-    .WithReference(customersDb).WaitFor(customersDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
-
-var usersDb = postgres.AddDatabase("usersdb");
-var users = builder.AddProject<Projects.Users>("users")
-    .WithReference(usersDb).WaitFor(usersDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
+// The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business
+var customers = AddService<Projects.Customers>("customers", "Customers", "PersonAccounts");
+var users = AddService<Projects.Users>("users", "Users", "PeopleTeam");
 
 // The back office
-var warehouseDb = postgres.AddDatabase("warehousedb");
-var warehouse = builder.AddProject<Projects.Warehouse>("warehouse")
-    .WithReference(warehouseDb).WaitFor(warehouseDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithReference(users).WaitFor(users)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
+var warehouse = AddService<Projects.Warehouse>("warehouse", "Warehouse", "BuildingFactory").WithReference(users);
+var accounting = AddService<Projects.Accounting>("accounting", "Accounting", "Calculator").WithReference(users);
+var sales = AddService<Projects.Sales>("sales", "Sales", "Receipt").WithReference(users).WithReference(customers).WithReference(warehouse);
 
-var accountingDb = postgres.AddDatabase("accountingdb");
-var accounting = builder.AddProject<Projects.Accounting>("accounting")
-    .WithReference(accountingDb).WaitFor(accountingDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithReference(users).WaitFor(users)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
-
-var salesDb = postgres.AddDatabase("salesdb");
-var sales = builder.AddProject<Projects.Sales>("sales")
-    .WithReference(salesDb).WaitFor(salesDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithReference(customers).WaitFor(customers)
-    .WithReference(users).WaitFor(users)
-    .WithReference(warehouse).WaitFor(warehouse)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
-
-// The shop
-var cartDb = postgres.AddDatabase("cartdb");
-var cart = builder.AddProject<Projects.Cart>("cart")
-    .WithReference(cartDb).WaitFor(cartDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithReference(customers).WaitFor(customers)
-    .WithReference(sales).WaitFor(sales)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
-
-// The to-do application
-var todoDb = postgres.AddDatabase("tododb");
-var todo = builder.AddProject<Projects.Todo>("todo")
-    .WithReference(todoDb).WaitFor(todoDb)
-    .WithReference(busDb).WaitFor(busDb)
-    .WithReference(users).WaitFor(users)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployInside(postgres);
+// The shop and the to-do application
+var cart = AddService<Projects.Cart>("cart", "Cart", "Cart").WithReference(customers).WithReference(sales);
+var todo = AddService<Projects.Todo>("todo", "Todo", "TaskListSquare").WithReference(users);
 
 // The only public entrance
-builder.AddProject<Projects.Gateway>("gateway")
-    .WithReference(customers).WaitFor(customers)
-    .WithReference(users).WaitFor(users)
-    .WithReference(warehouse).WaitFor(warehouse)
-    .WithReference(accounting).WaitFor(accounting)
-    .WithReference(sales).WaitFor(sales)
-    .WithReference(cart).WaitFor(cart)
-    .WithReference(todo).WaitFor(todo)
-    .WithEnvironment("SeedDemoData", seedDemoData)
-    .WithEnvironment("Dashboard__Url", dashboard ?? "")
-    .WithExternalHttpEndpoints()
-    .WithUrlForEndpoint("https", url => url.DisplayText = "Home")
-    .WithUrlForEndpoint("https", _ => new() { Url = "/scalar", DisplayText = "API reference" })
-    .WithUrlForEndpoint("http", url => url.DisplayText = "Home (no TLS)")
-    .WithHttpHealthCheck("/health/ready", endpointName: "http")
-    .DeployAtTheEdge(target);
+builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
+    .WithReference(customers).WithReference(cart)
+    .WithReference(users).WithReference(todo)
+    .WithReference(warehouse).WithReference(accounting).WithReference(sales)
+    .AsPublicEntrance(settings, folder)
+    .WithIconName("DoorArrowRight");
 
+builder.AddOperations(postgres, folder);
 await builder.Build().RunAsync();
+
+// Services wait for their databases and not for each other: each bears the absence of those it calls.
+IResourceBuilder<ProjectResource> AddService<TProject>(string name, string displayName, string icon)
+    where TProject : IProjectMetadata, new()
+{
+    var database = postgres.AddDatabase($"{name}db");
+    return builder.AddProject<TProject>(name, options => options.ExcludeLaunchProfile = true)
+        .WithReference(database).WaitFor(database)
+        .WithReference(bus).WaitFor(bus)
+        .AsInnerService(settings)
+        .WithIconName(icon);
+}

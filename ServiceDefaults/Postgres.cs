@@ -32,15 +32,15 @@ public static class Postgres
             }
         }
 
-#if ASPIRE
-        builder.AddNpgsqlDbContext<TContext>(name, settings => settings.ConnectionString = connectionString, Configure);
-#else
-        builder.Services.AddDbContextPool<TContext>(options =>
-        {
-            options.UseNpgsql(connectionString);
-            Configure(options);
-        });
-#endif
+        builder.AddNpgsqlDbContext<TContext>(
+            name,
+            settings =>
+            {
+                settings.ConnectionString = connectionString;
+                settings.DisableHealthChecks = true; // DatabaseCheck also asks whether the schema is up to date
+                settings.DisableTracing = true; // Telemetry listens to Npgsql for all services alike
+            },
+            Configure);
         if (new NpgsqlConnectionStringBuilder(connectionString).Host!.HasSeveralHosts())
         {
             builder.Services.AddReadReplicas<TContext>(connectionString, Configure);

@@ -83,7 +83,6 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
         await Expect(window.Page.GetByRole(AriaRole.Link, new() { Name = "Open the API reference" })).ToBeFocusedAsync();
     }
 
-#if !ASPIRE
     [Fact]
     public async Task A_service_that_goes_is_seen_to_go_and_to_come_back()
     {
@@ -100,10 +99,9 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
         }
         finally
         {
-            await Platform.Engine.StartServiceAsync("todo", TestContext.Current.CancellationToken);
+            await Platform.Engine.StartServiceAsync("todo");
         }
 
         await Expect(todo).ToHaveTextAsync("ready");
     }
-#endif
 }

@@ -9,7 +9,10 @@ internal static class Repository
 
     private static readonly string[] LineFiles = ["events.txt", "grpc.txt"];
 
-    private static readonly string Folder = System.IO.Path.Combine(Root(), "openapi");
+    /// <summary>The folder of the solution.</summary>
+    public static readonly string Root = FindRoot();
+
+    private static readonly string Folder = System.IO.Path.Combine(Root, "openapi");
 
     /// <summary>Holds an offer of the code against the committed file, or, when <c>CONTRACT</c> says <c>update</c>, writes it there; <c>release</c> makes a promise of it.</summary>
     public static void Hold(string file, string offered)
@@ -94,7 +97,7 @@ internal static class Repository
         File.WriteAllText(path, text);
     }
 
-    private static string Root()
+    private static string FindRoot()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(System.IO.Path.Combine(folder.FullName, "MicroPlatform.sln")))

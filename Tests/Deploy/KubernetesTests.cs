@@ -1,6 +1,6 @@
-#if !ASPIRE
 using System.Text.RegularExpressions;
-using MicroPlatform.AppHost;
+using MicroPlatform.Tests.Contract;
+using MicroPlatform.Tests.Fixtures;
 using YamlDotNet.RepresentationModel;
 
 namespace MicroPlatform.Tests.Deploy;
@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Deploy;
 /// <summary>The manifests give the services what the engines give them: the same names, ports, settings and references.</summary>
 public sealed class KubernetesTests
 {
-    private static readonly string Folder = Path.Combine(BuildOutput.Root, "deploy", "kubernetes");
+    private static readonly string Folder = Path.Combine(Repository.Root, "deploy", "kubernetes");
 
     [Fact]
     public void The_manifests_agree_with_the_app_model() => Assert.Equal(Expected(), Facts(Base()), StringComparer.Ordinal);
@@ -39,7 +39,7 @@ public sealed class KubernetesTests
 
     [Fact]
     public void The_example_names_a_version_of_every_image() => Assert.Equal(
-        PlatformModel.Services.Select(service => $"microplatform/{service.Name}").Order(StringComparer.Ordinal),
+        AppModel.Services.Select(service => $"microplatform/{service.Name}").Order(StringComparer.Ordinal),
         Items(Documents(File.ReadAllText(Path.Combine(Folder, "overlays", "example", "kustomization.yaml"))).Single(), "images").Select(image => Text(image, "name")));
 
     [Fact]
@@ -69,9 +69,9 @@ public sealed class KubernetesTests
     private static List<string> Expected()
     {
         var facts = new List<string>();
-        foreach (var service in PlatformModel.Services)
+        foreach (var service in AppModel.Services)
         {
-            var (name, endpoints) = (service.Name, BuildOutput.Endpoints(service));
+            var (name, endpoints) = (service.Name, service.Endpoints);
             var ports = Join(endpoints.Values.Select(address => address.Port));
             var connections = service.Databases.Select(database => $"ConnectionStrings__{database}={name}-databases/{database}").ToList();
             facts.Add($"kustomization lists {name}.yaml");
@@ -79,11 +79,11 @@ public sealed class KubernetesTests
             facts.Add($"{name} is called at {Join(endpoints.Select(endpoint => $"{endpoint.Value.Port}{(string.Equals(endpoint.Key, "http", StringComparison.Ordinal) ? "" : " h2c")}"))}");
             facts.Add($"{name} keeps 2 or more");
             facts.Add($"{name} is disrupted by 1");
-            facts.Add($"{name} listens to {(service.IsPublic ? "the entrance" : Join(PlatformModel.Services.Where(caller => caller.References.Contains(name, StringComparer.Ordinal)).Select(caller => caller.Name)))} on {ports}");
+            facts.Add($"{name} listens to {(service.IsPublic ? "the entrance" : Join(AppModel.Services.Where(caller => caller.References.Contains(name, StringComparer.Ordinal)).Select(caller => caller.Name)))} on {ports}");
             facts.Add($"{name} talks to {Join(service.References.Select(reference => $"{reference} {Join(PortsOf(reference))}").Concat(service.Databases.Length > 0 ? ["any 5432"] : []))}");
             var settings = endpoints.Select(endpoint => $"Kestrel__Endpoints__{endpoint.Key}__Url=http://*:{endpoint.Value.Port}")
                 .Concat(connections)
-                .Concat(service.References.SelectMany(reference => BuildOutput.Endpoints(Find(reference)).Select(endpoint => $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
+                .Concat(service.References.SelectMany(reference => Find(reference).Endpoints.Select(endpoint => $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
                 .Append($"OTEL_SERVICE_NAME={name}")
                 .Concat(service.IsPublic ? ["Kestrel__Endpoints__https__Protocols=Http2"] : []);
             facts.Add($"{name} is told {Join(settings)}");
@@ -101,9 +101,9 @@ public sealed class KubernetesTests
     private static List<string> Facts(Dictionary<string, string> manifests)
     {
         var facts = Items(Documents(manifests["kustomization.yaml"]).Single(), "resources").Select(file => file.ToString())
-            .Where(file => PlatformModel.Services.Any(service => string.Equals($"{service.Name}.yaml", file, StringComparison.Ordinal)))
+            .Where(file => AppModel.Services.Any(service => string.Equals($"{service.Name}.yaml", file, StringComparison.Ordinal)))
             .Select(file => $"kustomization lists {file}").ToList();
-        foreach (var document in PlatformModel.Services.SelectMany(service => Documents(manifests[$"{service.Name}.yaml"])))
+        foreach (var document in AppModel.Services.SelectMany(service => Documents(manifests[$"{service.Name}.yaml"])))
         {
             var name = Text(document, "metadata", "name");
             switch (Text(document, "kind"))
@@ -152,9 +152,9 @@ public sealed class KubernetesTests
         Text(peer, "podSelector", "matchLabels", "app.kubernetes.io/name") is { Length: > 0 } service ? service
         : Text(peer, "namespaceSelector", "matchLabels", "microplatform.dev/ingress") is "true" ? "the entrance" : peer.ToString();
 
-    private static Service Find(string name) => PlatformModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
+    private static AppService Find(string name) => AppModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
 
-    private static IEnumerable<int> PortsOf(string service) => BuildOutput.Endpoints(Find(service)).Values.Select(address => address.Port);
+    private static IEnumerable<int> PortsOf(string service) => Find(service).Endpoints.Values.Select(address => address.Port);
 
     private static string Join<T>(IEnumerable<T> parts) => string.Join(", ", parts.Select(part => $"{part}").Order(StringComparer.Ordinal));
 
@@ -175,4 +175,3 @@ public sealed class KubernetesTests
 
     private static IEnumerable<YamlNode> Items(YamlNode? node, string key) => At(node, key) is YamlSequenceNode list ? list.Children : [];
 }
-#endif

@@ -14,9 +14,9 @@ public sealed class Cluster : IAsyncLifetime
 
     // PostgreSQL clones a template only while nobody else does.
     private readonly SemaphoreSlim cloning = new(1, 1);
-    private PostgresServer server = null!;
+    private TestPostgres server = null!;
 
-    public async ValueTask InitializeAsync() => server = await PostgresServer.StartAsync();
+    public async ValueTask InitializeAsync() => server = await TestPostgres.StartAsync();
 
     public ValueTask DisposeAsync()
     {

@@ -15,6 +15,15 @@ internal static class Programs
         return Path.Combine(here.Parent!.Parent!.FullName, project, here.Name);
     }
 
+    /// <summary>Lets a script be started, which on Windows its name decides.</summary>
+    public static void MakeExecutable(string script)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+
     /// <summary>Fails, with what was said so far, when the program or anyone who holds its streams has not ended after three minutes.</summary>
     /// <param name="start">What to run; its streams are redirected here.</param>
     /// <param name="heard">Takes each line of its output as it comes.</param>

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json;
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;

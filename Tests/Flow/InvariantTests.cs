@@ -1,4 +1,4 @@
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Flow;

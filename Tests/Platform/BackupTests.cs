@@ -1,9 +1,10 @@
-#if !ASPIRE
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
+using MicroPlatform.AppHost.Postgres;
+using MicroPlatform.Tests.Contract;
 using MicroPlatform.Tests.Fixtures;
 using Npgsql;
 
@@ -21,9 +22,9 @@ public sealed class BackupTestGroup
 public sealed partial class BackupTests : IDisposable
 {
     // Those that orders go through.
-    private static readonly IReadOnlyList<Service> Office = [.. PlatformModel.Services.Where(service => service.Name is not ("todo" or "gateway"))];
+    private static readonly string[] Office = [.. TestPlatform.Names.Where(service => service is not "todo")];
 
-    private readonly string folder = Directory.CreateDirectory(Path.Combine(Folders.Temporary, $"backup-{Guid.NewGuid():N}")).FullName;
+    private readonly string folder = Directory.CreateDirectory(Path.Combine(ServerAccount.TemporaryFolder, $"backup-{Guid.NewGuid():N}")).FullName;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -93,7 +94,7 @@ public sealed partial class BackupTests : IDisposable
         }
     }
 
-    private static async Task<List<long>> OrderAsync(EmbeddedPlatform platform, CancellationToken stop)
+    private static async Task<List<long>> OrderAsync(AspirePlatform platform, CancellationToken stop)
     {
         var orders = new List<long>();
         do
@@ -105,7 +106,7 @@ public sealed partial class BackupTests : IDisposable
         return orders;
     }
 
-    private static async Task<long> OrderOnceAsync(EmbeddedPlatform platform)
+    private static async Task<long> OrderOnceAsync(AspirePlatform platform)
     {
         using var users = new HttpClient { BaseAddress = platform.Address("users") };
         using var sales = new HttpClient { BaseAddress = platform.Address("sales") };
@@ -121,7 +122,7 @@ public sealed partial class BackupTests : IDisposable
         }
     }
 
-    private static async Task<string> QueryAsync(EmbeddedPlatform platform, string database, string sql)
+    private static async Task<string> QueryAsync(AspirePlatform platform, string database, string sql)
     {
         await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(platform.SuperuserConnectionString) { Database = database, Pooling = false }.ConnectionString);
         await connection.OpenAsync(Cancel);
@@ -132,21 +133,20 @@ public sealed partial class BackupTests : IDisposable
     [GeneratedRegex("<!-- run: (?<name>[a-z]+) -->\n```bash\n(?<commands>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Block();
 
-    private Task<EmbeddedPlatform> StartAsync() => EmbeddedPlatform.StartAsync(new() { DataFolder = Path.Combine(folder, ".data"), Services = Office, Environment = RunningPlatform.Unhurried }, Cancel);
+    private Task<AspirePlatform> StartAsync() => AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}"], services: Office);
 
     /// <summary>Runs a block of the page; each needs what the first exports.</summary>
-    private async Task RunAsync(EmbeddedPlatform? platform, string name, string moment = "")
+    private async Task RunAsync(AspirePlatform? platform, string name, string moment = "")
     {
-        var page = await File.ReadAllTextAsync(Path.Combine(BuildOutput.Root, "docs", "backup.md"), Cancel);
+        var page = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "backup.md"), Cancel);
         var blocks = Block().Matches(page.ReplaceLineEndings("\n")).ToDictionary(block => block.Groups["name"].Value, block => block.Groups["commands"].Value, StringComparer.Ordinal);
         var log = Path.Combine(folder, $"{name}.log");
         var script = $"set -eu\nexec > '{log}' 2>&1 < /dev/null\n{(platform is null || name is "connect" ? "" : blocks["connect"])}{blocks[name]}";
         var start = new ProcessStartInfo("bash", ["-c", script]) { WorkingDirectory = folder, UseShellExecute = false };
         start.Environment["moment"] = moment;
-        start.Environment["PATH"] = $"{platform?.PostgresSource}:{Environment.GetEnvironmentVariable("PATH")}";
+        start.Environment["PATH"] = $"{(await PostgresPrograms.FindAsync(major: null)).Folder}:{Environment.GetEnvironmentVariable("PATH")}";
         using var process = Process.Start(start)!;
         await process.WaitForExitAsync(Cancel);
         Assert.True(process.ExitCode == 0, $"{name}: {await File.ReadAllTextAsync(log, Cancel)}");
     }
 }
-#endif

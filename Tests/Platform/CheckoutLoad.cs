@@ -1,4 +1,3 @@
-#if !ASPIRE
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
@@ -133,4 +132,3 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         }
     }
 }
-#endif

@@ -1,5 +1,4 @@
-#if !ASPIRE
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.Tests.Fixtures;
 using Npgsql;
 
@@ -33,7 +32,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
     [Fact]
     public Task A_key_sent_twenty_times_at_once_before_while_and_after_its_order_is_decided_makes_one_order() => OneKeyOneOrderAsync(platform.Engine, platform.Http());
 
-    internal static async Task OneKeyOneOrderAsync(EmbeddedPlatform engine, HttpClient gateway)
+    internal static async Task OneKeyOneOrderAsync(AspirePlatform engine, HttpClient gateway)
     {
         await using var shop = await CheckoutLoad.StartAsync(gateway, customers: 0);
         var (customer, token) = await shop.RegisterAsync();
@@ -56,7 +55,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
         Task<long[]> TwentyAsync() => Task.WhenAll(Enumerable.Range(0, 20).Select(_ => shop.CheckOutAsync(token, key)));
     }
 
-    internal static async Task SettledOnceAsync(EmbeddedPlatform engine, CheckoutLoad load)
+    internal static async Task SettledOnceAsync(AspirePlatform engine, CheckoutLoad load)
     {
         await Eventually.NoneAsync(() => Invariants.FindViolationsAsync(engine.ConnectionString, TestContext.Current.CancellationToken), "the invariants hold", seconds: 300);
 
@@ -73,7 +72,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
         Assert.Equal(0L, await dead.ExecuteScalarAsync(TestContext.Current.CancellationToken));
     }
 
-    private static async Task<long> CountAsync(EmbeddedPlatform engine, string sql, object parameter)
+    private static async Task<long> CountAsync(AspirePlatform engine, string sql, object parameter)
     {
         await using var sales = NpgsqlDataSource.Create(engine.ConnectionString("salesdb"));
         await using var command = sales.CreateCommand(sql);
@@ -106,4 +105,3 @@ public sealed class ReplicaFaultTests(TwofoldPlatform twofold)
         await OrderFaultTests.SettledOnceAsync(twofold.Engine, load);
     }
 }
-#endif

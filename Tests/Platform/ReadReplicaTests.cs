@@ -1,9 +1,9 @@
-#if !ASPIRE
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Postgres;
 using MicroPlatform.Tests.Fixtures;
 using Npgsql;
 
@@ -13,12 +13,12 @@ namespace MicroPlatform.Tests.Platform;
 public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 {
     private readonly TestPlatform platform = new(cluster);
-    private EmbeddedPostgres primary = null!;
+    private TestPostgres primary = null!;
     private bool isLost;
 
     public async ValueTask InitializeAsync()
     {
-        primary = await EmbeddedPostgres.StartAsync(100, TestContext.Current.CancellationToken);
+        primary = await TestPostgres.StartAsync("--Postgres=local");
         foreach (var database in new[] { "usersdb", "warehousedb", "busdb" })
         {
             await ExecuteAsync(primary.ConnectionString, $"CREATE DATABASE {database}");
@@ -79,7 +79,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
     [Fact]
     public async Task A_database_that_is_lost_or_dead_silent_is_503_in_time_and_served_again_when_it_is_back()
     {
-        await using var line = Line.To(primary.Port!.Value);
+        await using var line = Line.To(primary.Port);
         UseDatabases("127.0.0.1", line.Port);
         var clerk = await platform.UserTokenAsync("clerk");
         platform.Settings["Requests:Deadline"] = "00:00:02";
@@ -103,7 +103,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         await RefusedInTimeAsync(ListAsync);
         await RefusedInTimeAsync(() => AddAsync());
         await RefusedInTimeAsync(() => AddAsync(("Idempotency-Key", "another")));
-        await using var back = Line.To(primary.Port.Value, line.Port);
+        await using var back = Line.To(primary.Port, line.Port);
         await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "it is back again");
     }
 
@@ -145,10 +145,10 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
     /// <summary>A streaming replica, made as an operator makes one.</summary>
     private sealed class Replica : IAsyncDisposable
     {
-        private readonly PostgresBinaries binaries;
+        private readonly PostgresPrograms binaries;
         private readonly string folder;
 
-        private Replica(PostgresBinaries binaries, string folder, int port, string connectionString)
+        private Replica(PostgresPrograms binaries, string folder, int port, string connectionString)
         {
             (this.binaries, this.folder, Port) = (binaries, folder, port);
             ConnectionString = new NpgsqlConnectionStringBuilder(connectionString) { Port = port }.ConnectionString;
@@ -158,18 +158,18 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 
         public string ConnectionString { get; }
 
-        public static async Task<Replica> OfAsync(EmbeddedPostgres primary)
+        public static async Task<Replica> OfAsync(TestPostgres primary)
         {
             var ct = TestContext.Current.CancellationToken;
-            var programs = new PostgresBinaries(primary.Source, primary.Version);
-            var home = Path.Combine(Folders.Temporary, $"replica-{Guid.NewGuid():N}");
+            var programs = await PostgresPrograms.FindAsync(major: null);
+            var home = Path.Combine(ServerAccount.TemporaryFolder, $"replica-{Guid.NewGuid():N}");
             await ServerAccount.OwnAsync(home, ct);
             var login = new NpgsqlConnectionStringBuilder(primary.ConnectionString);
-            var replica = new Replica(programs, home, Ports.Take(), primary.ConnectionString);
-            await Tool.RunAsync(
+            var replica = new Replica(programs, home, Ports.Free(), primary.ConnectionString);
+            await ServerAccount.RunAsync(
                 programs.Program("pg_basebackup"),
                 ["--pgdata", Path.Combine(home, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname", $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}"],
-                ServerAccount.Name, home, ct);
+                folder: home, ct: ct);
             await replica.ControlAsync("start", "--log", Path.Combine(home, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 -c fsync=off"));
             return replica;
         }
@@ -178,7 +178,6 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         {
             await ControlAsync("stop", "--mode", "immediate");
             Directory.Delete(folder, recursive: true);
-            Ports.Return(Port);
         }
 
         private async Task ControlAsync(string action, params string[] options)
@@ -272,4 +271,3 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         }
     }
 }
-#endif

@@ -1,10 +1,7 @@
-#if !ASPIRE
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Net;
 using Grpc.Core;
 using Grpc.Net.Client;
-using MicroPlatform.AppHost;
 using MicroPlatform.Tests.Fixtures;
 using Npgsql;
 using static MicroPlatform.Tests.Fixtures.GrpcExtensions;
@@ -21,7 +18,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
 {
     private static readonly string[] Behind = TestPlatform.Names;
     private static readonly string[] Stopped = ["todo", "warehouse"];
-    private readonly EmbeddedPlatform platform = twofold.Engine;
+    private readonly AspirePlatform platform = twofold.Engine;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -29,7 +26,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
     public async Task Killing_or_stopping_one_replica_after_the_other_loses_no_acknowledged_request_and_fails_no_read()
     {
         // Another test may have killed some.
-        await Task.WhenAll(Behind.Select(service => platform.WaitUntilReadyAsync(service, Cancel)));
+        await Task.WhenAll(Behind.Select(service => platform.WaitUntilReadyAsync(service)));
         await using var load = await Load.StartAsync(platform);
         await load.GoOnAsync();
         foreach (var replica in new[] { 0, 1 })
@@ -43,7 +40,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             }
 
             // Before the others of their kind are killed, and at the end only those that are stopped next.
-            await Task.WhenAll((replica == 0 ? Behind : Stopped).Select(service => platform.WaitUntilReadyAsync(service, Cancel)));
+            await Task.WhenAll((replica == 0 ? Behind : Stopped).Select(service => platform.WaitUntilReadyAsync(service)));
         }
 
         var (interrupted, refused) = (load.Interrupted, load.Refused);
@@ -52,8 +49,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         load.IsGentle = true;
         foreach (var service in Stopped)
         {
-            using var process = Process.GetProcessById(platform.ProcessId(service)!.Value);
-            await Signals.EndAsync(process, Signals.Terminate, Cancel);
+            await platform.TerminateAsync(service);
             await load.GoOnAsync();
         }
 
@@ -74,7 +70,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         private readonly CancellationTokenSource stopping = new();
         private readonly ConcurrentDictionary<string, int> rounds = new(StringComparer.Ordinal);
         private readonly string run = Guid.NewGuid().ToString("N");
-        private readonly EmbeddedPlatform platform;
+        private readonly AspirePlatform platform;
         private readonly HttpClient http;
         private readonly GrpcChannel channel;
         private string staff = "";
@@ -83,7 +79,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         private int interrupted;
         private int refused;
 
-        private Load(EmbeddedPlatform platform)
+        private Load(AspirePlatform platform)
         {
             this.platform = platform;
             http = new() { BaseAddress = platform.GatewayHttp };
@@ -107,7 +103,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
 
         public int Refused => refused;
 
-        public static async Task<Load> StartAsync(EmbeddedPlatform platform)
+        public static async Task<Load> StartAsync(AspirePlatform platform)
         {
             var load = new Load(platform);
             load.staff = await load.LoginAsync("/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password });
@@ -253,4 +249,3 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         }
     }
 }
-#endif

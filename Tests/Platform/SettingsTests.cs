@@ -128,42 +128,6 @@ public sealed class SettingsTests(Cluster cluster)
         Assert.EndsWith(" Correct it.", line, StringComparison.Ordinal);
     }
 
-#if !ASPIRE
-    [Fact]
-    public async Task The_embedded_engine_passes_on_what_is_wrong_with_an_address_or_a_file()
-    {
-        using var taken = new TcpListener(IPAddress.Loopback, 0);
-        taken.Start();
-        using var folder = new SettingsFolder("{");
-
-        Assert.StartsWith("customers: The setting Kestrel:Endpoints:http:Url is ", await RefusalAsync("Kestrel__Endpoints__http__Url", $"http://{taken.LocalEndpoint}"), StringComparison.Ordinal);
-        Assert.Contains(folder.Path, await RefusalAsync("ASPNETCORE_CONTENTROOT", folder.Path), StringComparison.Ordinal);
-
-        static async Task<string> RefusalAsync(string variable, string value)
-        {
-            var refused = await Assert.ThrowsAsync<AppHost.EngineException>(() => AppHost.EmbeddedPlatform.StartAsync(
-                new()
-                {
-                    Ephemeral = true,
-                    Services = [.. AppHost.PlatformModel.Services.Where(service => service.Name is "customers")],
-                    Environment = new Dictionary<string, string>(StringComparer.Ordinal) { [variable] = value },
-                },
-                TestContext.Current.CancellationToken));
-            return Assert.Single(refused.Message.Split('\n'));
-        }
-    }
-
-    [Theory]
-    [InlineData("ConnectionStrings__postgres", "localhost", "The setting ConnectionStrings__postgres is malformed: give the connection string of a PostgreSQL server's superuser")]
-    [InlineData("RateLimit__Burst", "many", "gateway: The setting RateLimit:Burst is \"many\": give a whole number, from 1 to 1000000.")]
-    public async Task The_embedded_engine_stops_with_that_line_too(string variable, string value, string expected)
-    {
-        var (exitCode, _, error) = await RunAsync("AppHost", new(StringComparer.Ordinal) { [variable] = value }, "--ephemeral");
-        Assert.Equal(1, exitCode);
-        Assert.StartsWith(expected, Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
-    }
-#endif
-
     /// <summary>Settings are given as variables, as every orchestrator does.</summary>
     private static ProcessStartInfo Command(string program, Dictionary<string, string> settings, params string[] arguments)
     {

@@ -1,1 +1,0 @@
-return await MicroPlatform.AppHost.CommandLine.RunAsync(args);

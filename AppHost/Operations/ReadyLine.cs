@@ -1,0 +1,33 @@
+using System.Diagnostics;
+using System.Globalization;
+using MicroPlatform.AppHost.Postgres;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Hosting;
+
+namespace MicroPlatform.AppHost.Operations;
+
+/// <summary>Says on the console that all is healthy, where it is, and how long that took.</summary>
+internal sealed class ReadyLine(
+    DistributedApplicationModel model, ResourceNotificationService notifications, IConfiguration configuration, DataFolder folder) : BackgroundService
+{
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.WhenAll(model.GetProjectResources().Select(service => notifications.WaitForResourceHealthyAsync(service.Name, stoppingToken)));
+        if (model.GetProjectResources().FirstOrDefault(service => service.Name is "gateway") is not { } gateway)
+        {
+            return; // a test runs a part of the platform
+        }
+
+        var elapsed = DateTime.Now - Process.GetCurrentProcess().StartTime;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"Ready after {elapsed.TotalSeconds:0.0} s: {gateway.GetEndpoint("http").Url} and {gateway.GetEndpoint("https").Url}{Dashboard()}, databases for psql in {folder.PathOf(DatabaseLogins.ServiceFileName)}"));
+    }
+
+    private string Dashboard()
+    {
+        var address = configuration["ASPNETCORE_URLS"]?.Split(';')[0];
+        var token = configuration["AppHost:BrowserToken"];
+        return address is null ? "" : $", dashboard {address}{(token is null ? "" : $"/login?t={token}")}";
+    }
+}

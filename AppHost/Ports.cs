@@ -1,0 +1,47 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace MicroPlatform.AppHost;
+
+/// <summary>Finds ports on the loopback interface.</summary>
+internal static class Ports
+{
+    // Below the range that operating systems give to outgoing connections, so that a server can come back to its port.
+    private const int First = 10_240;
+    private const int Last = 32_767;
+
+    /// <summary>The preferred port when it is free, else any that is.</summary>
+    public static int Free(int? preferred = null)
+    {
+        var port = preferred ?? Random.Shared.Next(First, Last + 1);
+        while (!IsFree(port))
+        {
+            port = Random.Shared.Next(First, Last + 1);
+        }
+
+        return port;
+    }
+
+    /// <exception cref="StartupException">Another program listens on the port.</exception>
+    public static int RequireFree(int port, string purpose, string wayOut) => IsFree(port)
+        ? port
+        : throw new StartupException($"Port {port} for {purpose} is in use by another program. Stop that one ({HowToFind(port)} names it), or {wayOut}.");
+
+    private static string HowToFind(int port) => OperatingSystem.IsWindows() ? $"netstat -ano | findstr :{port}" : $"lsof -i :{port}";
+
+    private static bool IsFree(int port) => CanListen(IPAddress.Loopback, port) && (!Socket.OSSupportsIPv6 || CanListen(IPAddress.IPv6Loopback, port));
+
+    private static bool CanListen(IPAddress address, int port)
+    {
+        using var listener = new TcpListener(address, port);
+        try
+        {
+            listener.Start();
+            return true;
+        }
+        catch (SocketException error)
+        {
+            return error.SocketErrorCode == SocketError.AddressNotAvailable; // the machine has no such address, so nobody listens on it
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using System.ComponentModel;
+
+namespace MicroPlatform.AppHost.Postgres;
+
+/// <summary>Docker or Podman.</summary>
+internal static class ContainerEngine
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Whether an engine answers; one that is installed and not running does not.</summary>
+    public static async Task<bool> AnswersAsync(string? runtime)
+    {
+        foreach (var program in runtime is { Length: > 0 } ? [runtime] : (string[])["docker", "podman"])
+        {
+            using var patience = new CancellationTokenSource(Patience);
+            try
+            {
+                // "version" asks the engine, "--version" only its client.
+                if ((await ServerAccount.TryRunAsync(program, ["version"], asAccount: false, ct: patience.Token)).ExitCode == 0)
+                {
+                    return true;
+                }
+            }
+            catch (Exception silent) when (silent is Win32Exception or OperationCanceledException)
+            {
+                // The program is not installed, or its engine does not answer.
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,93 @@
+using MicroPlatform.AppHost.Operations;
+using MicroPlatform.AppHost.Postgres;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MicroPlatform.AppHost;
+
+/// <summary>What all services have in common, and what the Gateway has alone.</summary>
+internal static class ServiceExtensions
+{
+    private const int HttpPort = 8080;
+    private const int HttpsPort = 8443;
+
+    /// <summary>A service that only others of the platform call.</summary>
+    public static IResourceBuilder<ProjectResource> AsInnerService(this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
+    {
+        // The ports in the services' own settings are for running one alone: here two platforms on a machine must not meet.
+        foreach (var endpoint in service.Resource.Annotations.OfType<EndpointAnnotation>())
+        {
+            endpoint.Port = null;
+        }
+
+        return service.WithDefaults(settings)
+            .WithUrls(context => context.Urls.ForEach(url => url.DisplayLocation = UrlDisplayLocation.DetailsOnly));
+    }
+
+    /// <summary>The Gateway: fixed ports, a certificate, and links to its pages.</summary>
+    /// <exception cref="StartupException">One of its ports is in use.</exception>
+    public static IResourceBuilder<ProjectResource> AsPublicEntrance(this IResourceBuilder<ProjectResource> gateway, PlatformSettings settings, DataFolder folder)
+    {
+        Listen("http", nameof(PlatformSettings.HttpPort), settings.HttpPort, HttpPort);
+        Listen("https", nameof(PlatformSettings.HttpsPort), settings.HttpsPort, HttpsPort);
+        return gateway.WithDefaults(settings)
+            .WithCertificate(folder)
+            .WithEnvironment("Dashboard__Url", gateway.ApplicationBuilder.Configuration["ASPNETCORE_URLS"]?.Split(';')[0] ?? "")
+            .WithExternalHttpEndpoints()
+            .WithUrlForEndpoint("http", url => url.DisplayText = "Home")
+            .WithUrlForEndpoint("https", url => url.DisplayText = "Home (TLS)")
+            .WithUrlForEndpoint("http", _ => new() { Url = "/#board", DisplayText = "Board" })
+            .WithUrlForEndpoint("http", _ => new() { Url = "/scalar", DisplayText = "API reference" })
+            .WithUrlForEndpoint("http", _ => new() { Url = "/protos", DisplayText = "gRPC" });
+
+        void Listen(string name, string setting, int? wanted, int usual) => gateway.WithEndpoint(name, endpoint =>
+        {
+            endpoint.Port = wanted ?? (settings.Ephemeral ? null : usual);
+            if (endpoint.Port is { } port)
+            {
+                Ports.RequireFree(port, "the Gateway", $"choose another with --{setting}=port");
+            }
+        });
+    }
+
+    /// <summary>Adds what runs beside the services: the restart after a crash, the orderly end, the commands.</summary>
+    public static void AddOperations(this IDistributedApplicationBuilder builder, PostgresServer postgres, DataFolder folder)
+    {
+        foreach (var address in (builder.Configuration["ASPNETCORE_URLS"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries))
+        {
+            Ports.RequireFree(new Uri(address).Port, "the dashboard", "choose another address with ASPNETCORE_URLS and --no-launch-profile");
+        }
+
+        builder.Services.AddSingleton(_ => folder); // a factory, so that the folder is disposed with the application
+        builder.Services.AddHostedService<OrderlyShutdown>(); // the last added stops first: nothing is started again any more
+        builder.Services.AddHostedService<CrashRestart>();
+        builder.Services.AddHostedService<ReadyLine>();
+        postgres.AddCommands();
+    }
+
+    private static IResourceBuilder<ProjectResource> WithDefaults(this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
+    {
+        if (settings.Replicas == 1)
+        {
+            service.WithEnvironment("Shutdown__Drain", "00:00:00"); // there is no other replica that callers could turn to
+        }
+
+        return service
+            .WithEnvironment("ASPNETCORE_ENVIRONMENT", service.ApplicationBuilder.Environment.EnvironmentName)
+            .WithEnvironment("SeedDemoData", settings.SeedDemoData ? "true" : "false")
+            .WithReplicas(settings.Replicas)
+            .WithHttpHealthCheck("/health/ready", endpointName: "http");
+    }
+
+    private static IResourceBuilder<ProjectResource> WithCertificate(this IResourceBuilder<ProjectResource> gateway, DataFolder folder) =>
+        gateway.WithEnvironment(context =>
+        {
+#pragma warning disable ASPIRECERTIFICATES001 // Aspire's only way to ask for the development certificate
+            if (context.ExecutionContext.Services.GetRequiredService<IDeveloperCertificateService>() is not { UseForHttps: true, Certificates.Count: > 0 })
+#pragma warning restore ASPIRECERTIFICATES001
+            {
+                var own = GatewayCertificate.In(folder.Path);
+                context.EnvironmentVariables["Kestrel__Certificates__Default__Path"] = own.CertificateFile;
+                context.EnvironmentVariables["Kestrel__Certificates__Default__KeyPath"] = own.KeyFile;
+            }
+        });
+}

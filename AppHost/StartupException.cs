@@ -1,0 +1,17 @@
+namespace MicroPlatform.AppHost;
+
+/// <summary>A reason not to start that a person can remove: the message says what is wrong and what to do, and is shown without a stack trace.</summary>
+internal sealed class StartupException(string message, Exception? innerException = null) : Exception(message, innerException)
+{
+    private const int WrongSettings = 78; // EX_CONFIG of sysexits.h, as the services use it
+
+    /// <summary>Turns a <see cref="StartupException"/> that nobody catches into one line on standard error and exit code 78.</summary>
+    public static void ReportInOneLine() => AppDomain.CurrentDomain.UnhandledException += (_, unhandled) =>
+    {
+        if (unhandled.ExceptionObject is StartupException refusal)
+        {
+            Console.Error.WriteLine(refusal.Message);
+            Environment.Exit(WrongSettings);
+        }
+    };
+}

@@ -1,0 +1,56 @@
+using System.Text.Json;
+using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Testing;
+using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Postgres;
+using MicroPlatform.Tests.Contract;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MicroPlatform.Tests.Fixtures;
+
+/// <summary>A service as the app model has it.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Databases">The databases it is given.</param>
+/// <param name="References">The services it is told the addresses of.</param>
+/// <param name="IsPublic">Whether it is reached from outside.</param>
+/// <param name="Endpoints">Its endpoints by name, as its own settings have them.</param>
+internal sealed record AppService(string Name, string[] Databases, string[] References, bool IsPublic, IReadOnlyDictionary<string, Uri> Endpoints);
+
+/// <summary>The app model, read without running it.</summary>
+internal static class AppModel
+{
+    private static readonly JsonDocumentOptions SettingsSyntax = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+    private static readonly Lazy<Task<IReadOnlyList<AppService>>> Loaded = new(LoadAsync);
+
+    /// <summary>The services, read once.</summary>
+    public static IReadOnlyList<AppService> Services => Loaded.Value.GetAwaiter().GetResult();
+
+    /// <summary>Builds the AppHost with these arguments and looks at its resources.</summary>
+    public static async Task<T> ReadAsync<T>(string[] arguments, Func<DistributedApplicationModel, T> look)
+    {
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);
+        await using var app = await builder.BuildAsync();
+        using var folder = app.Services.GetService<DataFolder>();
+        return look(app.Services.GetRequiredService<DistributedApplicationModel>());
+    }
+
+    /// <summary>The resources that a resource refers to.</summary>
+    public static IEnumerable<IResource> ReferencesOf(IResource resource) =>
+        resource.Annotations.OfType<ResourceRelationshipAnnotation>().Where(relation => relation.Type is "Reference").Select(relation => relation.Resource).Distinct();
+
+    private static Task<IReadOnlyList<AppService>> LoadAsync() => ReadAsync<IReadOnlyList<AppService>>(["--Ephemeral=true"], model =>
+        [.. model.GetProjectResources().Select(service => new AppService(
+            service.Name,
+            [.. ReferencesOf(service).OfType<ServiceDatabaseResource>().Select(database => database.Name)],
+            [.. ReferencesOf(service).OfType<ProjectResource>().Select(other => other.Name)],
+            service.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.IsExternal),
+            EndpointsOf(service)))]);
+
+    private static Dictionary<string, Uri> EndpointsOf(ProjectResource service)
+    {
+        var project = char.ToUpperInvariant(service.Name[0]) + service.Name[1..];
+        using var settings = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, project, "appsettings.json")), SettingsSyntax);
+        return settings.RootElement.GetProperty("Kestrel").GetProperty("Endpoints").EnumerateObject()
+            .ToDictionary(endpoint => endpoint.Name, endpoint => new Uri(endpoint.Value.GetProperty("Url").GetString()!), StringComparer.Ordinal);
+    }
+}

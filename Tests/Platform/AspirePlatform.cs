@@ -1,0 +1,263 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography.X509Certificates;
+using Aspire.Hosting;
+using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Testing;
+using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>The AppHost as it runs the platform, with what only a test asks of it: which process a service is, and its sudden death.</summary>
+internal sealed class AspirePlatform : IAsyncDisposable
+{
+    // So that a test that fails comes to an end; not an aim.
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
+    private readonly DistributedApplication app;
+    private readonly Dictionary<string, string> connectionStrings = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ResourceEvent> latest = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource stopping = new();
+    private readonly Task following;
+
+    private AspirePlatform(DistributedApplication app)
+    {
+        this.app = app;
+        following = FollowAsync();
+    }
+
+    /// <summary>Tests sign up many, and a small machine is slow while it starts so many processes: what a password costs and who answers too late is tested elsewhere.</summary>
+    public static IReadOnlyDictionary<string, string> Unhurried { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["Accounts__HashIterations"] = "1000",
+        ["Requests__Deadline"] = "00:00:30",
+        ["Proxy__Deadline"] = "00:00:40",
+        ["Calls__Deadline"] = "00:00:15",
+    };
+
+    /// <summary>The services that run.</summary>
+    public IEnumerable<string> Services => Model.GetProjectResources().Select(service => service.Name);
+
+    /// <summary>The databases that run.</summary>
+    public IEnumerable<string> Databases => connectionStrings.Keys.Where(name => name is not "postgres");
+
+    /// <summary>Everything that the app model holds, parameters apart.</summary>
+    public IEnumerable<IResource> Resources => Model.Resources.Where(resource => resource is not ParameterResource);
+
+    /// <summary>The Gateway over HTTP.</summary>
+    public Uri GatewayHttp => Address("gateway");
+
+    /// <summary>The Gateway over HTTPS.</summary>
+    public Uri GatewayHttps => Address("gateway", "https");
+
+    /// <summary>Holds the database, the secrets and the certificate.</summary>
+    public string DataFolder => app.Services.GetRequiredService<DataFolder>().Path;
+
+    /// <summary>Connects to PostgreSQL as its superuser.</summary>
+    public string SuperuserConnectionString => connectionStrings["postgres"];
+
+    private DistributedApplicationModel Model => app.Services.GetRequiredService<DistributedApplicationModel>();
+
+    /// <summary>Starts the AppHost and waits until every service is ready.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="environment">Further environment variables of every service.</param>
+    /// <param name="services">The services to run; all by default.</param>
+    public static async Task<AspirePlatform> StartAsync(string[] arguments, IReadOnlyDictionary<string, string>? environment = null, string[]? services = null)
+    {
+        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);
+        foreach (var service in builder.Resources.OfType<ProjectResource>().ToList())
+        {
+            if (services is not null && !services.Contains(service.Name, StringComparer.Ordinal))
+            {
+                builder.Resources.Remove(service);
+                continue;
+            }
+
+            foreach (var (name, value) in environment ?? Unhurried)
+            {
+                builder.CreateResourceBuilder(service).WithEnvironment(name, value);
+            }
+        }
+
+        var platform = new AspirePlatform(await builder.BuildAsync());
+        try
+        {
+            await platform.app.StartAsync().WaitAsync(Longest);
+            foreach (var database in platform.Model.Resources.OfType<IResourceWithConnectionString>())
+            {
+                platform.connectionStrings[database.Name] = (await database.GetConnectionStringAsync())!;
+            }
+
+            await Task.WhenAll(platform.Services.Select(platform.WaitUntilReadyAsync));
+            return platform;
+        }
+        catch
+        {
+            await platform.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The address of a service.</summary>
+    public Uri Address(string service, string endpoint = "http") => app.GetEndpoint(service, endpoint);
+
+    /// <summary>How a service connects to its database.</summary>
+    public string ConnectionString(string database) => connectionStrings[database];
+
+    /// <summary>A client of the Gateway over HTTPS, which trusts this run's certificate and no other.</summary>
+    public HttpClient Https() => new(Trusting(Certificates())) { BaseAddress = GatewayHttps };
+
+    /// <summary>A client of the Gateway over HTTP.</summary>
+    public HttpClient Http() => new() { BaseAddress = GatewayHttp };
+
+    /// <summary>The process of a service or of <c>postgres</c>; null while it is down.</summary>
+    /// <param name="resource">Its name.</param>
+    /// <param name="replica">Which of its processes, from 0.</param>
+    public int? ProcessId(string resource, int replica = 0)
+    {
+        var instances = InstancesOf(resource);
+        if (instances.Count <= replica || instances[replica].Snapshot.Properties.FirstOrDefault(property => property.Name is "executable.pid")?.Value is not { } started)
+        {
+            return null;
+        }
+
+        var launcher = Convert.ToInt32(started, CultureInfo.InvariantCulture);
+        return resource is "postgres" ? Running(launcher) : ChildOf(launcher);
+    }
+
+    /// <summary>Kills a process as <c>kill -9</c> does. The AppHost starts it again.</summary>
+    public async Task KillAsync(string resource, int replica = 0)
+    {
+        if (ProcessId(resource, replica) is { } id)
+        {
+            using var process = Process.GetProcessById(id);
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+    }
+
+    /// <summary>Asks a process to end, as an orchestrator that replaces it does, and waits until it has.</summary>
+    public async Task TerminateAsync(string resource, int replica = 0)
+    {
+        using var process = Process.GetProcessById(ProcessId(resource, replica)!.Value);
+        using var kill = Process.Start("kill", process.Id.ToString(CultureInfo.InvariantCulture));
+        await process.WaitForExitAsync().WaitAsync(Longest);
+    }
+
+    /// <summary>Stops a service as a person does in the dashboard.</summary>
+    public Task StopServiceAsync(string service) => CommandAsync(service, KnownResourceCommands.StopCommand);
+
+    /// <summary>Starts a stopped service and waits until it is ready.</summary>
+    public async Task StartServiceAsync(string service)
+    {
+        await CommandAsync(service, KnownResourceCommands.StartCommand);
+        await WaitUntilReadyAsync(service);
+    }
+
+    /// <summary>Executes a command of the dashboard, which must succeed.</summary>
+    public async Task<ExecuteCommandResult> CommandAsync(string resource, string command)
+    {
+        var result = await ExecuteAsync(resource, command);
+        Assert.True(result.Success, $"{command} of {resource}: {result.Message}");
+        return result;
+    }
+
+    /// <summary>Executes a command of the dashboard.</summary>
+    public Task<ExecuteCommandResult> ExecuteAsync(string resource, string command) =>
+        app.ResourceCommands.ExecuteCommandAsync(Model.Resources.Single(candidate => string.Equals(candidate.Name, resource, StringComparison.Ordinal)), command);
+
+    /// <summary>Waits until every process of a service runs and answers that it is ready.</summary>
+    public async Task WaitUntilReadyAsync(string service)
+    {
+        await app.ResourceNotifications.WaitForResourceHealthyAsync(service).WaitAsync(Longest);
+        using var http = new HttpClient { BaseAddress = Address(service) };
+        await Eventually.TrueAsync(
+            async () => StatesOf(service).All(state => state is "Running")
+                && StatesOf(service).Index().All(replica => ProcessId(service, replica.Index) is not null)
+                && await http.SendAsync("GET", "/health/ready").StatusAsync() is System.Net.HttpStatusCode.OK,
+            $"{service} is ready", (int)Longest.TotalSeconds);
+    }
+
+    /// <summary>The state of each process of a resource, as the dashboard shows it.</summary>
+    public IReadOnlyList<string?> StatesOf(string resource) => [.. InstancesOf(resource).Select(instance => instance.Snapshot.State?.Text)];
+
+    /// <summary>What a resource has logged so far.</summary>
+    public async Task<IReadOnlyList<string>> LogsOfAsync(string resource)
+    {
+        var logs = app.Services.GetRequiredService<ResourceLoggerService>();
+        var lines = new List<string>();
+        foreach (var instance in InstancesOf(resource))
+        {
+            await foreach (var batch in logs.GetAllAsync(instance.ResourceId))
+            {
+                lines.AddRange(batch.Select(line => line.Content));
+            }
+        }
+
+        return lines;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await app.StopAsync();
+        await stopping.CancelAsync();
+        await following;
+        await app.DisposeAsync();
+        stopping.Dispose();
+    }
+
+    /// <summary>The certificates that the Gateway may show: those of this user's development certificate, else the one in the data folder.</summary>
+    private X509Certificate2Collection Certificates()
+    {
+        const string marked = "1.3.6.1.4.1.311.84.1.1"; // as dotnet dev-certs marks what it makes
+        using var mine = new X509Store(StoreName.My, StoreLocation.CurrentUser, OpenFlags.ReadOnly);
+        var certificates = mine.Certificates.Find(X509FindType.FindByExtension, marked, validOnly: false);
+        var own = Path.Combine(DataFolder, GatewayCertificate.FileName);
+        if (File.Exists(own))
+        {
+            certificates.Add(X509CertificateLoader.LoadCertificateFromFile(own));
+        }
+
+        return certificates;
+    }
+
+    private static SocketsHttpHandler Trusting(X509Certificate2Collection certificates)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.AddRange(certificates);
+        return new() { SslOptions = new() { CertificateChainPolicy = policy } };
+    }
+
+    private List<ResourceEvent> InstancesOf(string resource) =>
+        [.. latest.Values.Where(current => string.Equals(current.Resource.Name, resource, StringComparison.Ordinal)).OrderBy(current => current.ResourceId, StringComparer.Ordinal)];
+
+    private async Task FollowAsync()
+    {
+        try
+        {
+            await foreach (var change in app.ResourceNotifications.WatchAsync(stopping.Token))
+            {
+                latest[change.ResourceId] = change;
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // The platform is taken down.
+        }
+    }
+
+    private static int? Running(int processId) => Array.Exists(Process.GetProcesses(), process => process.Id == processId && !process.HasExited) ? processId : null;
+
+    // The orchestrator starts `dotnet run`, which starts the service.
+    private static int? ChildOf(int launcher)
+    {
+        var start = new ProcessStartInfo("pgrep", ["-P", launcher.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardOutput = true, UseShellExecute = false };
+        using var pgrep = Process.Start(start)!;
+        var output = pgrep.StandardOutput.ReadToEnd();
+        pgrep.WaitForExit();
+        return int.TryParse(output, CultureInfo.InvariantCulture, out var child) ? child : null;
+    }
+}

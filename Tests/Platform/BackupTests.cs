@@ -133,7 +133,7 @@ public sealed partial class BackupTests : IDisposable
     [GeneratedRegex("<!-- run: (?<name>[a-z]+) -->\n```bash\n(?<commands>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Block();
 
-    private Task<AspirePlatform> StartAsync() => AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}"], services: Office);
+    private Task<AspirePlatform> StartAsync() => AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}", "--Postgres=local"], services: Office);
 
     /// <summary>Runs a block of the page; each needs what the first exports.</summary>
     private async Task RunAsync(AspirePlatform? platform, string name, string moment = "")

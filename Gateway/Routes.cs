@@ -95,7 +95,7 @@ internal static class Routes
             ClusterId = id,
             Destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { [id] = new() { Address = address } },
             LoadBalancingPolicy = LoadBalancingPolicies.PowerOfTwoChoices,
-            HttpRequest = new() { ActivityTimeout = options.Deadline, Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
+            HttpRequest = new() { ActivityTimeout = options.CallerPause, Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
             HealthCheck = new()
             {
                 Passive = new() { Enabled = true, Policy = FirstFailurePolicy.PolicyName, ReactivationPeriod = options.ReactivationPeriod },

@@ -41,9 +41,8 @@ async function call(input, init) {
   const who = callerOf(url.pathname);
   if (!known(who) || /^Bearer \S+\.\S+\.\S+$/.test(request.headers.get('Authorization') ?? '')) return fetch(request);
   const { token } = known(who), again = request.clone(), answer = await fetch(withToken(request, who));
-  if (answer.status !== 401 || !known(who)) return answer;
   // When it cannot be renewed just now, the 401 stands.
-  return known(who).token !== token || await refreshed(who).catch(() => false) ? fetch(withToken(again, who)) : answer;
+  return answer.status === 401 && await refreshed(who, token).catch(() => false) ? fetch(withToken(again, who)) : answer;
 }
 
 document.documentElement.lang = 'en';

@@ -1,8 +1,18 @@
 // What the API reference does with a login: it keeps the token in this tab and sends it with every call that carries none.
 import { AUTHORITIES, forget, keep, known, refreshed } from './session.js';
 
+// The reference's own token field stays empty while the token is sent from here: its hint says so.
+let hint;
+function giveHint() {
+  for (const field of document.querySelectorAll('input.scalar-password-input')) if (field.placeholder !== hint) field.placeholder = hint;
+}
+
+new MutationObserver(giveHint).observe(document.body, { childList: true, subtree: true });
+
 function show() {
   const names = Object.keys(AUTHORITIES).flatMap(who => known(who)?.name ?? []);
+  hint = names.length ? `sent for you, as ${names.join(' or ')}` : 'sign in above, or paste one';
+  giveHint();
   document.getElementById('session').textContent = names.length ? `Signed in as ${names.join(' and ')}; calls carry the token` : 'Not signed in';
   document.getElementById('sign-out').hidden = names.length === 0;
 }

@@ -20,6 +20,8 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
         foreach (var document in Documents)
         {
             var openApi = await http.SendAsync("GET", $"/openapi/{document}.json").JsonAsync();
+            Assert.Equal($"MicroPlatform: {char.ToUpperInvariant(document[0])}{document[1..]}", openApi.GetProperty("info").GetProperty("title").GetString());
+            Assert.DoesNotMatch("\"(title|summary|description)\":\\s*\"[^\"]*((<|\\\\u003[cC])[a-z]|\\.md\\b)", openApi.GetRawText()); // a page takes it for markup, or for a link
             Assert.StartsWith("3.1", openApi.GetProperty("openapi").GetString(), StringComparison.Ordinal);
             Assert.Equal("/", Assert.Single(openApi.GetProperty("servers").EnumerateArray()).GetProperty("url").GetString());
             Assert.True(openApi.GetProperty("components").GetProperty("securitySchemes").TryGetProperty("Bearer", out _));

@@ -24,7 +24,8 @@ internal static class ApiReference
           #session { margin-left: auto; color: var(--scalar-color-2) }
           @media (max-width: 48rem) {
             :root { --scalar-custom-header-height: 0px }
-            nav.platform { position: static; height: auto; flex-wrap: wrap; gap: .35rem 1rem; padding: .6rem 1.25rem; font-size: .85rem; white-space: normal }
+            nav.platform { position: static; height: auto; flex-wrap: wrap; gap: .35rem 1rem; padding: .6rem 1.25rem;
+              font-size: .85rem; white-space: normal }
             #session { margin-left: 0; overflow-wrap: anywhere }
           }
           /* The reference's own greys and colours are too pale to read for some; twice the class, to come before its theme. */
@@ -37,7 +38,8 @@ internal static class ApiReference
           <a href="/">MicroPlatform</a>
           <span class="ways">
             <span>Sign in:</span>
-            <a href="/scalar/?as=customer#customers/tag/authentication/POST/api/v1/auth/login" aria-label="Sign in as a customer">customer</a>
+            <a href="/scalar/?as=customer#customers/tag/authentication/POST/api/v1/auth/login"
+              aria-label="Sign in as a customer">customer</a>
             <a href="/scalar/?as=user#users/tag/users/POST/api/v1/users/login" aria-label="Sign in as a user or staff">user or staff</a>
           </span>
           <a href="/protos/">gRPC</a>

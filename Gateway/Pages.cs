@@ -56,17 +56,23 @@ internal static class Pages
     {
         context.Response.Headers.Append(HeaderNames.Vary, HeaderNames.Accept);
         var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
-        return isRead && context.Request.GetTypedHeaders().Accept.Any(type => type.MediaType.Equals(MediaTypeNames.Text.Html, StringComparison.OrdinalIgnoreCase))
-            ? Page(context.Response, Missing.Value.Replace("{{why}}", HtmlEncoder.Default.Encode(why), StringComparison.Ordinal), StatusCodes.Status404NotFound)
-            : throw new ProblemException(StatusCodes.Status404NotFound, why);
+        var accepted = context.Request.GetTypedHeaders().Accept;
+        if (!isRead || !accepted.Any(type => type.MediaType.Equals(MediaTypeNames.Text.Html, StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new ProblemException(StatusCodes.Status404NotFound, why);
+        }
+
+        var html = Missing.Value.Replace("{{why}}", HtmlEncoder.Default.Encode(why), StringComparison.Ordinal);
+        return Page(context.Response, html, StatusCodes.Status404NotFound);
     }
 
     /// <summary>The page about gRPC, with an example for each service.</summary>
     private static string ProtosPage(WebApplication app)
     {
         var isDemo = app.Configuration.GetValue<bool>("SeedDemoData");
+        var files = string.Concat(Protos.Keys.Select(file => $"<li><a href=\"/protos/{file}\">{file}</a></li>"));
         return Read("pages/protos.html")
-            .Replace("{{files}}", string.Concat(Protos.Keys.Select(file => $"<li><a href=\"/protos/{file}\">{file}</a></li>")), StringComparison.Ordinal)
+            .Replace("{{files}}", files, StringComparison.Ordinal)
             .Replace("{{username}}", isDemo ? "alice" : "your name", StringComparison.Ordinal)
             .Replace("{{password}}", isDemo ? "testPass123" : "your password", StringComparison.Ordinal);
     }
@@ -76,7 +82,8 @@ internal static class Pages
     {
         var request = context.Request;
         var addresses = context.RequestServices.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
-        var https = addresses.Select(BindingAddress.Parse).FirstOrDefault(address => string.Equals(address.Scheme, Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase));
+        var https = addresses.Select(BindingAddress.Parse)
+            .FirstOrDefault(address => string.Equals(address.Scheme, Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase));
         // gRPC clients want the port, and the one of TLS.
         var port = request.IsHttps || https is null ? request.Host.Port ?? (request.IsHttps ? 443 : 80) : https.Port;
         // In development the certificate is self-made.

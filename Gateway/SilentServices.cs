@@ -23,7 +23,9 @@ internal sealed class ServiceHttpClientFactory(ProxyOptions options) : Forwarder
         new SilenceHandler(base.WrapHandler(context, handler), options.Deadline);
 }
 
-/// <summary>Limits each wait for a service. YARP's own timeout also runs while the caller sends or reads, and would cut off a slow one.</summary>
+/// <summary>
+/// Limits each wait for a service. YARP's own timeout also runs while the caller sends or reads, and would cut off a slow one.
+/// </summary>
 internal sealed class SilenceHandler(HttpMessageHandler inner, TimeSpan deadline) : DelegatingHandler(inner)
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -41,7 +43,8 @@ internal sealed class SilenceHandler(HttpMessageHandler inner, TimeSpan deadline
 
         var response = await base.SendAsync(request, silence.Token);
         silence.CancelAfter(Timeout.InfiniteTimeSpan);
-        response.Content = Copy(new StreamContent(new WatchedStream(await response.Content.ReadAsStreamAsync(cancellationToken), deadline)), response.Content);
+        var answer = new WatchedStream(await response.Content.ReadAsStreamAsync(cancellationToken), deadline);
+        response.Content = Copy(new StreamContent(answer), response.Content);
         return response;
     }
 
@@ -58,7 +61,8 @@ internal sealed class SilenceHandler(HttpMessageHandler inner, TimeSpan deadline
     /// <summary>The caller's body: time spent waiting for the caller is not the service's silence.</summary>
     private sealed class WatchedRequest(HttpContent body, CancellationTokenSource silence, TimeSpan deadline) : HttpContent
     {
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            SerializeToStreamAsync(stream, context, CancellationToken.None);
 
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
         {

@@ -53,7 +53,8 @@ public static partial class OpenApi
         {
             Title = $"MicroPlatform: {char.ToUpperInvariant(name[0])}{name[1..]}",
             Version = "v1",
-            Description = "Part of MicroPlatform. Errors are problem details (RFC 9457). Within a version, paths, optional parameters and fields are only added; "
+            Description = "Part of MicroPlatform. Errors are problem details (RFC 9457). "
+                + "Within a version, paths, optional parameters and fields are only added; "
                 + "what would break a caller gets a version of its own, and the old one stays for at least six months.",
         };
         // Relative: the document is true behind whatever address it was fetched from.

@@ -8,23 +8,34 @@ const save = (who, session) => sessionStorage.setItem(key(who), JSON.stringify(s
 const newId = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 export const known = who => JSON.parse(sessionStorage.getItem(key(who)) ?? 'null');
-export const keep = (who, name, tokens) => save(who, { id: newId(), renewals: 0, name, token: tokens.accessToken, refresh: tokens.refreshToken });
+export const keep = (who, name, tokens) =>
+  save(who, { id: newId(), renewals: 0, name, token: tokens.accessToken, refresh: tokens.refreshToken });
 export const forget = who => sessionStorage.removeItem(key(who));
 export const post = (path, body) => fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 
-// Tabs with the same session tell each other of its newest tokens: when one has renewed them, and when one is opened.
+// Tabs with the same session tell each other of its newest tokens: when one has renewed them, and when one asks.
 const tabs = new BroadcastChannel('microplatform.sessions');
-tabs.onmessage = ({ data: { who, session, isNew } }) => {
+let heard = () => {};
+tabs.onmessage = ({ data: { who, session, asks } }) => {
   const mine = known(who);
   if (mine?.id !== session.id) return;
-  if (session.renewals > mine.renewals) save(who, session);
-  else if (isNew && mine.renewals > session.renewals) tabs.postMessage({ who, session: mine });
+  if (session.renewals > mine.renewals) {
+    save(who, session);
+    heard();
+  } else if (asks && mine.renewals > session.renewals) {
+    tabs.postMessage({ who, session: mine });
+  }
 };
-for (const who of Object.keys(AUTHORITIES)) if (known(who)) tabs.postMessage({ who, session: known(who), isNew: true });
-const told = new Promise(resolve => setTimeout(resolve, 250));
+
+// A tab may have missed a renewal: it was loading or asleep, or the news is still on its way.
+const ask = who => new Promise(resolve => {
+  heard = resolve;
+  setTimeout(resolve, 500);
+  if (known(who)) tabs.postMessage({ who, session: known(who), asks: true });
+});
 
 async function refresh(who, spent) {
-  await told;
+  await ask(who);
   const session = known(who);
   if (!session || session.token !== spent) return session !== null; // signed out, or renewed by another tab
   const answer = await post(AUTHORITIES[who].refresh, { refreshToken: session.refresh });

@@ -117,7 +117,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return pair;
     }
 
-    /// <summary>Exchanges a refresh token for the next pair; within <see cref="RefreshLeeway"/> of its first use also for another pair.</summary>
+    /// <summary>Exchanges a refresh token for the next pair, and for another one within 10 seconds of that.</summary>
     /// <exception cref="ProblemException">
     /// 401 when it is unknown, expired, or was used too long ago; the last also ends the session, since one of the two users is a thief.
     /// </exception>

@@ -57,7 +57,8 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var account = await platform.RegisterAsync();
         var next = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("POST", Accounts.Logout, new { refreshToken = next.Text("refreshToken") }).StatusAsync());
+        var logout = http.SendAsync("POST", Accounts.Logout, new { refreshToken = next.Text("refreshToken") });
+        Assert.Equal(HttpStatusCode.NoContent, await logout.StatusAsync());
         Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
         Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(next.Text("accessToken")));
         Assert.Equal(0, await SessionsAsync(account));
@@ -91,7 +92,8 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task Many_uses_of_one_refresh_token_at_once_all_continue_one_session()
     {
         var account = await platform.RegisterAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ =>
+            http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync()));
         Assert.Equal(10, answers.Select(pair => pair.Text("refreshToken")).Distinct(StringComparer.Ordinal).Count());
         Assert.Equal(1, await SessionsAsync(account));
     }

@@ -37,7 +37,8 @@ public sealed class PauseTests : IAsyncLifetime
     {
         await using var gateway = GatewayHost.Start(behind, settings: Deadline);
         using var http = gateway.Http();
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/todos") { Content = new InTwoParts("one and ", "two", () => LetDeadlinePassAsync(gateway)) };
+        using var body = new InTwoParts("one and ", "two", () => LetDeadlinePassAsync(gateway));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/todos") { Content = body };
         request.Headers.Authorization = new("Bearer", TestTokens.User());
         using var response = await http.SendAsync(request, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
@@ -51,7 +52,8 @@ public sealed class PauseTests : IAsyncLifetime
         using var channel = gateway.Channel();
         using var call = Stream(channel, "Stream");
         Assert.True(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
-        await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        var next = call.ResponseStream.MoveNext(TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<RpcException>(() => next.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -64,17 +66,22 @@ public sealed class PauseTests : IAsyncLifetime
         await behind["todo"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
     }
 
-    private static AsyncServerStreamingCall<string> Stream(ChannelBase channel, string method) => channel.CreateCallInvoker().AsyncServerStreamingCall(
-        GatewayHost.Method(Todos, method, MethodType.ServerStreaming), host: null, new(new Metadata { { "authorization", TestTokens.User() } }), "m");
+    private static AsyncServerStreamingCall<string> Stream(ChannelBase channel, string method)
+    {
+        var streaming = GatewayHost.Method(Todos, method, MethodType.ServerStreaming);
+        var headers = new Metadata { { "authorization", TestTokens.User() } };
+        return channel.CreateCallInvoker().AsyncServerStreamingCall(streaming, host: null, new(headers), "m");
+    }
 
-    /// <summary>Calls two silent services, each until it is given up: whoever else waits has then waited for longer than the deadline.</summary>
+    /// <summary>Calls two silent services, each until it is given up: whoever else waits has waited for longer than the deadline.</summary>
     private async Task LetDeadlinePassAsync(GatewayHost gateway)
     {
         using var http = gateway.Http();
         foreach (var (service, path) in new[] { ("cart", "/api/v1/products"), ("sales", "/api/v1/sales/orders") })
         {
             behind[service].Answer = behind[service].StaySilentAsync;
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, await http.SendAsync("GET", path, token: TestTokens.User(role: "staff")).StatusAsync());
+            var status = await http.SendAsync("GET", path, token: TestTokens.User(role: "staff")).StatusAsync();
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
         }
     }
 

@@ -20,7 +20,14 @@ internal static class ApiReference
           nav.platform a:first-child { font-weight: 650; text-decoration: none }
           nav.platform button { padding: 0; border: 0; background: none; text-decoration: underline; cursor: pointer }
           nav.platform button[hidden] { display: none }
+          .ways { display: flex; gap: .75rem }
           #session { margin-left: auto; color: var(--scalar-color-2) }
+          @media (max-width: 48rem) {
+            :root { --scalar-custom-header-height: 0px }
+            nav.platform { position: static; height: auto; flex-wrap: wrap; gap: .35rem 1rem; padding: .6rem 1.25rem;
+              font-size: .85rem; white-space: normal }
+            #session { margin-left: 0; overflow-wrap: anywhere }
+          }
           /* The reference's own greys and colours are too pale to read for some; twice the class, to come before its theme. */
           .light-mode.light-mode { --scalar-color-3: #5a6372; --scalar-color-accent: #1f45c4; --scalar-color-green: #0a6b3d; --scalar-color-red: #b3231b;
             --scalar-color-orange: #8a5200; --scalar-color-yellow: #7a5a00; --scalar-color-blue: #1f45c4; --scalar-color-purple: #6b2fb3 }
@@ -29,8 +36,12 @@ internal static class ApiReference
         </style>
         <nav class="platform" aria-label="MicroPlatform">
           <a href="/">MicroPlatform</a>
-          <a href="/scalar/?as=customer#customers/tag/authentication/POST/api/v1/auth/login">Sign in as a customer</a>
-          <a href="/scalar/?as=user#users/tag/users/POST/api/v1/users/login">Sign in as a user or staff</a>
+          <span class="ways">
+            <span>Sign in:</span>
+            <a href="/scalar/?as=customer#customers/tag/authentication/POST/api/v1/auth/login"
+              aria-label="Sign in as a customer">customer</a>
+            <a href="/scalar/?as=user#users/tag/users/POST/api/v1/users/login" aria-label="Sign in as a user or staff">user or staff</a>
+          </span>
           <a href="/protos/">gRPC</a>
           <span id="session" role="status"></span>
           <button id="sign-out" type="button" hidden>Sign out</button>

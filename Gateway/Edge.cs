@@ -86,7 +86,7 @@ internal static class Edge
         {
             { Request.ContentLength: > ServiceDefaultsExtensions.MaxRequestBodyBytes } => throw new ProblemException(
                 StatusCodes.Status413PayloadTooLarge, $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes."),
-            _ when context.GetEndpoint() is null => throw new ProblemException(StatusCodes.Status404NotFound, Routes.WhatThereIs(context)),
+            _ when context.GetEndpoint() is null => Pages.NotFound(context, Routes.WhatThereIs(context)).ExecuteAsync(context),
             _ => next(context),
         });
     }

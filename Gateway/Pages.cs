@@ -3,6 +3,8 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Net.Http.Headers;
 
@@ -19,6 +21,8 @@ internal static class Pages
         .Order(StringComparer.Ordinal)
         .ToDictionary(name => name["protos/".Length..], Read, StringComparer.OrdinalIgnoreCase);
 
+    private static readonly Lazy<string> Missing = new(() => Read("pages/missing.html"));
+
     private static readonly (string File, string MediaType)[] Assets =
         [("style.css", MediaTypeNames.Text.Css), ("home.js", MediaTypeNames.Text.JavaScript), ("scalar.js", MediaTypeNames.Text.JavaScript), ("session.js", MediaTypeNames.Text.JavaScript), ("icon.svg", MediaTypeNames.Image.Svg)];
 
@@ -26,11 +30,9 @@ internal static class Pages
     {
         var pages = app.MapGroup("").AnswerHead().AllowAnonymous().ExcludeFromDescription();
         var home = Home(app.Configuration);
-        var protos = Read("pages/protos.html").Replace(
-            "{{files}}", string.Concat(Protos.Keys.Select(file => $"<li><a href=\"/protos/{file}\">{file}</a></li>")), StringComparison.Ordinal);
-        pages.MapGet("/", (HttpContext context) => Page(context.Response, home.Replace(
-            "{{origin}}", HtmlEncoder.Default.Encode($"{context.Request.Scheme}://{context.Request.Host}"), StringComparison.Ordinal)));
-        pages.MapGet("/protos", (HttpResponse response) => Page(response, protos));
+        var protos = ProtosPage(app);
+        pages.MapGet("/", (HttpContext context) => Page(context.Response, home.For(context)));
+        pages.MapGet("/protos", (HttpContext context) => Page(context.Response, protos.For(context)));
         foreach (var (file, mediaType) in Assets)
         {
             var content = Encoding.UTF8.GetBytes(Read("pages/" + file));
@@ -43,9 +45,54 @@ internal static class Pages
             });
         }
 
-        pages.MapGet("/protos/{file}", (string file) => Protos.TryGetValue(file, out var text)
+        pages.MapGet("/protos/{file}", IResult (string file, HttpContext context) => Protos.TryGetValue(file, out var text)
             ? TypedResults.Text(text, MediaTypeNames.Text.Plain, Encoding.UTF8)
-            : throw new ProblemException(StatusCodes.Status404NotFound, $"There is no such file; there is {string.Join(", ", Protos.Keys)}."));
+            : NotFound(context, $"There is no such file; there is {string.Join(", ", Protos.Keys)}."));
+    }
+
+    /// <summary>Says what there is instead: to a person as a page, to a program as problem details.</summary>
+    /// <exception cref="ProblemException">404, when the caller is not a browser.</exception>
+    public static IResult NotFound(HttpContext context, string why)
+    {
+        context.Response.Headers.Append(HeaderNames.Vary, HeaderNames.Accept);
+        var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
+        var accepted = context.Request.GetTypedHeaders().Accept;
+        if (!isRead || !accepted.Any(type => type.MediaType.Equals(MediaTypeNames.Text.Html, StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new ProblemException(StatusCodes.Status404NotFound, why);
+        }
+
+        var html = Missing.Value.Replace("{{why}}", HtmlEncoder.Default.Encode(why), StringComparison.Ordinal);
+        return Page(context.Response, html, StatusCodes.Status404NotFound);
+    }
+
+    /// <summary>The page about gRPC, with an example for each service.</summary>
+    private static string ProtosPage(WebApplication app)
+    {
+        var isDemo = app.Configuration.GetValue<bool>("SeedDemoData");
+        var files = string.Concat(Protos.Keys.Select(file => $"<li><a href=\"/protos/{file}\">{file}</a></li>"));
+        return Read("pages/protos.html")
+            .Replace("{{files}}", files, StringComparison.Ordinal)
+            .Replace("{{username}}", isDemo ? "alice" : "your name", StringComparison.Ordinal)
+            .Replace("{{password}}", isDemo ? "testPass123" : "your password", StringComparison.Ordinal);
+    }
+
+    /// <summary>The page as it is true where the caller reached it: what a terminal would call.</summary>
+    private static string For(this string page, HttpContext context)
+    {
+        var request = context.Request;
+        var addresses = context.RequestServices.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
+        var https = addresses.Select(BindingAddress.Parse)
+            .FirstOrDefault(address => string.Equals(address.Scheme, Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase));
+        // gRPC clients want the port, and the one of TLS.
+        var port = request.IsHttps || https is null ? request.Host.Port ?? (request.IsHttps ? 443 : 80) : https.Port;
+        // In development the certificate is self-made.
+        var isSelfMade = context.RequestServices.GetRequiredService<IHostEnvironment>().IsDevelopment();
+        return page
+            .Replace("{{insecure}}", isSelfMade ? "-insecure " : "", StringComparison.Ordinal)
+            .Replace("{{k}}", isSelfMade && request.IsHttps ? "k" : "", StringComparison.Ordinal)
+            .Replace("{{origin}}", HtmlEncoder.Default.Encode($"{request.Scheme}://{request.Host}"), StringComparison.Ordinal)
+            .Replace("{{authority}}", HtmlEncoder.Default.Encode($"{request.Host.Host}:{port}"), StringComparison.Ordinal);
     }
 
     /// <summary>The first page, with the demo accounts only where there are some, and the dashboard only where one runs.</summary>
@@ -72,11 +119,11 @@ internal static class Pages
         return page;
     }
 
-    private static ContentHttpResult Page(HttpResponse response, string html)
+    private static ContentHttpResult Page(HttpResponse response, string html, int status = StatusCodes.Status200OK)
     {
         response.Headers.ContentSecurityPolicy = Policy;
         response.Headers.CacheControl = "no-cache";
-        return TypedResults.Text(html, MediaTypeNames.Text.Html, Encoding.UTF8);
+        return TypedResults.Text(html, MediaTypeNames.Text.Html, Encoding.UTF8, status);
     }
 
     private static string Read(string resource)

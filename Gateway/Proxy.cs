@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
@@ -32,17 +31,8 @@ internal static class Proxy
                 }
 
                 return default;
-            }))
-            .ConfigureHttpClient((_, handler) =>
-            {
-                handler.ConnectTimeout = options.ConnectTimeout;
-                // As the server reads them; otherwise a header beyond ASCII cannot be sent, and the replica would be thought dead.
-                handler.RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8;
-                // A name may come to mean other machines.
-                handler.PooledConnectionLifetime = TimeSpan.FromMinutes(2);
-                handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-                handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
-            });
+            }));
+        builder.Services.AddSingleton<IForwarderHttpClientFactory>(new ServiceHttpClientFactory(options));
         // What fails is logged once, in a line, where the caller is told.
         builder.Logging.AddFilter("Yarp.ReverseProxy.Forwarder.HttpForwarder", LogLevel.Error);
         builder.Services.AddSingleton<IDestinationResolver, ServiceDestinations>();

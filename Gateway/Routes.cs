@@ -95,7 +95,13 @@ internal static class Routes
             ClusterId = id,
             Destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { [id] = new() { Address = address } },
             LoadBalancingPolicy = LoadBalancingPolicies.PowerOfTwoChoices,
-            HttpRequest = new() { ActivityTimeout = options.Deadline, Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact },
+            // For callers; what a service may take is limited by SilenceHandler.
+            HttpRequest = new()
+            {
+                ActivityTimeout = options.CallerPause,
+                Version = version,
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            },
             HealthCheck = new()
             {
                 Passive = new() { Enabled = true, Policy = FirstFailurePolicy.PolicyName, ReactivationPeriod = options.ReactivationPeriod },

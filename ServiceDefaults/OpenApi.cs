@@ -51,9 +51,11 @@ public static partial class OpenApi
     {
         document.Info = new()
         {
-            Title = $"MicroPlatform: {name}",
+            Title = $"MicroPlatform: {char.ToUpperInvariant(name[0])}{name[1..]}",
             Version = "v1",
-            Description = "Part of MicroPlatform. Errors are problem details (RFC 9457). What may change within a version and what may not: docs/versioning.md.",
+            Description = "Part of MicroPlatform. Errors are problem details (RFC 9457). "
+                + "Within a version, paths, optional parameters and fields are only added; "
+                + "what would break a caller gets a version of its own, and the old one stays for at least six months.",
         };
         // Relative: the document is true behind whatever address it was fetched from.
         document.Servers = [new() { Url = "/" }];

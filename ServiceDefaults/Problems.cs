@@ -161,7 +161,7 @@ public static partial class Problems
     internal static string Describe(int status) => status switch
     {
         StatusCodes.Status400BadRequest => ProblemException.InvalidDetail,
-        StatusCodes.Status401Unauthorized => "Sign in and send the access token as: Authorization: Bearer <token>.",
+        StatusCodes.Status401Unauthorized => "Sign in and send the access token in the header Authorization, behind the word Bearer.",
         StatusCodes.Status403Forbidden => "You may not do this.",
         StatusCodes.Status404NotFound => "There is nothing at this address.",
         StatusCodes.Status409Conflict => "The request contradicts the present state.",

@@ -95,7 +95,7 @@ Report("checkout request", checkouts);
 Report("accepted to posted", posted);
 foreach (var reason in refused.CountBy(text => text))
 {
-    Console.WriteLine($"refused {reason.Value} times: {reason.Key}");
+    Console.WriteLine($"{reason.Value} refused: {reason.Key}");
 }
 
 return posted.Count == accepted.Count && refused.IsEmpty ? 0 : 1;

@@ -33,6 +33,14 @@ function whileVisible(run) {
   };
 }
 
+// How often what is not streamed is asked for, in seconds.
+const PERIOD = 5;
+
+const pause = (seconds, signal) => new Promise(resolve => {
+  const timer = setTimeout(resolve, seconds * 1000);
+  signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); });
+});
+
 // ---- Health ----
 
 const SHAPES = { ready: 'M-6 0a6 6 0 1 0 12 0a6 6 0 1 0-12 0z', degraded: 'M0-7L7 6H-7z', unready: 'M0-7L7 6H-7z', down: 'M-6-6H6V6H-6z' };
@@ -57,28 +65,24 @@ function showHealth(health) {
   else say(byId('overall'), `${health.services.length - ill.length} of ${health.services.length} services are ready; not so: ${names}`, ill.some(service => service.status === 'Down') ? 'down' : 'degraded');
 }
 
-function lostHealth() {
+function lostHealth(why) {
   byId('overall').classList.add('state');
-  say(byId('overall'), 'The Gateway does not answer; trying again', 'down');
+  say(byId('overall'), `${why}; trying again`, 'down');
   for (const row of document.querySelectorAll('[data-service] .state')) say(row, 'unknown', 'unknown');
 }
 
-whileVisible(signal => {
-  let source, again;
-  const connect = () => {
-    source = new EventSource('/health/services/stream');
-    source.addEventListener('health', event => showHealth(JSON.parse(event.data)));
-    source.addEventListener('error', () => {
-      lostHealth();
-      // After an answer that is no stream the browser gives up; we do not.
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(connect, 5000);
-    });
-  };
-  connect();
-  signal.addEventListener('abort', () => {
-    clearTimeout(again);
-    source.close();
-  });
+whileVisible(async signal => {
+  while (!signal.aborted) {
+    try {
+      const answer = await fetch('/health/services', { signal });
+      if (answer.ok) showHealth(await answer.json());
+      else lostHealth(`The Gateway answers ${answer.status}`);
+    } catch {
+      if (!signal.aborted) lostHealth('The Gateway does not answer');
+    }
+
+    await pause(PERIOD, signal);
+  }
 });
 
 // ---- Session ----
@@ -128,7 +132,7 @@ byId('sign-out').addEventListener('click', () => {
 const count = new Intl.NumberFormat();
 const money = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
-let waits = {};
+let waits = {}, charted;
 
 function figure(name, text) {
   const element = document.querySelector(`[data-figure=${name}]`);
@@ -149,6 +153,8 @@ function age(since) {
 }
 
 function chart(days) {
+  if (charted === JSON.stringify(days)) return;
+  charted = JSON.stringify(days);
   const width = 640, height = 200, foot = 24, top = Math.max(...days.map(each => each.revenue));
   const step = width / days.length, scale = top > 0 ? (height - foot - 22) / top : 0;
   const total = days.reduce((sum, each) => sum + each.revenue, 0);
@@ -170,8 +176,32 @@ function chart(days) {
   byId('days').replaceChildren(...days.map(each => make('tr', {}, make('td', {}, each.day), make('td', {}, count.format(each.orders)), make('td', {}, money.format(each.revenue)))));
 }
 
+// Most orders are settled between two looks: each is first shown as Pending, which it was, and then as what it has become.
+const ARRIVAL = 1500;
+const settled = orders => orders.confirmed + orders.rejected + orders.cancelled;
+let shown, latest, arrival;
+
+function showOrders(orders) {
+  latest = orders;
+  const pending = shown && latest ? latest.pending + settled(latest) - settled(shown) : 0;
+  if (pending > (latest?.pending ?? 0)) {
+    present({ ...shown, pending });
+    arrival ??= setTimeout(() => {
+      arrival = undefined;
+      present(latest);
+    }, ARRIVAL);
+  } else if (!arrival) {
+    present(latest);
+  }
+}
+
+function present(orders) {
+  shown = orders;
+  for (const name of ['confirmed', 'pending', 'rejected', 'cancelled']) figure(name, orders ? count.format(orders[name]) : '–');
+}
+
 function showFigures(board) {
-  for (const name of ['confirmed', 'pending', 'rejected', 'cancelled']) figure(name, board.orders ? count.format(board.orders[name]) : '–');
+  showOrders(board.orders);
   figure('unsent', board.events ? count.format(board.events.unsent) : '–');
   const dead = board.deadLetters;
   figure('dead', dead ? count.format(dead.items.length) + (dead.nextCursor ? '+' : '') : '–');
@@ -207,42 +237,71 @@ async function* events(body) {
   }
 }
 
-const pause = (seconds, signal) => new Promise(resolve => {
-  const timer = setTimeout(resolve, seconds * 1000);
-  signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); });
-});
+// One window of a browser streams, as over HTTP/1.1 all of them share six connections; the others ask every few seconds.
+const asStreamer = run => navigator.locks
+  ? navigator.locks.request('microplatform.board', { ifAvailable: true }, lock => run(lock !== null))
+  : run(false);
 
 async function watch(signal) {
   const end = why => signal.aborted || showSignIn(why);
-  for (let failures = 0, isNew = false; !signal.aborted;) {
-    let wait = Math.min(15, 2 ** failures++);
-    try {
-      const answer = await fetch('/api/v1/overview/board/stream', { headers: { Authorization: `Bearer ${known('user').token}` }, signal });
-      if (answer.ok) {
-        isNew = false;
-        for await (const { type, data } of events(answer.body)) {
-          failures = 0;
-          if (type === 'board') {
-            showFigures(JSON.parse(data));
-            say(byId('link'), 'Live', 'ready');
-          } else if (type === 'expired' && !await refreshed('user')) return end('Your session has ended; sign in again.');
-        }
+  let failures = 0, token, renewed, refusal = '', streamsAgainAt = 0;
+  const ask = path => fetch(`/api/v1/overview/board${path}`, { headers: { Authorization: `Bearer ${token}` }, signal });
 
-        wait = 1;
+  async function look(mayStream) {
+    if (mayStream && Date.now() >= streamsAgainAt) {
+      const answer = await ask('/stream');
+      if (answer.ok) return follow(answer);
+      if (answer.status === 401 || answer.status === 403) return answer;
+      refusal = answer.status === 429 ? 'Too many live views are open; ' : `No live view (${answer.status}); `;
+      streamsAgainAt = Date.now() + 1000 * (Number(answer.headers.get('Retry-After')) || 60);
+    }
+
+    const answer = await ask('');
+    if (answer.ok) {
+      showFigures(await answer.json());
+      say(byId('link'), refusal ? `${refusal}updated every ${PERIOD} s` : `Updated every ${PERIOD} s`, refusal ? 'degraded' : 'ready');
+    }
+
+    return answer;
+  }
+
+  async function follow(answer) {
+    [renewed, refusal] = [undefined, ''];
+    for await (const { type, data } of events(answer.body)) {
+      failures = 0;
+      if (type === 'expired') return new Response(null, { status: 401 });
+      if (type === 'board') {
+        showFigures(JSON.parse(data));
+        say(byId('link'), 'Live', 'ready');
+      }
+    }
+
+    throw new Error('The stream has ended');
+  }
+
+  shown = undefined;
+  while (!signal.aborted) {
+    let wait = Math.min(15, 2 ** failures++), trouble = '';
+    token = known('user')?.token;
+    try {
+      const answer = await asStreamer(look);
+      if (answer.ok) {
+        [failures, renewed, wait] = [0, undefined, PERIOD];
       } else if (answer.status === 401) {
-        if (isNew || !await refreshed('user')) return end('Your session has ended; sign in again.');
-        [isNew, wait] = [true, 0];
+        if (token === renewed || !await refreshed('user', token)) return end('Your session has ended; sign in again.');
+        [renewed, wait] = [known('user').token, 0];
       } else if (answer.status === 403) {
         return end('This account is not staff; the board is for staff only.');
       } else {
+        trouble = `The Gateway answers ${answer.status}`;
         wait = Number(answer.headers.get('Retry-After')) || wait;
       }
     } catch {
-      // Cut off; tried again below.
+      trouble = 'The Gateway does not answer';
     }
 
     if (signal.aborted) return;
-    if (wait) say(byId('link'), 'Reconnecting', 'degraded');
+    if (trouble) say(byId('link'), `${trouble}; trying again`, 'degraded');
     await pause(wait, signal);
   }
 }

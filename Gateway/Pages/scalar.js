@@ -1,8 +1,18 @@
 // What the API reference does with a login: it keeps the token in this tab and sends it with every call that carries none.
 import { AUTHORITIES, forget, keep, known, refreshed } from './session.js';
 
+// The reference's own token field stays empty while the token is sent from here: its hint says so.
+let hint;
+function giveHint() {
+  for (const field of document.querySelectorAll('input.scalar-password-input')) if (field.placeholder !== hint) field.placeholder = hint;
+}
+
+new MutationObserver(giveHint).observe(document.body, { childList: true, subtree: true });
+
 function show() {
   const names = Object.keys(AUTHORITIES).flatMap(who => known(who)?.name ?? []);
+  hint = names.length ? `sent for you, as ${names.join(' or ')}` : 'sign in above, or paste one';
+  giveHint();
   document.getElementById('session').textContent = names.length ? `Signed in as ${names.join(' and ')}; calls carry the token` : 'Not signed in';
   document.getElementById('sign-out').hidden = names.length === 0;
 }
@@ -41,9 +51,8 @@ async function call(input, init) {
   const who = callerOf(url.pathname);
   if (!known(who) || /^Bearer \S+\.\S+\.\S+$/.test(request.headers.get('Authorization') ?? '')) return fetch(request);
   const { token } = known(who), again = request.clone(), answer = await fetch(withToken(request, who));
-  if (answer.status !== 401 || !known(who)) return answer;
   // When it cannot be renewed just now, the 401 stands.
-  return known(who).token !== token || await refreshed(who).catch(() => false) ? fetch(withToken(again, who)) : answer;
+  return answer.status === 401 && await refreshed(who, token).catch(() => false) ? fetch(withToken(again, who)) : answer;
 }
 
 document.documentElement.lang = 'en';

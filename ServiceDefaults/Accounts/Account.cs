@@ -41,7 +41,7 @@ public sealed class Session<TKey>
     public DateTimeOffset ExpiresAt { get; init; }
 }
 
-/// <summary>A refresh token, known only by its hash; used once, then replaced.</summary>
+/// <summary>A refresh token, known only by its hash; its first use replaces it.</summary>
 public sealed class RefreshToken
 {
     /// <summary>SHA-256 of the token.</summary>
@@ -50,7 +50,7 @@ public sealed class RefreshToken
     /// <summary>The session it continues.</summary>
     public Guid SessionId { get; init; }
 
-    /// <summary>When it was exchanged for the next; a second use ends the session.</summary>
+    /// <summary>When it was first exchanged for the next; a use more than 10 s later ends the session.</summary>
     public DateTimeOffset? UsedAt { get; set; }
 }
 

@@ -16,7 +16,7 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 /// <param name="AccessToken">Send it as <c>Authorization: Bearer ...</c>.</param>
 /// <param name="TokenType">Always <c>Bearer</c>.</param>
 /// <param name="ExpiresIn">Life of the access token, in seconds.</param>
-/// <param name="RefreshToken">Exchange it once for the next pair; a second use ends the session.</param>
+/// <param name="RefreshToken">Exchange it for the next pair; sent again more than 10 seconds later, it ends the session.</param>
 public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken)
 {
     /// <summary>How a pair looks, for the API reference.</summary>
@@ -38,6 +38,9 @@ public sealed class SignIn<TContext, TAccount, TKey>
     where TKey : struct
 {
     private const string WrongPassword = "The name or the password is wrong.";
+
+    /// <summary>How long a refresh token may be sent again: its answer was lost, or a second tab sent it too (RFC 9700, 4.14.2).</summary>
+    private static readonly TimeSpan RefreshLeeway = TimeSpan.FromSeconds(10);
 
     private static readonly Counter<long> Failures = new Meter(Telemetry.Prefix + "Accounts").CreateCounter<long>(
         "microplatform.sign_in.failures", description: "Sign-ins refused: wrong name or password, or too many failures before");
@@ -114,12 +117,15 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return pair;
     }
 
-    /// <summary>Exchanges a refresh token for the next pair.</summary>
-    /// <exception cref="ProblemException">401 when it is unknown, expired, or was used before; the last also ends the session, since one of the two users is a thief.</exception>
+    /// <summary>Exchanges a refresh token for the next pair, and for another one within 10 seconds of that.</summary>
+    /// <exception cref="ProblemException">
+    /// 401 when it is unknown, expired, or was used too long ago; the last also ends the session, since one of the two users is a thief.
+    /// </exception>
     public async Task<TokenPair> RefreshAsync(string refreshToken, CancellationToken cancellationToken)
     {
         var hash = HashOf(refreshToken);
         var now = time.GetUtcNow();
+        var usableSince = now - RefreshLeeway;
         var pair = await db.InTransactionAsync(async token =>
         {
             // Several who use one token, or end its session, take turns here.
@@ -130,7 +136,10 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 return null;
             }
 
-            if (await db.RefreshTokens.Where(row => row.Hash == hash && row.UsedAt == null).ExecuteUpdateAsync(row => row.SetProperty(r => r.UsedAt, now), token) == 0)
+            // The leeway counts from the first use: later ones do not renew it.
+            var used = await db.RefreshTokens.Where(row => row.Hash == hash && (row.UsedAt == null || row.UsedAt >= usableSince))
+                .ExecuteUpdateAsync(row => row.SetProperty(r => r.UsedAt, r => r.UsedAt ?? now), token);
+            if (used == 0)
             {
                 await db.Sessions.Where(s => s.Id == session.Id).ExecuteDeleteAsync(token);
                 return null;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using MicroPlatform.Tests.Fixtures;
@@ -21,11 +22,22 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await Expect(confirmed).Not.ToHaveTextAsync("–"); // the stream is open before its first event is there
         var before = await ShownAsync();
         await AccessibleAsync(page);
+        await page.EvaluateAsync("""
+            () => {
+              window.seen = [];
+              const read = name => document.querySelector(`[data-figure=${name}]`).textContent;
+              new MutationObserver(() => window.seen.push(`${read('pending')} pending, ${read('confirmed')} confirmed`))
+                .observe(document.querySelector('.orders'), { subtree: true, characterData: true, childList: true });
+            }
+            """);
 
         using var http = Platform.Http();
         var clerk = await TokenAsync(http, "clerk");
         Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } }, clerk).StatusAsync());
         await Eventually.TrueAsync(async () => await ShownAsync() > before, "the order is counted", seconds: 30);
+        var seen = await page.EvaluateAsync<string[]>("() => window.seen");
+        Assert.Contains($"1 pending, {before} confirmed", seen); // however quickly the warehouse answers
+        Assert.Equal($"0 pending, {before + 1} confirmed", seen[^1]);
         await Expect(page.Locator("#revenue-total")).ToContainTextAsync("in all");
         await Expect(page.Locator("#chart svg rect.some")).Not.ToHaveCountAsync(0);
 
@@ -76,6 +88,119 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
 
         await Expect(page.Locator("#link")).ToHaveTextAsync("Live");
         Assert.Equal([503, 200], window.Responses.Where(response => response.Url.EndsWith("/api/v1/users/refresh", StringComparison.Ordinal)).Select(response => response.Status));
+    }
+
+    [Fact]
+    public async Task Duplicated_tabs_share_each_renewal_and_no_refresh_token_is_sent_twice()
+    {
+        await using var window = await OpenAsync();
+        window.Expected = "the server responded with a status of 401"; // how a tab learns that the token has expired
+        var page = window.Page;
+        var sent = new ConcurrentQueue<string>();
+        page.Context.Request += (_, request) =>
+        {
+            if (request.Url.EndsWith("/api/v1/users/refresh", StringComparison.Ordinal))
+            {
+                sent.Enqueue(request.PostData!);
+            }
+        };
+        await page.GotoAsync("/scalar/");
+        await ExpiredSessionAsync(page);
+        var copy = await DuplicateAsync("/scalar/");
+        var late = await DuplicateAsync("/protos/"); // without a script: it cannot hear of the renewal
+
+        await Task.WhenAll(page.GotoAsync("/"), copy.GotoAsync("/"));
+        await Expect(page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        await Expect(copy.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        await late.GotoAsync("/");
+        await Expect(late.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        Assert.Single(sent);
+
+        // The next renewal starts from what the first one gave, whichever tab makes it.
+        foreach (var tab in new[] { page, copy, late })
+        {
+            await tab.EvaluateAsync("""
+                () => {
+                  const session = JSON.parse(sessionStorage.getItem('microplatform.user'));
+                  sessionStorage.setItem('microplatform.user', JSON.stringify({ ...session, token: 'expired again' }));
+                }
+                """);
+        }
+
+        await late.ReloadAsync();
+        await Expect(late.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        await copy.ReloadAsync();
+        await Expect(copy.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        Assert.Equal(2, sent.Count);
+        Assert.Equal(2, sent.Distinct(StringComparer.Ordinal).Count());
+
+        Task<IPage> DuplicateAsync(string path) =>
+            page.RunAndWaitForPopupAsync(() => page.EvaluateAsync("path => { window.open(path); }", path));
+    }
+
+    [Fact]
+    public async Task Three_windows_of_it_hold_one_stream_and_leave_connections_for_other_calls()
+    {
+        await using var window = await OpenAsync();
+        var streams = 0;
+        window.Page.Context.Request += (_, request) =>
+            Interlocked.Add(ref streams, request.Url.EndsWith("/stream", StringComparison.Ordinal) ? 1 : 0);
+        var pages = new List<IPage> { window.Page, await window.Page.Context.NewPageAsync(), await window.Page.Context.NewPageAsync() };
+        foreach (var page in pages)
+        {
+            await SignInAsync(page, "clerk");
+            await Expect(page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+            Assert.Equal(200, await page.EvaluateAsync<int>("() => fetch('/api/v1/products').then(answer => answer.status)"));
+        }
+
+        await Expect(pages[0].Locator("#link")).ToHaveTextAsync("Live");
+        await Expect(pages[2].Locator("#link")).ToHaveTextAsync("Updated every 5 s");
+        Assert.Equal(1, streams);
+
+        // Whoever is still there takes over.
+        await pages[0].CloseAsync();
+        await Eventually.TrueAsync(
+            async () => await IsLiveAsync(pages[1]) != await IsLiveAsync(pages[2]), "one of the others streams", seconds: 30);
+
+        static async Task<bool> IsLiveAsync(IPage page) => await page.Locator("#link").InnerTextAsync() is "Live";
+    }
+
+    [Fact]
+    public async Task The_eleventh_viewer_of_one_account_is_told_so_and_still_sees_it()
+    {
+        using var http = Platform.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", await TokenAsync(http, "clerk"));
+        var stream = new Uri("/api/v1/overview/board/stream", UriKind.Relative);
+        var others = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ =>
+            http.GetAsync(stream, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken)));
+        await using var window = await OpenAsync();
+        window.Expected = "the server responded with a status of 429";
+        await SignInAsync(window.Page, "clerk");
+        await Expect(window.Page.Locator("#link")).ToHaveTextAsync("Too many live views are open; updated every 5 s");
+        await Expect(window.Page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        await AccessibleAsync(window.Page);
+        foreach (var other in others)
+        {
+            other.Dispose();
+        }
+
+        await Expect(window.Page.Locator("#link")).ToHaveTextAsync("Live");
+    }
+
+    [Fact]
+    public async Task A_refusal_is_shown_as_what_it_is()
+    {
+        await using var window = await OpenAsync();
+        window.Expected = "the server responded with a status of 503";
+        var page = window.Page;
+        await page.RouteAsync("**/overview/board/stream", route => route.FulfillAsync(new() { Status = 503 }));
+        await SignInAsync(page, "clerk");
+        await Expect(page.Locator("#link")).ToHaveTextAsync("No live view (503); updated every 5 s");
+        await Expect(page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
+        await page.RouteAsync("**/overview/board", route => route.FulfillAsync(new() { Status = 503 }));
+        await Expect(page.Locator("#link")).ToHaveTextAsync("The Gateway answers 503; trying again");
+        await page.RouteAsync("**/health/services", route => route.FulfillAsync(new() { Status = 503 }));
+        await Expect(page.Locator("#overall")).ToHaveTextAsync("The Gateway answers 503; trying again");
     }
 
     [Fact]

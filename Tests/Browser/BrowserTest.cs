@@ -42,7 +42,12 @@ public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
     {
         using var http = Platform.Http();
         var refresh = (await LoginAsync(http, "clerk")).GetProperty("refreshToken").GetString();
-        await page.EvaluateAsync("refresh => sessionStorage.setItem('microplatform.user', JSON.stringify({ name: 'clerk', token: 'expired', refresh }))", refresh);
+        await page.EvaluateAsync("""
+            refresh => {
+              const session = { id: '1', renewals: 0, name: 'clerk', token: 'expired', refresh };
+              sessionStorage.setItem('microplatform.user', JSON.stringify(session));
+            }
+            """, refresh);
     }
 
     private static Task<JsonElement> LoginAsync(HttpClient http, string username) =>

@@ -71,6 +71,75 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
         Assert.Equal(width, await window.Page.EvaluateAsync<int>("() => Math.max(innerWidth, document.documentElement.scrollWidth)"));
     }
 
+    [Theory]
+    [InlineData(320)]
+    [InlineData(390)]
+    public async Task On_a_phone_the_navigation_is_one_row(int width)
+    {
+        await using var window = await OpenAsync(width: width);
+        foreach (var path in new[] { "/", "/protos/", "/nothing-here" })
+        {
+            window.Expected = "the server responded with a status of 404";
+            await window.Page.GotoAsync(path);
+            var rows = await window.Page.EvaluateAsync<double[]>("""
+                () => [...document.querySelectorAll('header nav a')].map(link => link.getBoundingClientRect().top)
+                """);
+            Assert.Single(rows.Distinct());
+            Assert.Equal(width, await window.Page.EvaluateAsync<int>("() => Math.max(innerWidth, document.documentElement.scrollWidth)"));
+        }
+    }
+
+    [Fact]
+    public async Task No_label_of_the_drawing_touches_a_wall()
+    {
+        await using var window = await OpenAsync();
+        await window.Page.GotoAsync("/");
+        Assert.Empty(await window.Page.EvaluateAsync<string[]>("""
+            () => {
+              const walls = [...document.querySelectorAll('.plan .walls path')], gap = 6;
+              const touches = ({ x, y, width, height }) => {
+                for (let px = x - gap; px <= x + width + gap; px++)
+                  for (let py = y; py <= y + height; py += 4)
+                    if (walls.some(wall => wall.isPointInStroke(new DOMPoint(px, py)))) return true;
+                return false;
+              };
+              return [...document.querySelectorAll('.plan text')].filter(text => touches(text.getBBox())).map(text => text.textContent);
+            }
+            """));
+    }
+
+    [Fact]
+    public async Task The_mark_of_a_state_sits_between_the_middle_of_small_and_of_capital_letters()
+    {
+        await using var window = await OpenAsync();
+        await window.Page.GotoAsync("/");
+        await Expect(window.Page.Locator("#overall")).ToHaveAttributeAsync("data-state", "ready");
+        var middles = await window.Page.EvaluateAsync<double[]>("""
+            () => {
+              const word = document.getElementById('overall'), mark = getComputedStyle(word, '::before');
+              const canvas = document.createElement('canvas').getContext('2d');
+              canvas.font = getComputedStyle(word).font;
+              const middle = letter => canvas.measureText(letter).actualBoundingBoxAscent / 2;
+              const border = mark.boxSizing === 'border-box' ? 0 : 2 * parseFloat(mark.borderTopWidth);
+              const height = parseFloat(mark.height) + border;
+              return [(parseFloat(mark.verticalAlign) || 0) + height / 2, middle('x'), middle('H')];
+            }
+            """);
+        Assert.InRange(middles[0], middles[1], middles[2]);
+    }
+
+    [Fact]
+    public async Task At_an_unknown_address_a_person_finds_the_way_back()
+    {
+        await using var window = await OpenAsync();
+        window.Expected = "the server responded with a status of 404";
+        await window.Page.GotoAsync("/nothing/here");
+        await Expect(window.Page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("Nothing here");
+        await AccessibleAsync(window.Page);
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "API reference" }).Last.ClickAsync();
+        Assert.EndsWith("/scalar/", window.Page.Url, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task By_keyboard_the_first_stop_leads_past_the_navigation()
     {

@@ -23,6 +23,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         await Expect(page.GetByRole(AriaRole.Option)).ToHaveTextAsync(Documents);
         await page.GetByRole(AriaRole.Option, new() { Name = "Sales", Exact = true }).ClickAsync();
         await Expect(page.GetByText("/api/v1/sales/orders").First).ToBeVisibleAsync();
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "MicroPlatform: Sales" })).ToBeVisibleAsync();
         await AccessibleAsync(page);
     }
 
@@ -39,6 +40,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         await Expect(page.Locator("#session")).ToHaveTextAsync("Signed in as clerk; calls carry the token");
 
         await page.Keyboard.PressAsync("Escape");
+        await Expect(page.GetByPlaceholder("sent for you, as clerk")).Not.ToHaveCountAsync(0);
         await page.GetByRole(AriaRole.Link, new() { Name = "Show your account" }).ClickAsync();
         var me = await SendAsync(page, "users/tag/users/GET/api/v1/users/me", "/api/v1/users/me");
         Assert.Equal(200, me.Status);
@@ -52,6 +54,29 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         await page.Locator("#sign-out").ClickAsync();
         await Expect(page.Locator("#session")).ToHaveTextAsync("Not signed in");
         Assert.Equal(0, await page.EvaluateAsync<int>("() => sessionStorage.length"));
+    }
+
+    [Theory]
+    [InlineData(320)]
+    [InlineData(390)]
+    [InlineData(1280)]
+    public async Task Who_is_signed_in_is_seen_whole_at_every_width(int width)
+    {
+        await using var window = await OpenAsync(width: width);
+        var page = window.Page;
+        await page.GotoAsync("/scalar/");
+        await ExpiredSessionAsync(page);
+        await page.ReloadAsync();
+        foreach (var part in new[] { page.Locator("#session"), page.Locator("#sign-out"), page.Locator(".ways") })
+        {
+            var box = await part.BoundingBoxAsync();
+            Assert.NotNull(box);
+            Assert.InRange(box.X + box.Width, 1, width);
+        }
+
+        await Expect(page.GetByPlaceholder("sent for you, as clerk")).Not.ToHaveCountAsync(0);
+        await page.Locator("#sign-out").ClickAsync();
+        await Expect(page.GetByPlaceholder("sign in above, or paste one")).Not.ToHaveCountAsync(0);
     }
 
     [Fact]

@@ -20,11 +20,56 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Equal(1, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(9)]
+    [InlineData(10)]
+    public async Task A_refresh_token_sent_again_within_ten_seconds_gives_another_pair_of_the_same_session(int seconds)
+    {
+        var account = await platform.RegisterAsync();
+        var first = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
+        platform.Clock.Advance(TimeSpan.FromSeconds(seconds));
+        var second = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
+        Assert.NotEqual(first.Text("refreshToken"), second.Text("refreshToken"), StringComparer.Ordinal);
+        foreach (var pair in new[] { first, second })
+        {
+            Assert.Equal(HttpStatusCode.OK, await MeAsync(pair.Text("accessToken")));
+            Assert.Equal(HttpStatusCode.OK, await RefreshAsync(pair.Text("refreshToken")));
+        }
+
+        Assert.Equal(1, await SessionsAsync(account));
+    }
+
     [Fact]
-    public async Task A_refresh_token_used_twice_ends_the_whole_family()
+    public async Task The_ten_seconds_count_from_the_first_use_and_using_it_again_does_not_renew_them()
+    {
+        var account = await platform.RegisterAsync();
+        Assert.Equal(HttpStatusCode.OK, await RefreshAsync(account.RefreshToken));
+        platform.Clock.Advance(TimeSpan.FromSeconds(6));
+        Assert.Equal(HttpStatusCode.OK, await RefreshAsync(account.RefreshToken));
+        platform.Clock.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
+        Assert.Equal(0, await SessionsAsync(account));
+    }
+
+    [Fact]
+    public async Task A_session_that_has_ended_stays_ended_within_the_ten_seconds_too()
+    {
+        var account = await platform.RegisterAsync();
+        var next = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
+        var logout = http.SendAsync("POST", Accounts.Logout, new { refreshToken = next.Text("refreshToken") });
+        Assert.Equal(HttpStatusCode.NoContent, await logout.StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(next.Text("accessToken")));
+        Assert.Equal(0, await SessionsAsync(account));
+    }
+
+    [Fact]
+    public async Task A_refresh_token_sent_again_after_ten_seconds_ends_the_whole_family()
     {
         var account = await platform.RegisterAsync();
         var thief = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
+        platform.Clock.Advance(TimeSpan.FromSeconds(11));
         Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
         Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(thief.Text("refreshToken")));
         Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(thief.Text("accessToken")));
@@ -37,19 +82,31 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
         var account = await platform.RegisterAsync();
         var elsewhere = await http.LoginAsync(account.Email);
         await RefreshAsync(account.RefreshToken);
+        platform.Clock.Advance(TimeSpan.FromSeconds(11));
         Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
         Assert.Equal(HttpStatusCode.OK, await MeAsync(elsewhere.AccessToken));
         Assert.Equal(HttpStatusCode.OK, await RefreshAsync(elsewhere.RefreshToken));
     }
 
     [Fact]
-    public async Task Of_many_uses_of_one_refresh_token_at_once_at_most_one_succeeds_and_the_family_ends()
+    public async Task Many_uses_of_one_refresh_token_at_once_all_continue_one_session()
     {
         var account = await platform.RegisterAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ =>
+            http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync()));
+        Assert.Equal(10, answers.Select(pair => pair.Text("refreshToken")).Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(1, await SessionsAsync(account));
+    }
+
+    [Fact]
+    public async Task Many_late_uses_of_one_refresh_token_at_once_are_all_refused_and_the_family_ends()
+    {
+        var account = await platform.RegisterAsync();
+        Assert.Equal(HttpStatusCode.OK, await RefreshAsync(account.RefreshToken));
+        platform.Clock.Advance(TimeSpan.FromSeconds(11));
         var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => RefreshAsync(account.RefreshToken)));
-        Assert.Equal(1, answers.Count(status => status == HttpStatusCode.OK));
-        Assert.Equal(9, answers.Count(status => status == HttpStatusCode.Unauthorized));
-        Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
+        Assert.All(answers, status => Assert.Equal(HttpStatusCode.Unauthorized, status));
+        Assert.Equal(0, await SessionsAsync(account));
     }
 
     [Fact]
@@ -106,6 +163,9 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Contains(hex, dump, StringComparison.Ordinal);
         Assert.DoesNotContain(account.RefreshToken, dump, StringComparison.Ordinal);
     }
+
+    private Task<long> SessionsAsync(Account account) =>
+        platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id);
 
     private Task<HttpStatusCode> MeAsync(string token) => http.SendAsync("GET", Accounts.Me, token: token).StatusAsync();
 

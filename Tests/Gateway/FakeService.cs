@@ -26,6 +26,11 @@ internal sealed record Seen(string Method, string PathAndQuery, IReadOnlyDiction
 /// </summary>
 internal sealed class FakeService : IAsyncDisposable
 {
+    /// <summary>Messages of the method <c>Flood</c>: together more than all buffers between it and a reader who pauses.</summary>
+    public const int FloodMessages = 400;
+
+    private const int FloodMessageLength = 64 * 1024;
+
     private readonly WebApplication app;
 
     private FakeService(WebApplication app, string name, RequestDelegate? answer)
@@ -135,6 +140,16 @@ internal sealed class FakeService : IAsyncDisposable
                 await WriteMessageAsync(response, message + " 1");
                 await Continue.Task;
                 await WriteMessageAsync(response, message + " 2");
+                break;
+            case "Flood":
+                await using (context.RequestAborted.Register(() => CallerLeft.TrySetResult()))
+                {
+                    for (var i = 0; i < FloodMessages; i++)
+                    {
+                        await WriteMessageAsync(response, new('x', FloodMessageLength));
+                    }
+                }
+
                 break;
             case "Refuse":
                 var status = new Google.Rpc.Status { Code = 3, Message = "no" };

@@ -62,14 +62,14 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
         new([.. behind.Settings, .. settings], environment, platform: null);
 
     /// <summary>In front of the real services, all of them up: the deadline of a call is not for starting a service.</summary>
-    public static GatewayHost Start(TestPlatform platform)
+    public static GatewayHost Start(TestPlatform platform, params (string Key, string Value)[] settings)
     {
         foreach (var service in TestPlatform.Names)
         {
             _ = platform.Services(service);
         }
 
-        return new([.. TestPlatform.Names.SelectMany(service => new[] { ($"services:{service}:http:0", $"http://{service}"), ($"services:{service}:grpc:0", $"http://_grpc.{service}") })], "Development", platform);
+        return new([.. TestPlatform.Names.SelectMany(service => new[] { ($"services:{service}:http:0", $"http://{service}"), ($"services:{service}:grpc:0", $"http://_grpc.{service}") }), .. settings], "Development", platform);
     }
 
     /// <summary>The endpoint in whose address this stands.</summary>

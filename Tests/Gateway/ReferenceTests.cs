@@ -20,6 +20,9 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
         foreach (var document in Documents)
         {
             var openApi = await http.SendAsync("GET", $"/openapi/{document}.json").JsonAsync();
+            var title = openApi.GetProperty("info").GetProperty("title").GetString();
+            Assert.Equal($"MicroPlatform: {char.ToUpperInvariant(document[0])}{document[1..]}", title);
+            Assert.DoesNotMatch(MarkupOrFile(), openApi.GetRawText());
             Assert.StartsWith("3.1", openApi.GetProperty("openapi").GetString(), StringComparison.Ordinal);
             Assert.Equal("/", Assert.Single(openApi.GetProperty("servers").EnumerateArray()).GetProperty("url").GetString());
             Assert.True(openApi.GetProperty("components").GetProperty("securitySchemes").TryGetProperty("Bearer", out _));
@@ -138,6 +141,68 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
         }
     }
 
+    [Fact]
+    public async Task The_example_of_each_gRPC_service_is_a_call_that_is_answered()
+    {
+        await using var gateway = GatewayHost.Start(platform, ("SeedDemoData", "true"));
+        using var http = gateway.Http(tls: false);
+        var html = await http.GetStringAsync(new Uri("/protos/", UriKind.Relative), TestContext.Current.CancellationToken);
+        var examples = GrpcExample().Matches(WebUtility.HtmlDecode(html)).DistinctBy(match => match.Groups["method"].Value)
+            .ToDictionary(match => match.Groups["method"].Value, match => match.Groups, StringComparer.Ordinal);
+        Assert.Equal(["todo.v1.Todos/List", "users.v1.Users/Login"], examples.Keys.Order(StringComparer.Ordinal));
+        var port = gateway.HttpsAddress.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        Assert.All(examples.Values, example => Assert.Equal(port, example["port"].Value));
+
+        using var channel = gateway.Channel();
+        var login = MicroPlatform.Users.V1.LoginRequest.Parser.ParseJson(examples["users.v1.Users/Login"]["message"].Value);
+        var list = MicroPlatform.Todo.V1.ListRequest.Parser.ParseJson(examples["todo.v1.Todos/List"]["message"].Value);
+        var tokens = (await new MicroPlatform.Users.V1.Users.UsersClient(channel).LoginAsync(login, GrpcExtensions.As(null))).Tokens;
+        var todos = await new MicroPlatform.Todo.V1.Todos.TodosClient(channel).ListAsync(list, GrpcExtensions.As(tokens.AccessToken));
+        Assert.NotEmpty(todos.Items);
+    }
+
+    [Theory]
+    [InlineData(true, "Development", "curl -sk")]
+    [InlineData(true, "Production", "curl -s ")]
+    [InlineData(false, "Development", "curl -s ")]
+    public async Task A_terminal_is_told_to_trust_any_certificate_only_where_it_is_self_made(bool tls, string environment, string command)
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        await using var gateway = GatewayHost.Start(behind, environment, ("SeedDemoData", "true"));
+        using var http = gateway.Http(tls);
+        var page = await http.GetStringAsync(new Uri("/", UriKind.Relative), TestContext.Current.CancellationToken);
+        Assert.Equal(2, Curl().Count(page));
+        Assert.All(Curl().Matches(page), match => Assert.StartsWith(command, match.Value, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("/nothing", "/api/v1/products")]
+    [InlineData("/api/v1/<b>nothing</b>", "/api/v1/products")]
+    [InlineData("/protos/nothing.proto", "users.proto")]
+    public async Task At_an_unknown_address_a_person_gets_a_page_and_a_program_problem_details(string path, string says)
+    {
+        await using var gateway = GatewayHost.Start(platform);
+        using var http = gateway.Http();
+        const string browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+        foreach (var method in new[] { "GET", "HEAD" })
+        {
+            using var page = await http.SendAsync(method, path, headers: ("Accept", browser));
+            var html = await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            Assert.Equal((HttpStatusCode.NotFound, "text/html"), (page.StatusCode, page.Content.Headers.ContentType?.MediaType));
+            var policy = Assert.Single(page.Headers.GetValues("Content-Security-Policy"));
+            Assert.Contains("default-src 'none'", policy, StringComparison.Ordinal);
+            Assert.Equal(method is "GET", html.Contains(says, StringComparison.Ordinal));
+            Assert.Equal(method is "GET", html.Contains("href=\"/scalar/\"", StringComparison.Ordinal));
+            Assert.DoesNotContain("{{", html, StringComparison.Ordinal);
+        }
+
+        foreach (var (method, accept) in new[] { ("GET", "*/*"), ("GET", "application/json"), ("POST", browser) })
+        {
+            using var problem = await http.SendAsync(method, path, method is "POST" ? new { } : null, headers: ("Accept", accept));
+            Assert.Equal("application/problem+json", problem.Content.Headers.ContentType?.MediaType);
+        }
+    }
+
     [Theory]
     [InlineData("true", "https://dashboard.example:17000/", true, true)]
     [InlineData("false", "javascript:alert(1)", false, false)]
@@ -190,6 +255,20 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
 
     [GeneratedRegex("^package (?<name>[a-z0-9.]+);", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Package();
+
+    // A page takes the first for markup, and the second leads nowhere from there.
+    [GeneratedRegex(
+        "\"(title|summary|description)\":\\s*\"[^\"]*((<|\\\\u003[cC])[a-z]|\\.md\\b)",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex MarkupOrFile();
+
+    [GeneratedRegex(
+        "-d '(?<message>[^']+)' [^'|]*?:(?<port>\\d+) (?<method>[a-zA-Z0-9.]+/[A-Za-z]+)",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex GrpcExample();
+
+    [GeneratedRegex("curl -s[^h]*", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Curl();
 
     [GeneratedRegex("href=\"(?<to>[^\"#]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Link();

@@ -204,11 +204,16 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_refresh_token_works_once_and_its_second_use_ends_the_session()
+    public async Task A_refresh_token_sent_again_within_ten_seconds_gives_another_pair_and_after_them_ends_the_session()
     {
         var me = await platform.NewUserAsync();
         var next = (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null))).Tokens;
+        platform.Clock.Advance(TimeSpan.FromSeconds(9));
+        var another = (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null))).Tokens;
+        Assert.NotEqual(next.RefreshToken, another.RefreshToken, StringComparer.Ordinal);
         Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(next.AccessToken))).User.Username);
+        Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(another.AccessToken))).User.Username);
+        platform.Clock.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null)).RefusalAsync()).Status);
         Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = next.RefreshToken }, As(null)).RefusalAsync()).Status);
         Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(next.AccessToken)).RefusalAsync()).Status);

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
@@ -11,11 +12,12 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>gRPC as every service serves it and calls it.</summary>
-public static class GrpcDefaults
+public static partial class GrpcDefaults
 {
     /// <summary>How long a call to another service may take (<c>Calls:Deadline</c>, 2 s unless set), where the caller set no deadline.</summary>
     public static TimeSpan CallDeadline(this WebApplicationBuilder builder) =>
@@ -75,9 +77,28 @@ public static class GrpcDefaults
             .AddInterceptor(() => new DeadlineInterceptor(deadline));
     }
 
-    /// <summary>Whether the request is a gRPC call.</summary>
+    /// <summary>Whether the request is a gRPC call: HTTP/2, POST, a content type of gRPC and the path of a method. Everything else is REST.</summary>
     public static bool IsGrpc(this HttpContext context) =>
-        context.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true;
+        HttpProtocol.IsHttp2(context.Request.Protocol)
+        && HttpMethods.IsPost(context.Request.Method)
+        && MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type)
+        && (type.MediaType.Equals("application/grpc", StringComparison.OrdinalIgnoreCase) || type.MediaType.Equals("application/grpc+proto", StringComparison.OrdinalIgnoreCase))
+        && MethodPath().IsMatch(context.Request.Path.Value ?? "");
+
+    /// <summary>Refuses a request to a gRPC method that is no gRPC call.</summary>
+    /// <exception cref="ProblemException">426 when it came over HTTP/1.1, 415 when its content type is another.</exception>
+    public static void RequireGrpc(this HttpContext context)
+    {
+        if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+        {
+            throw new ProblemException(StatusCodes.Status426UpgradeRequired, "gRPC needs HTTP/2; call the https address.");
+        }
+
+        if (!context.IsGrpc())
+        {
+            throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, "This is a gRPC method; its content type is application/grpc. The same is at /api/v1 for JSON.");
+        }
+    }
 
     /// <summary>Answers a gRPC call without a message, with its status in the header block ("trailers-only").</summary>
     public static void WriteGrpcStatus(this HttpContext context, StatusCode status, string detail, TimeSpan? retryAfter = null)
@@ -108,6 +129,10 @@ public static class GrpcDefaults
             context.WriteGrpcStatus(StatusCode.InvalidArgument, "The message is not what this method takes.");
         }
     });
+
+    // Every service of the platform is in a package, so its name has a dot; no path of REST looks like it.
+    [GeneratedRegex(@"^/[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+/[A-Za-z][A-Za-z0-9_]*\z", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex MethodPath();
 
     private static ServiceConfig RetryPolicyFor(string[] methods)
     {

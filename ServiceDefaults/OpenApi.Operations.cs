@@ -67,6 +67,7 @@ public static partial class OpenApi
 
             if (context.Description.HttpMethod is "GET" && AnswerType(StatusCodes.Status200OK) is { } type && type.IsAssignableTo(typeof(IVersioned)))
             {
+                AddHeader("If-Match", maxLength: null);
                 AddHeader("If-None-Match", maxLength: null);
             }
 
@@ -109,7 +110,7 @@ public static partial class OpenApi
                 answers.TryAdd(status.ToString(CultureInfo.InvariantCulture), new OpenApiResponse());
             }
 
-            if (operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
+            if (context.Description.HttpMethod is "GET" && operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
             {
                 answers["304"] = new OpenApiResponse { Description = "You have the present version.", Headers = Header("ETag", "The version.") };
             }

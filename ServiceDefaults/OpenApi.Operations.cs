@@ -95,6 +95,12 @@ public static partial class OpenApi
 
         private void DescribeBody()
         {
+            // The XML comment of a header within a parameter object ends up here; the schema has the body's own.
+            if (operation.RequestBody is OpenApiRequestBody request)
+            {
+                request.Description = null;
+            }
+
             if (operation.RequestBody?.Content?.TryGetValue("application/json", out var json) == true
                 && context.Description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source.Id is "Body") is { } body)
             {

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.WebUtilities;
@@ -116,7 +117,7 @@ public static partial class OpenApi
         var attributes = context.JsonPropertyInfo?.AttributeProvider;
         var isNullable = (declared != type || context.JsonPropertyInfo is { IsGetNullable: true }) && context.JsonPropertyInfo is not null && !Is<RequiredAttribute>();
         DescribeType(schema, type);
-        if (context.JsonTypeInfo.ElementType is { } element && schema.Items is null)
+        if (context.JsonTypeInfo is { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } element } && schema.Items is null)
         {
             var items = new OpenApiSchema();
             DescribeType(items, element);

@@ -139,7 +139,12 @@ public sealed class ContractTests(ContractFixture fixture)
         Assert.True(missing.Count == 0, string.Join('\n', missing));
     }
 
-    private static JsonObject Released(string service) => Repository.Released($"{service}.json") is { Length: > 0 } text ? (JsonObject)JsonNode.Parse(text)! : new() { ["paths"] = new JsonObject() };
+    private static JsonObject Released(string service)
+    {
+        var document = (JsonObject)JsonNode.Parse(Repository.Released($"{service}.json"))!;
+        Assert.NotEmpty(document["paths"]!.AsObject());
+        return document;
+    }
 
     /// <summary>The document with one change: <c>path -</c> removes what is there, <c>path =json</c> puts something there.</summary>
     private static JsonObject Changed(JsonObject document, string change)

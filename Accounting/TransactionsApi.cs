@@ -49,7 +49,8 @@ internal static class TransactionsApi
             ?? throw ProblemException.NotFound("transaction", id));
 
     private static async Task<Ok<TransactionResponse>> UpdateAsync(
-        long id, UpdateTransactionRequest request, AccountingDbContext db, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
+        long id, UpdateTransactionRequest request, AccountingDbContext db,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var transaction = await FindAsync(db, id, preconditions, cancellationToken);
         transaction.MoveTo(request.OrderId!.Value);
@@ -66,7 +67,8 @@ internal static class TransactionsApi
         return TypedResults.NoContent();
     }
 
-    private static async Task<Transaction> FindAsync(AccountingDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
+    private static async Task<Transaction> FindAsync(
+        AccountingDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var transaction = await db.Transactions.SingleOrDefaultAsync(t => t.Id == id, cancellationToken) ?? throw ProblemException.NotFound("transaction", id);
         preconditions.Require(transaction.Version);

@@ -44,7 +44,8 @@ internal static class CartsApi
     }
 
     private static async Task<NoContent> ClearAsync(
-        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
+        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db,
+        TokenValidation.TokenValidationClient customers, TimeProvider time,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
@@ -131,7 +132,8 @@ internal static class CartsApi
     }
 
     /// <summary>The cart, locked and marked as changed: writers take turns, and its version is new when they are done.</summary>
-    private static async Task<ShoppingCart> LockAsync(CartDbContext db, long owner, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<ShoppingCart> LockAsync(
+        CartDbContext db, long owner, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
     {
         var cart = await db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {owner} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("cart", owner);
@@ -147,7 +149,8 @@ internal static class CartsApi
         return cart;
     }
 
-    private static async Task<CartItem> LockItemAsync(CartDbContext db, long owner, long itemId, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<CartItem> LockItemAsync(
+        CartDbContext db, long owner, long itemId, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
     {
         await LockAsync(db, owner, preconditions, time, cancellationToken);
         return await db.CartItems.SingleOrDefaultAsync(i => i.Id == itemId && i.CustomerId == owner, cancellationToken) ?? throw ProblemException.NotFound("item", itemId);

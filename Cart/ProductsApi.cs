@@ -58,7 +58,8 @@ internal static class ProductsApi
     }
 
     private static async Task<Ok<ProductResponse>> ReplaceAsync(
-        long id, ProductRequest request, CartDbContext db, TimeProvider time, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
+        long id, ProductRequest request, CartDbContext db, TimeProvider time,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var product = await db.InTransactionAsync(async token =>
         {
@@ -102,7 +103,8 @@ internal static class ProductsApi
     }
 
     /// <summary>The product, locked: nobody changes it or puts it into a cart until this is over.</summary>
-    private static async Task<Product> LockAsync(CartDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
+    private static async Task<Product> LockAsync(
+        CartDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var product = await db.Products.FromSql($"SELECT *, xmin FROM products WHERE id = {id} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(What, id);

@@ -124,7 +124,8 @@ internal static class CustomersApi
         return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, request.NewPassword!, cancellationToken));
     }
 
-    private static async Task<Customer> FindAsync(CustomersDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
+    private static async Task<Customer> FindAsync(
+        CustomersDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
         preconditions.Require(customer.Version);

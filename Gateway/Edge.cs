@@ -116,14 +116,15 @@ internal static class Edge
         return next(context);
     }
 
-    /// <summary>The framework says so only of several origins, and only to callers who name theirs; a cache keeps what either got for the other.</summary>
+    /// <summary>A cache must not give one origin's answer to another; the framework says so only where several origins may call.</summary>
     private static Task VaryByOriginAsync(HttpContext context, RequestDelegate next)
     {
         context.Response.OnStarting(() =>
         {
-            if (!context.Response.Headers.GetCommaSeparatedValues(HeaderNames.Vary).Contains(HeaderNames.Origin, StringComparer.OrdinalIgnoreCase))
+            var headers = context.Response.Headers;
+            if (!headers.GetCommaSeparatedValues(HeaderNames.Vary).Contains(HeaderNames.Origin, StringComparer.OrdinalIgnoreCase))
             {
-                context.Response.Headers.Append(HeaderNames.Vary, HeaderNames.Origin);
+                headers.Append(HeaderNames.Vary, HeaderNames.Origin);
             }
 
             return Task.CompletedTask;

@@ -109,7 +109,7 @@ internal static class Proxy
         }
     }
 
-    /// <summary>Whether it is an error without a body: a server that refuses a request before its service sees it says nothing more than the status.</summary>
+    /// <summary>Whether it is an error without a body, as a server sends when it refuses a request itself.</summary>
     private static bool IsBareError(HttpRequest request, HttpResponseMessage answer) =>
         (int)answer.StatusCode >= StatusCodes.Status400BadRequest
         && !HttpMethods.IsHead(request.Method)

@@ -13,8 +13,9 @@ internal static class Routes
     public static readonly string[] Services = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
     /// <summary>
-    /// REST: what is below a prefix goes to its service. A path that is named here needs a token for the verbs beside it and is open to any other,
-    /// so that the service itself serves what is public and says which verbs there are; all that is not named needs a token.
+    /// REST: the service takes every path below its prefix. A path that is listed here needs a token for the verbs beside it.
+    /// Any other verb on a listed path is open: the service answers it, or refuses it with the verbs that it has (405).
+    /// A path that is not listed needs a token.
     /// </summary>
     private static readonly Resource[] Rest =
     [
@@ -24,9 +25,13 @@ internal static class Routes
         new("/carts", "cart", "/{id} GET,DELETE", "/{id}/items POST", "/{id}/items/{itemId} PATCH,DELETE", "/{id}/checkout POST,DELETE"),
         new("/users", "users", "/ GET", "/login", "/refresh", "/logout", "/me GET,PATCH,DELETE", "/me/password PUT", "/{id} GET,PATCH"),
         new("/todos", "todo", "/ GET,POST", "/{id} GET,PUT,PATCH,DELETE"),
-        new("/warehouse", "warehouse", "/items GET,POST", "/items/{id} GET,PUT,PATCH,DELETE", "/items/{id}/stock-adjustments GET,POST", "/items/{id}/stock-adjustments/{adjustmentId} GET"),
+        new(
+            "/warehouse", "warehouse", "/items GET,POST", "/items/{id} GET,PUT,PATCH,DELETE",
+            "/items/{itemId}/stock-adjustments GET,POST", "/items/{itemId}/stock-adjustments/{id} GET"),
         new("/accounting", "accounting", "/transactions GET,POST", "/transactions/{id} GET,PUT,DELETE", "/summary GET"),
-        new("/sales", "sales", "/orders GET,POST", "/orders/{id} GET,PUT,DELETE", "/sold-items GET", "/summary GET", "/dead-letters GET", "/dead-letters/{id}/retry POST"),
+        new(
+            "/sales", "sales", "/orders GET,POST", "/orders/{id} GET,PUT,DELETE",
+            "/sold-items GET", "/summary GET", "/dead-letters GET", "/dead-letters/{id}/retry POST"),
     ];
 
     private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
@@ -71,8 +76,11 @@ internal static class Routes
         .. Rest.Select(rest => Route(rest.Service, "ANY", $"{rest.Path}/{{**rest}}")),
         // What a path answers to is no secret.
         .. Rest.Select(rest => Public(rest.Service, "OPTIONS", $"{rest.Path}/{{**rest}}")),
-        .. Rest.SelectMany(rest => rest.Known, (rest, known) => Public(rest.Service, "ANY", rest.Path + known.Path)),
-        .. Rest.SelectMany(rest => rest.Known.Where(known => known.Verbs.Length > 0), (rest, known) => Route(rest.Service, known.Verbs, rest.Path + known.Path)),
+        .. Rest.SelectMany(rest => rest.Listed, (rest, listed) => Public(rest.Service, "ANY", rest.Path + listed.Path)),
+        .. from rest in Rest
+           from listed in rest.Listed
+           where listed.Verbs.Length > 0
+           select Route(rest.Service, listed.Verbs, rest.Path + listed.Path),
         .. Services.Select(service => Public(service, "GET,HEAD", $"/openapi/{service}.json")),
         .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf).Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
         {
@@ -124,9 +132,9 @@ internal static class Routes
 
         public string Path => Api.PrefixOf(Version) + Prefix;
 
-        /// <summary>Its paths, each with the verbs that need a token; whoever may not GET may not HEAD.</summary>
-        public IEnumerable<(string Path, string Verbs)> Known => Paths.Select(path => path.Split(' ') is [var known, var verbs]
-            ? (known, verbs.Replace(HttpMethods.Get, $"{HttpMethods.Get},{HttpMethods.Head}", StringComparison.Ordinal))
+        /// <summary>Its listed paths, each with the verbs that need a token; HEAD needs one where GET does.</summary>
+        public IEnumerable<(string Path, string Verbs)> Listed => Paths.Select(path => path.Split(' ') is [var listed, var verbs]
+            ? (listed, verbs.Replace("GET", "GET,HEAD", StringComparison.Ordinal))
             : (path, ""));
     }
 }

@@ -54,7 +54,8 @@ internal static class OrderFlow
     public static OrderCancelled ToCancelled(this Order order) => new(order.Id, order.CheckoutId);
 
     /// <summary>Its row stays locked until the transaction ends: staff who cancel and the warehouse's answer take turns.</summary>
-    public static async Task<Order> LockOrderAsync(this SalesDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
+    public static async Task<Order> LockOrderAsync(
+        this SalesDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var order = await db.Orders.FromSql($"SELECT *, xmin FROM orders WHERE id = {id} FOR NO KEY UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("order", id);

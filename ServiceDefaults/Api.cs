@@ -15,7 +15,9 @@ public static class Api
     /// <summary>What every path of a version starts with.</summary>
     public static string PrefixOf(int version) => string.Create(CultureInfo.InvariantCulture, $"/api/v{version}");
 
-    /// <summary>A group of endpoints for one resource, with HEAD, entity tags, dates as <c>yyyy-MM-dd</c> and the error answers that any of them may give.</summary>
+    /// <summary>
+    /// A group of endpoints for one resource, with HEAD, entity tags, strict dates and the error answers that any of them may give.
+    /// </summary>
     public static RouteGroupBuilder MapApi(this IEndpointRouteBuilder app, string resource, string tag, int version = 1) => app
         .MapGroup(PrefixOf(version) + resource)
         .WithTags(tag)

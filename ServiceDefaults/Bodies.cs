@@ -5,10 +5,12 @@ using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>What holds for the body of every REST request before anybody reads it.</summary>
+/// <summary>Rules for the body of every REST request, checked before routing.</summary>
 internal static class Bodies
 {
-    /// <summary>Takes an empty body for none, and refuses (415) a content coding and a charset that nobody here decodes.</summary>
+    private const string Identity = "identity";
+
+    /// <summary>Treats an empty body as no body, and refuses (415) every content coding and every charset but UTF-8.</summary>
     public static void UseBodyConventions(this WebApplication app) => app.Use(async (context, next) =>
     {
         if (context.IsGrpc())
@@ -17,15 +19,16 @@ internal static class Bodies
         }
         else if (await IsEmptyAsync(context))
         {
-            // Of what is not there, neither routing nor binding asks the type.
+            // Routing and binding must not ask for the type of a body that is not there.
             context.Request.ContentType = null;
             context.Features.Set<IHttpRequestBodyDetectionFeature>(NoBody.Instance);
             await next(context);
         }
-        else if (context.Request.Headers.ContentEncoding is { Count: > 0 } coding && !coding.ToString().Equals("identity", StringComparison.OrdinalIgnoreCase))
+        else if (context.Request.Headers.ContentEncoding is { Count: > 0 } codings
+            && !codings.ToString().Equals(Identity, StringComparison.OrdinalIgnoreCase))
         {
-            // RFC 9110, 15.5.16: says which would have been accepted.
-            context.Response.Headers.AcceptEncoding = "identity";
+            // RFC 9110, 15.5.16: the answer names the codings that are accepted.
+            context.Response.Headers.AcceptEncoding = Identity;
             await context.WriteProblemAsync(UnsupportedMediaType());
         }
         else
@@ -48,7 +51,7 @@ internal static class Bodies
             return true;
         }
 
-        // Sent in pieces of unknown number; whether there is a first one has to be seen.
+        // Without Content-Length only the first byte tells whether there is a body.
         request.EnableBuffering((int)ServiceDefaultsExtensions.MaxRequestBodyBytes);
         var isEmpty = await request.Body.ReadAsync(new byte[1], context.RequestAborted) == 0;
         request.Body.Position = 0;
@@ -70,7 +73,8 @@ internal static class Bodies
         }
     }
 
-    private static ProblemException UnsupportedMediaType() => new(StatusCodes.Status415UnsupportedMediaType, Problems.Describe(StatusCodes.Status415UnsupportedMediaType));
+    private static ProblemException UnsupportedMediaType() =>
+        new(StatusCodes.Status415UnsupportedMediaType, Problems.Describe(StatusCodes.Status415UnsupportedMediaType));
 
     private sealed class NoBody : IHttpRequestBodyDetectionFeature
     {

@@ -16,19 +16,21 @@ public interface IVersioned
     uint Version { get; }
 }
 
-/// <summary>What a request demands of the version it meets (RFC 9110, 13.1).</summary>
+/// <summary>The preconditions of a request that depend on the version of a resource (RFC 9110, 13.1).</summary>
 public readonly record struct Preconditions
 {
-    /// <summary>The <c>If-Match</c> header: <c>*</c>, or the tags of which one must be the present version's; null for any version.</summary>
-    [FromHeader(Name = "If-Match"), Description("The ETags of the versions that this change is meant for: of any other it is refused with 412.")]
+    /// <summary><c>If-Match</c>: <c>*</c>, or tags of which one must be that of the present version; null when absent.</summary>
+    [FromHeader(Name = "If-Match")]
+    [Description("The ETags of the versions that this change is meant for: of any other it is refused with 412.")]
     public string? IfMatch { get; init; }
 
-    /// <summary>The <c>If-None-Match</c> header: <c>*</c>, or the tags of which none may be the present version's; null for any version.</summary>
-    [FromHeader(Name = "If-None-Match"), Description("The ETags of the versions that this change is not meant for, * for all of them: it is refused with 412.")]
+    /// <summary><c>If-None-Match</c>: <c>*</c>, or tags of which none may be that of the present version; null when absent.</summary>
+    [FromHeader(Name = "If-None-Match")]
+    [Description("The ETags of the versions that this change is not meant for, * for all of them: it is refused with 412.")]
     public string? IfNoneMatch { get; init; }
 
-    /// <summary>Refuses the request unless the resource, which is there, has a version that it may meet.</summary>
-    /// <exception cref="ProblemException">412 when it may not, 400 when a header holds what is no entity tag.</exception>
+    /// <summary>Refuses the request unless the present version of the resource meets both headers.</summary>
+    /// <exception cref="ProblemException">412 when it does not, 400 when a header holds something that is no entity tag.</exception>
     public void Require(uint version)
     {
         var tag = ETags.Of(version);
@@ -51,11 +53,12 @@ public static partial class ETags
     /// <summary>The entity tags of a list, or <c>*</c>.</summary>
     /// <exception cref="ProblemException">400 on <paramref name="field"/> when it is no list of entity tags.</exception>
     internal static IEnumerable<string> Parse(string field, string list) =>
-        TryParse(list) ?? throw ProblemException.Invalid(field, "This is no ETag; send one as received, with its quotes, several with commas between them, or *.");
+        TryParse(list) ?? throw ProblemException.Invalid(field, "This is no ETag: send one with its quotes, several with commas, or *.");
 
     internal static bool MatchesStrongly(string known, string tag) => known is Any || string.Equals(known, tag, StringComparison.Ordinal);
 
-    internal static bool MatchesWeakly(string known, string tag) => MatchesStrongly(known.StartsWith("W/", StringComparison.Ordinal) ? known[2..] : known, tag);
+    internal static bool MatchesWeakly(string known, string tag) =>
+        MatchesStrongly(known.StartsWith("W/", StringComparison.Ordinal) ? known[2..] : known, tag);
 
     /// <summary>
     /// Adds the <c>ETag</c> of a versioned response. Who reads a version that is at hand already gets 304 and no body;
@@ -66,13 +69,14 @@ public static partial class ETags
         var result = await next(context);
         if ((result is INestedHttpResult nested ? nested.Result : result) is IValueHttpResult { Value: IVersioned versioned })
         {
-            var request = context.HttpContext.Request;
-            context.HttpContext.Response.Headers.ETag = Of(versioned.Version);
+            var (request, present) = (context.HttpContext.Request, Of(versioned.Version));
+            context.HttpContext.Response.Headers.ETag = present;
             if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
             {
                 new Preconditions { IfMatch = HeaderOf(request.Headers.IfMatch) }.Require(versioned.Version);
-                // What is no list of entity tags matches nothing: the answer is the whole resource.
-                if (HeaderOf(request.Headers.IfNoneMatch) is { } list && TryParse(list)?.Any(known => MatchesWeakly(known, Of(versioned.Version))) == true)
+                // A header that is no list of entity tags matches nothing: the answer is the whole resource.
+                if (HeaderOf(request.Headers.IfNoneMatch) is { } list
+                    && TryParse(list)?.Any(known => MatchesWeakly(known, present)) == true)
                 {
                     return TypedResults.StatusCode(StatusCodes.Status304NotModified);
                 }
@@ -88,7 +92,9 @@ public static partial class ETags
         : List().Match(list) is { Success: true } match ? match.Groups["tag"].Captures.Select(tag => tag.Value)
         : null;
 
-    // RFC 9110, 8.8.3: quotes end a tag and nothing escapes them; 5.6.1.2: elements may be empty.
-    [GeneratedRegex("^[ \t,]*((?<tag>(W/)?\"[\\x21\\x23-\\x7E\\x80-\\uFFFF]*\")[ \t]*(,[ \t,]*|\\z))*\\z", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    // RFC 9110, 8.8.3: a backslash escapes nothing in a tag; 5.6.1.2: elements may be empty.
+    [GeneratedRegex(
+        "^[ \t,]*((?<tag>(W/)?\"[\\x21\\x23-\\x7E\\x80-\\uFFFF]*\")[ \t]*(,[ \t,]*|\\z))*\\z",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex List();
 }

@@ -19,6 +19,9 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>gRPC as every service serves it and calls it.</summary>
 public static partial class GrpcDefaults
 {
+    private static readonly HashSet<string> ContentTypes =
+        new(["application/grpc", "application/grpc+proto"], StringComparer.OrdinalIgnoreCase);
+
     /// <summary>How long a call to another service may take (<c>Calls:Deadline</c>, 2 s unless set), where the caller set no deadline.</summary>
     public static TimeSpan CallDeadline(this WebApplicationBuilder builder) =>
         builder.GetSetting("Calls:Deadline", TimeSpan.FromSeconds(2), "a time from 00:00:00.1 to 00:00:15", time => time >= TimeSpan.FromMilliseconds(100) && time <= TimeSpan.FromSeconds(15));
@@ -77,12 +80,12 @@ public static partial class GrpcDefaults
             .AddInterceptor(() => new DeadlineInterceptor(deadline));
     }
 
-    /// <summary>Whether the request is a gRPC call: HTTP/2, POST, a content type of gRPC and the path of a method. Everything else is REST.</summary>
+    /// <summary>Whether the request is a gRPC call: HTTP/2, POST, its content type, the path of a method. All else is REST.</summary>
     public static bool IsGrpc(this HttpContext context) =>
         HttpProtocol.IsHttp2(context.Request.Protocol)
         && HttpMethods.IsPost(context.Request.Method)
         && MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type)
-        && (type.MediaType.Equals("application/grpc", StringComparison.OrdinalIgnoreCase) || type.MediaType.Equals("application/grpc+proto", StringComparison.OrdinalIgnoreCase))
+        && ContentTypes.Contains(type.MediaType.Value!)
         && MethodPath().IsMatch(context.Request.Path.Value ?? "");
 
     /// <summary>Refuses a request to a gRPC method that is no gRPC call.</summary>
@@ -96,7 +99,9 @@ public static partial class GrpcDefaults
 
         if (!context.IsGrpc())
         {
-            throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, "This is a gRPC method; its content type is application/grpc. The same is at /api/v1 for JSON.");
+            throw new ProblemException(
+                StatusCodes.Status415UnsupportedMediaType,
+                "This is a gRPC method; its content type is application/grpc. The same is at /api/v1 for JSON.");
         }
     }
 
@@ -130,8 +135,10 @@ public static partial class GrpcDefaults
         }
     });
 
-    // Every service of the platform is in a package, so its name has a dot; no path of REST looks like it.
-    [GeneratedRegex(@"^/[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+/[A-Za-z][A-Za-z0-9_]*\z", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    // Every gRPC service here is in a package, so its name has a dot; the first segment of a REST path has none.
+    [GeneratedRegex(
+        @"^/[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+/[A-Za-z][A-Za-z0-9_]*\z",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex MethodPath();
 
     private static ServiceConfig RetryPolicyFor(string[] methods)

@@ -34,17 +34,19 @@ public static partial class Json
     }
 
     [GeneratedRegex(
-        @"^(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt](?<time>[0-9]{2}:[0-9]{2}:[0-9]{2})(?<fraction>\.[0-9]+)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z",
+        "^(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt](?<time>[0-9]{2}:[0-9]{2}:[0-9]{2})"
+        + @"(?<fraction>\.[0-9]+)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z",
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex Rfc3339();
 
     /// <summary>Every decimal of the contract is money: a JSON number with exactly two places, on the way in at most two.</summary>
     private sealed class MoneyConverter : JsonConverter<decimal>
     {
-        public override decimal Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            reader.TokenType == JsonTokenType.Number && TryReadExactly(Encoding.ASCII.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan), out var value)
-                ? value
-                : throw new JsonException();
+        public override decimal Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            var number = Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan);
+            return reader.TokenType == JsonTokenType.Number && TryReadExactly(number, out var value) ? value : throw new JsonException();
+        }
 
         public override void Write(Utf8JsonWriter writer, decimal value, JsonSerializerOptions options) =>
             writer.WriteRawValue(value.ToString("F2", CultureInfo.InvariantCulture), skipInputValidation: true);
@@ -69,16 +71,21 @@ public static partial class Json
 
             // Power of ten of the last digit that counts.
             var last = (long)power - (point < 0 ? 0 : mantissa.Length - point - 1) + (all.Length - digits.Length);
+            var sign = mantissa[0] == '-' ? "-" : "";
             return last >= -2 && digits.TrimStart('0').Length <= MaxDigits
-                && decimal.TryParse($"{(mantissa[0] == '-' ? "-" : "")}{digits}e{last}", NumberStyles.Float, CultureInfo.InvariantCulture, out value);
+                && decimal.TryParse($"{sign}{digits}e{last}", NumberStyles.Float, CultureInfo.InvariantCulture, out value);
         }
     }
 
     /// <summary>Times are RFC 3339 on the way in; on the way out they are UTC to the microsecond, PostgreSQL's precision.</summary>
     private sealed class UtcConverter : JsonConverter<DateTimeOffset>
     {
+        private const string Format = "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK";
+
         public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            reader.TokenType == JsonTokenType.String && TryRead(Rfc3339().Match(reader.GetString()!), out var value) ? value.ToUniversalTime() : throw new JsonException();
+            reader.TokenType == JsonTokenType.String && TryRead(Rfc3339().Match(reader.GetString()!), out var value)
+                ? value.ToUniversalTime()
+                : throw new JsonException();
 
         public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
             writer.WriteStringValue(value.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture));
@@ -88,7 +95,8 @@ public static partial class Json
             // The seventh place of a second is the last that the framework holds.
             var fraction = match.Groups["fraction"].Value;
             var text = $"{match.Groups["date"]}T{match.Groups["time"]}{fraction[..Math.Min(fraction.Length, 8)]}{match.Groups["zone"]}";
-            return DateTimeOffset.TryParseExact(text.ToUpperInvariant(), "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", CultureInfo.InvariantCulture, DateTimeStyles.None, out value);
+            return DateTimeOffset.TryParseExact(
+                text.ToUpperInvariant(), Format, CultureInfo.InvariantCulture, DateTimeStyles.None, out value);
         }
     }
 

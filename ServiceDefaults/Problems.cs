@@ -55,8 +55,9 @@ public static partial class Problems
         app.UseBodyConventions();
     }
 
-    /// <summary>Writes the status that the answer has already as problem details.</summary>
-    public static Task WriteStatusProblemAsync(this HttpContext http) => http.WriteProblemAsync(new ProblemException(http.Response.StatusCode, DetailOf(http)));
+    /// <summary>Writes problem details for the status that the response already has.</summary>
+    public static Task WriteStatusProblemAsync(this HttpContext http) =>
+        http.WriteProblemAsync(new ProblemException(http.Response.StatusCode, DetailOf(http)));
 
     /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>
     public static async Task WriteProblemAsync(this HttpContext http, ProblemException problem)
@@ -145,7 +146,7 @@ public static partial class Problems
         StatusCodes.Status403Forbidden => "You may not do this.",
         StatusCodes.Status404NotFound => "There is nothing at this address.",
         StatusCodes.Status409Conflict => "The request contradicts the present state.",
-        StatusCodes.Status412PreconditionFailed => "The resource has not the version that If-Match or If-None-Match asks for; read it again and repeat the request.",
+        StatusCodes.Status412PreconditionFailed => "If-Match or If-None-Match excludes the present version; read it again and repeat the request.",
         StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
         StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json, in UTF-8, without a Content-Encoding.",
         StatusCodes.Status422UnprocessableEntity => "This Idempotency-Key was used for another request; take a new key for a new request.",

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Dates in a query are <c>yyyy-MM-dd</c>: binding alone takes whatever can be read as a date, in any order of day and month.</summary>
+/// <summary>Dates in a query are <c>yyyy-MM-dd</c>; binding alone accepts whatever the framework can read as a date.</summary>
 internal static class QueryDates
 {
     private const string Format = "yyyy-MM-dd";

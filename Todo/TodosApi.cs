@@ -37,11 +37,13 @@ internal static class TodosApi
         TypedResults.Ok(await todos.GetAsync(caller.UserId(), id, cancellationToken));
 
     private static async Task<Ok<TodoResponse>> ReplaceAsync(
-        long id, TodoRequest request, ClaimsPrincipal caller, UserTodos todos, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        long id, TodoRequest request, ClaimsPrincipal caller, UserTodos todos,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
         TypedResults.Ok(await todos.ReplaceAsync(caller.UserId(), id, request, preconditions, cancellationToken));
 
     private static async Task<Ok<TodoResponse>> UpdateAsync(
-        long id, UpdateTodoRequest request, ClaimsPrincipal caller, UserTodos todos, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        long id, UpdateTodoRequest request, ClaimsPrincipal caller, UserTodos todos,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
         TypedResults.Ok(await todos.UpdateAsync(caller.UserId(), id, request, preconditions, cancellationToken));
 
     private static async Task<NoContent> DeleteAsync(

@@ -53,7 +53,8 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
         return todos.ToPageAsync(page, t => t.Id, TodoResponse.FromTodo, t => t.Id, cancellationToken);
     }
 
-    public async Task<TodoResponse> ReplaceAsync(Guid owner, long id, TodoRequest request, Preconditions preconditions, CancellationToken cancellationToken)
+    public async Task<TodoResponse> ReplaceAsync(
+        Guid owner, long id, TodoRequest request, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var todo = await FindAsync(owner, id, preconditions, cancellationToken);
         todo.Title = request.Title!;
@@ -63,7 +64,8 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
         return await SaveAsync(todo, cancellationToken);
     }
 
-    public async Task<TodoResponse> UpdateAsync(Guid owner, long id, UpdateTodoRequest request, Preconditions preconditions, CancellationToken cancellationToken)
+    public async Task<TodoResponse> UpdateAsync(
+        Guid owner, long id, UpdateTodoRequest request, Preconditions preconditions, CancellationToken cancellationToken)
     {
         if (request == new UpdateTodoRequest())
         {

@@ -34,7 +34,8 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
     public async Task<UserResponse> GetAsync(Guid id, CancellationToken cancellationToken) =>
         await db.Accounts.Where(u => u.Id == id).Select(UserResponse.FromUser).SingleOrDefaultAsync(cancellationToken) ?? throw ProblemException.NotFound("user", id);
 
-    public async Task<UserResponse> UpdateAsync(Guid id, UpdateMeRequest request, Preconditions preconditions, CancellationToken cancellationToken)
+    public async Task<UserResponse> UpdateAsync(
+        Guid id, UpdateMeRequest request, Preconditions preconditions, CancellationToken cancellationToken)
     {
         if (request == new UpdateMeRequest())
         {
@@ -49,7 +50,9 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
     }
 
     public async Task<TokenPair> ChangePasswordAsync(Guid id, ChangePasswordRequest request, CancellationToken cancellationToken) =>
-        await signIn.ChangePasswordAsync(await FindAsync(id, preconditions: default, cancellationToken), request.CurrentPassword!, request.NewPassword!, cancellationToken);
+        await signIn.ChangePasswordAsync(
+            await FindAsync(id, preconditions: default, cancellationToken),
+            request.CurrentPassword!, request.NewPassword!, cancellationToken);
 
     /// <summary>Gives another role and ends every session, so that no token says the old one for longer than it lives.</summary>
     public Task<UserResponse> ChangeRoleAsync(Guid id, string role, Preconditions preconditions, CancellationToken cancellationToken) =>

@@ -56,7 +56,8 @@ internal static class UsersApi
         TypedResults.Ok(await accounts.GetAsync(caller.UserId(), cancellationToken));
 
     private static async Task<Ok<UserResponse>> UpdateMeAsync(
-        UpdateMeRequest request, ClaimsPrincipal caller, UserAccounts accounts, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        UpdateMeRequest request, ClaimsPrincipal caller, UserAccounts accounts,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
         TypedResults.Ok(await accounts.UpdateAsync(caller.UserId(), request, preconditions, cancellationToken));
 
     private static async Task<NoContent> DeleteMeAsync(
@@ -89,6 +90,7 @@ internal static class UsersApi
             : throw ProblemException.Forbidden("Only an admin sees other users.");
 
     private static async Task<Ok<UserResponse>> ChangeRoleAsync(
-        Guid id, ChangeRoleRequest request, UserAccounts accounts, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        Guid id, ChangeRoleRequest request, UserAccounts accounts,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
         TypedResults.Ok(await accounts.ChangeRoleAsync(id, request.Role!, preconditions, cancellationToken));
 }

@@ -37,6 +37,16 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task Tags_on_several_header_lines_are_one_list()
+    {
+        using var made = await SendAsync("POST", Transactions, new { orderId = 4711, sum = 1.5m });
+        var (address, tag) = ($"{made.Headers.Location}", $"{made.Headers.ETag}");
+        var token = await platform.UserTokenAsync("clerk");
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("PUT", address, new { orderId = 4712 }, token, ("If-Match", "\"0\""), ("If-Match", "\"1\"")).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PUT", address, new { orderId = 4712 }, token, ("If-Match", "\"0\""), ("If-Match", tag)).StatusAsync());
+    }
+
     [Theory]
     [InlineData("GET", null)]
     [InlineData("PUT", """{"orderId":1}""")]

@@ -83,6 +83,10 @@ public sealed class ContractTests(ContractFixture fixture)
     }
 
     [Fact]
+    public void A_release_that_is_missing_is_no_release_that_promised_nothing() =>
+        Assert.ThrowsAny<IOException>(() => Repository.Released("missing.json"));
+
+    [Fact]
     public void A_document_that_is_not_the_committed_one_is_shown_where_it_differs()
     {
         var difference = Repository.Difference(["a", "b", "c", "d"], ["a", "b", "x", "d"]);

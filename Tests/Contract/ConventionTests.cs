@@ -14,8 +14,16 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 {
     private const string Trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     private static readonly string[] Verbs = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    private static readonly string[] NoAmounts =
+    [
+        "1e400", "99999999999999999999999999999999", "-99999999999999999999999999999999", "1.00000000000000000001",
+        "0.01000000000000000000000000000000000001", "1e-400", "1e24", "-1e24", "\"1\"",
+    ];
+
     private static readonly string[] NoNumbers = ["%00", "no", "99999999999999999999999999999999"];
-    private static readonly string[] NoDates = [.. NoNumbers, "2026-01", "01/02/2026", "2026-1-5", "20260105", "2026-01-05T00:00", "%202026-01-05", ""];
+    private static readonly string[] NoDates =
+        [.. NoNumbers, "2026-01", "01/02/2026", "2026-1-5", "20260105", "2026-01-05T00:00", "%202026-01-05", ""];
+
     private static int last;
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
@@ -95,7 +103,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
             foreach (var coding in new[] { "gzip", "br", "deflate", "gzip, gzip" })
             {
-                using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service), ("Content-Encoding", coding));
+                using var response = await fixture.Http.SendAsync(
+                    operation.Method, operation.Address(), "{}", fixture.Token(service), ("Content-Encoding", coding));
                 await ProblemAsync(response, HttpStatusCode.UnsupportedMediaType);
                 Assert.Equal(["identity"], response.Headers.GetValues("Accept-Encoding"));
             }
@@ -124,8 +133,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 }
             }
 
-            using var full = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = new ChunkedContent("""{"nothing":1}""") };
-            full.Content.Headers.ContentType = new("application/json");
+            using var full = new HttpRequestMessage(new(operation.Method), operation.Address());
+            full.Content = new ChunkedContent("""{"nothing":1}""") { Headers = { ContentType = new("application/json") } };
             full.Headers.Authorization = new("Bearer", fixture.Token(service));
             using var refused = await fixture.Http.SendAsync(full, TestContext.Current.CancellationToken);
             Assert.Equal("nothing", (await ProblemAsync(refused, HttpStatusCode.BadRequest))["errors"]!.AsObject().Single().Key);
@@ -174,7 +183,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
                 if (schema!["type"]!.ToJsonString().Contains("number", StringComparison.Ordinal) || schema["type"]!.ToJsonString().Contains("integer", StringComparison.Ordinal))
                 {
-                    foreach (var number in new[] { "1e400", "99999999999999999999999999999999", "-99999999999999999999999999999999", "1.00000000000000000001", "0.01000000000000000000000000000000000001", "1e-400", "1e24", "-1e24", "\"1\"" })
+                    foreach (var number in NoAmounts)
                     {
                         await RefusedAsync(operation, With(name, number), name);
                     }
@@ -328,11 +337,16 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 using var again = await fixture.SendAsync(service, "GET", address, headers: ("If-None-Match", known));
                 Assert.Equal((known, status), (known, again.StatusCode));
                 Assert.Equal(tag, again.Headers.ETag!.Tag);
-                Assert.Equal(($"{whole.Headers.Vary}", $"{whole.Headers.CacheControl}"), ($"{again.Headers.Vary}", $"{again.Headers.CacheControl}"));
+                Assert.Equal($"{whole.Headers.Vary} {whole.Headers.CacheControl}", $"{again.Headers.Vary} {again.Headers.CacheControl}");
                 Assert.Equal(status == HttpStatusCode.OK, (await again.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
             }
 
-            foreach (var (known, status) in new[] { (tag, HttpStatusCode.OK), ($"\"0\", {tag}", HttpStatusCode.OK), ("*", HttpStatusCode.OK), ("\"0\"", HttpStatusCode.PreconditionFailed), ($"W/{tag}", HttpStatusCode.PreconditionFailed), ("junk", HttpStatusCode.BadRequest) })
+            foreach (var (known, status) in new[]
+            {
+                (tag, HttpStatusCode.OK), ($"\"0\", {tag}", HttpStatusCode.OK), ("*", HttpStatusCode.OK),
+                ("\"0\"", HttpStatusCode.PreconditionFailed), ($"W/{tag}", HttpStatusCode.PreconditionFailed),
+                ("junk", HttpStatusCode.BadRequest),
+            })
             {
                 using var conditional = await fixture.SendAsync(service, "GET", address, headers: ("If-Match", known));
                 Assert.Equal((read.Name, known, status), (read.Name, known, conditional.StatusCode));
@@ -350,13 +364,13 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
                 foreach (var (header, other) in new[]
                 {
-                    ("If-Match", "\"0\", \"1\""), ("If-Match", $"W/{tag}"), ("If-Match", "\"abc\""), ("If-Match", "\"-1\""), ("If-Match", "\"99999999999\""), ("If-Match", "\"0\","),
+                    ("If-Match", "\"0\", \"1\""), ("If-Match", $"W/{tag}"), ("If-Match", "\"abc\""),
+                    ("If-Match", "\"-1\""), ("If-Match", "\"99999999999\""), ("If-Match", "\"0\","),
                     ("If-None-Match", "*"), ("If-None-Match", tag), ("If-None-Match", $"\"0\",, W/{tag},"),
                 })
                 {
-                    using var refused = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), (header, other));
-                    Assert.Equal((write.Name, header, other, HttpStatusCode.PreconditionFailed), (write.Name, header, other, refused.StatusCode));
-                    await ProblemAsync(refused, HttpStatusCode.PreconditionFailed);
+                    using var stale = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), (header, other));
+                    await ProblemAsync(stale, HttpStatusCode.PreconditionFailed);
                 }
 
                 if (write.Method is "DELETE" && address.EndsWith("/me", StringComparison.Ordinal))
@@ -369,7 +383,9 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 for (var attempt = 0; attempt < 5 && status == HttpStatusCode.PreconditionFailed; attempt++)
                 {
                     tag = await TagAsync();
-                    using var done = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", $",\"0\" , {tag},"), ("If-None-Match", "\"0\""));
+                    var list = $",\"0\" , {tag},";
+                    using var done = await fixture.SendAsync(
+                        service, write.Method, address, write.Example?.DeepClone(), ("If-Match", list), ("If-None-Match", "\"0\""));
                     status = done.StatusCode;
                 }
 
@@ -422,7 +438,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         }
     }
 
-    /// <summary>What holds for each operation of a kind would hold for nothing if there were none, or if its kind were not recognized.</summary>
+    /// <summary>The other tests would check nothing if there were no operation of a kind, or if they did not recognize it.</summary>
     [Theory]
     [MemberData(nameof(Services))]
     public void Every_service_has_operations_of_the_kinds_that_these_tests_look_for(string service)
@@ -431,9 +447,10 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         Assert.Contains(operations, operation => operation.NeedsToken);
         if (service is not "gateway")
         {
-            Assert.Contains(operations, operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true && operation.Body is not null);
-            Assert.Contains(operations, operation => operation.IsList && operation.Parameters.Any(parameter => parameter["name"]!.GetValue<string>() is "limit"));
-            Assert.Contains(operations, operation => operation.IsVersioned && operations.Any(write => write.Method is not "GET" && string.Equals(write.Path, operation.Path, StringComparison.Ordinal) && write.Takes("If-Match")));
+            Assert.Contains(operations, operation => operation.Body is not null && operation.Json["requestBody"]!["required"] is not null);
+            Assert.Contains(operations, operation => operation.IsList && operation.Takes("limit"));
+            Assert.Contains(operations, operation => operation.Method is not "GET" && operation.Takes("If-Match")
+                && operations.Any(read => read.IsVersioned && string.Equals(read.Path, operation.Path, StringComparison.Ordinal)));
             Assert.Contains(operations, operation => operation.Answer(201) is not null && operation.Takes("Idempotency-Key"));
         }
     }

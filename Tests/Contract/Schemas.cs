@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Json.Schema;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The schemas of an OpenAPI 3.1 document, read as JSON Schema 2020-12 by a validator that knows nothing of how they were made.</summary>
+/// <summary>The schemas of an OpenAPI 3.1 document, read as JSON Schema 2020-12 by a validator that had no part in making them.</summary>
 internal sealed class Schemas(JsonObject document)
 {
     private static readonly EvaluationOptions Strict = new() { OutputFormat = OutputFormat.List, RequireFormatValidation = true };
@@ -16,10 +17,12 @@ internal sealed class Schemas(JsonObject document)
     public IEnumerable<(string Where, JsonObject Schema)> All => Find("", document);
 
     /// <summary>What is wrong with <paramref name="value"/> as the schema has it; empty when nothing is.</summary>
-    public string Violations(JsonNode schema, JsonElement value) => Of(built.GetOrAdd(schema.ToJsonString(), _ => Build(schema)).Evaluate(value, Strict));
+    public string Violations(JsonNode schema, JsonElement value) =>
+        Of(built.GetOrAdd(schema.ToJsonString(), _ => Build(schema)).Evaluate(value, Strict));
 
     /// <summary>What the meta-schema finds wrong with the schema itself.</summary>
-    public static string FaultsOf(JsonNode schema) => Of(MetaSchemas.Draft202012.Evaluate(JsonSerializer.SerializeToElement(schema), Strict));
+    public static string FaultsOf(JsonNode schema) =>
+        Of(MetaSchemas.Draft202012.Evaluate(JsonSerializer.SerializeToElement(schema), Strict));
 
     private static string Of(EvaluationResults results) => results.IsValid
         ? ""
@@ -37,15 +40,31 @@ internal sealed class Schemas(JsonObject document)
         return JsonSchema.FromText(whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal));
     }
 
-    private static IEnumerable<(string Where, JsonObject Schema)> Find(string where, JsonNode? node) => node switch
+    private static IEnumerable<(string Where, JsonObject Schema)> Find(string where, JsonNode? node)
     {
-        JsonObject part => part.Where(child => child.Key is not ("example" or "examples")).SelectMany(child =>
-            Find($"{where}/{child.Key}", child.Value).Concat(IsSchema(where, child.Key) && child.Value is JsonObject schema && !schema.ContainsKey("$ref") ? [($"{where}/{child.Key}", schema)] : [])),
-        JsonArray list => list.Index().SelectMany(child =>
-            Find($"{where}/{child.Index}", child.Item).Concat(where.EndsWith("Of", StringComparison.Ordinal) && child.Item is JsonObject schema ? [($"{where}/{child.Index}", schema)] : [])),
-        _ => [],
-    };
+        var children = node switch
+        {
+            JsonObject part => part.Where(child => child.Key is not "example").Select(child => (child.Key, child.Value)),
+            JsonArray list => list.Index().Select(child => (child.Index.ToString(CultureInfo.InvariantCulture), child.Item)),
+            _ => [],
+        };
+        foreach (var (key, child) in children)
+        {
+            if (child is JsonObject schema && !schema.ContainsKey("$ref") && IsSchema(where, key))
+            {
+                yield return ($"{where}/{key}", schema);
+            }
+
+            foreach (var below in Find($"{where}/{key}", child))
+            {
+                yield return below;
+            }
+        }
+    }
 
     private static bool IsSchema(string parent, string key) =>
-        key is "schema" or "items" or "additionalProperties" || parent.EndsWith("/properties", StringComparison.Ordinal) || parent.EndsWith("/components/schemas", StringComparison.Ordinal);
+        key is "schema" or "items" or "additionalProperties"
+        || parent.EndsWith("/properties", StringComparison.Ordinal)
+        || parent.EndsWith("/components/schemas", StringComparison.Ordinal)
+        || parent.EndsWith("Of", StringComparison.Ordinal);
 }

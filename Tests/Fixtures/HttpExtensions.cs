@@ -73,7 +73,8 @@ internal static class HttpExtensions
 /// <summary>A body whose length is not told: over HTTP/1.1 it is sent in chunks.</summary>
 internal sealed class ChunkedContent(string text) : HttpContent
 {
-    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => stream.WriteAsync(Encoding.UTF8.GetBytes(text)).AsTask();
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        stream.WriteAsync(Encoding.UTF8.GetBytes(text)).AsTask();
 
     protected override bool TryComputeLength(out long length)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using Grpc.Core;
 using Grpc.Net.Client;
 using MicroPlatform.Tests.Fixtures;
@@ -197,8 +198,10 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
             using var http = fixture.Gateway.Http(version: version);
             foreach (var type in new[] { "application/grpc", "application/grpc+proto", "application/grpc-web" })
             {
-                using var request = new HttpRequestMessage(new(verb), path) { Content = new StringContent("{}", new System.Net.Http.Headers.MediaTypeHeaderValue(type)), Version = version };
-                Assert.Equal((type, expected), (type, (await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync()).Status));
+                using var request = new HttpRequestMessage(new(verb), path) { Version = version };
+                request.Content = new StringContent("{}", new MediaTypeHeaderValue(type));
+                var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();
+                Assert.Equal((type, expected), (type, problem.Status));
             }
         }
     }
@@ -211,7 +214,11 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     public async Task What_is_not_gRPC_is_told_what_a_gRPC_method_takes(string type)
     {
         using var http = fixture.Gateway.Http(version: HttpVersion.Version20);
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"/{Users}/Login") { Content = new StringContent("{}", new System.Net.Http.Headers.MediaTypeHeaderValue(type)), Version = HttpVersion.Version20 };
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/{Users}/Login")
+        {
+            Content = new StringContent("{}", new MediaTypeHeaderValue(type)),
+            Version = HttpVersion.Version20,
+        };
         var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, problem.Status);
         Assert.Contains("application/grpc", problem.Detail, StringComparison.Ordinal);

@@ -156,7 +156,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     [InlineData("no-store", "", false)]
     [InlineData("", "W/\"7\"", true)]
     [InlineData("", "\"7\"", false)]
-    public async Task What_is_worth_it_is_compressed_but_nothing_that_carries_tokens_and_no_bytes_that_a_strong_tag_names(string cacheControl, string tag, bool compressed)
+    public async Task Answers_are_compressed_unless_they_carry_tokens_or_a_strong_tag(string cacheControl, string tag, bool compressed)
     {
         await using var behind = await FakePlatform.StartAsync();
         behind["cart"].Answer = async context =>
@@ -191,8 +191,9 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
         {
             using var encoded = await http.SendAsync("GET", path, headers: ("Accept-Encoding", encoding));
             Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (plain.StatusCode, encoded.StatusCode));
-            Assert.True(
-                encoded.Content.Headers.ContentEncoding.Count == 0 || encoded.Headers.ETag is null or { IsWeak: true } || !encoded.Headers.ETag.Equals(plain.Headers.ETag),
+            var isEncoded = encoded.Content.Headers.ContentEncoding.Count > 0;
+            Assert.False(
+                isEncoded && encoded.Headers.ETag is { IsWeak: false } && encoded.Headers.ETag.Equals(plain.Headers.ETag),
                 $"{path} has the tag {encoded.Headers.ETag} as {encoding} and plain");
             if (encoded.Headers.ETag is { } tag)
             {

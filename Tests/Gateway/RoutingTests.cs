@@ -151,7 +151,11 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     public async Task A_wrong_verb_on_the_Gateways_own_resources_names_the_right_one()
     {
         using var http = fixture.Gateway.Http();
-        foreach (var (method, path) in new[] { ("POST", "/api/v1/overview/orders/1"), ("DELETE", "/"), ("PUT", "/openapi/cart.json"), ("GET", "/users.v1.Users/Login"), ("POST", "/health/ready") })
+        foreach (var (method, path) in new[]
+        {
+            ("POST", "/api/v1/overview/orders/1"), ("DELETE", "/"), ("PUT", "/openapi/cart.json"), ("GET", "/users.v1.Users/Login"),
+            ("POST", "/health/ready"), ("DELETE", "/health/live"),
+        })
         {
             using var response = await http.SendAsync(method, path);
             Assert.Equal((HttpStatusCode.MethodNotAllowed, "application/problem+json"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
@@ -164,7 +168,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [InlineData("PATCH", "/api/v1/carts/3", "cart")]
     [InlineData("PUT", "/api/v1/todos", "todo")]
     [InlineData("QUERY", "/api/v1/sales/summary", "sales")]
-    public async Task A_verb_that_needs_no_token_because_there_is_none_is_for_the_service_to_refuse(string method, string path, string service)
+    public async Task A_verb_that_no_path_has_is_for_the_service_to_refuse(string method, string path, string service)
     {
         using var http = fixture.Gateway.Http();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync(method, path).StatusAsync());

@@ -83,7 +83,8 @@ public sealed class JsonTests
     [InlineData("\"2026-02-30T16:45:00Z\"")]
     [InlineData("\"11/22/2026 16:45:00Z\"")]
     [InlineData("5")]
-    public void A_time_that_is_not_RFC_3339_is_refused(string json) => Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<DateTimeOffset>(json, Options));
+    public void A_time_that_is_not_RFC_3339_is_refused(string json) =>
+        Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<DateTimeOffset>(json, Options));
 
     [Theory]
     [InlineData("""{"name":"x","other":1}""")]

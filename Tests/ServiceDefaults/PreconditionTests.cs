@@ -26,7 +26,6 @@ public sealed class PreconditionTests
     [Theory]
     [InlineData("\"6\"", null)]
     [InlineData("\"07\"", null)]
-    [InlineData("\"7 \", \"7\"", null, StatusCodes.Status400BadRequest)]
     [InlineData("W/\"7\"", null)]
     [InlineData("\"abc\"", null)]
     [InlineData("\"\"", null)]
@@ -43,8 +42,8 @@ public sealed class PreconditionTests
     [InlineData(null, "W/\"7\"")]
     [InlineData(null, "\"6\",, W/\"7\",")]
     [InlineData("\"7\"", "*")]
-    public void A_condition_that_is_not_met_is_412(string? ifMatch, string? ifNoneMatch, int status = StatusCodes.Status412PreconditionFailed) =>
-        Assert.Equal(status, Refusal(ifMatch, ifNoneMatch).Status);
+    public void A_condition_that_is_not_met_is_412(string? ifMatch, string? ifNoneMatch) =>
+        Assert.Equal(StatusCodes.Status412PreconditionFailed, Refusal(ifMatch, ifNoneMatch).Status);
 
     [Theory]
     [InlineData("7")]
@@ -58,11 +57,16 @@ public sealed class PreconditionTests
     [InlineData("\"7\";")]
     [InlineData("\"7\" \"8\"")]
     [InlineData("\"7\", junk")]
+    [InlineData("\"7 \", \"7\"")]
     [InlineData("\"7\", *")]
     [InlineData("**")]
     public void What_is_no_tag_at_all_is_400_and_names_the_header(string header)
     {
-        foreach (var (refusal, field) in new[] { (Refusal(header, ifNoneMatch: null), "If-Match"), (Refusal(ifMatch: null, header), "If-None-Match") })
+        foreach (var (refusal, field) in new[]
+        {
+            (Refusal(header, ifNoneMatch: null), "If-Match"),
+            (Refusal(ifMatch: null, header), "If-None-Match"),
+        })
         {
             Assert.Equal((StatusCodes.Status400BadRequest, field), (refusal.Status, Assert.Single(refusal.Errors).Key));
         }

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Accounting;
@@ -50,27 +49,29 @@ internal static class TransactionsApi
             ?? throw ProblemException.NotFound("transaction", id));
 
     private static async Task<Ok<TransactionResponse>> UpdateAsync(
-        long id, UpdateTransactionRequest request, AccountingDbContext db, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        long id, UpdateTransactionRequest request, AccountingDbContext db,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var transaction = await FindAsync(db, id, ifMatch, cancellationToken);
+        var transaction = await FindAsync(db, id, preconditions, cancellationToken);
         transaction.MoveTo(request.OrderId!.Value);
         await db.SaveChangesAsync(cancellationToken);
         return TypedResults.Ok(TransactionResponse.Of(transaction));
     }
 
     private static async Task<NoContent> VoidAsync(
-        long id, AccountingDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        long id, AccountingDbContext db, TimeProvider time, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var transaction = await FindAsync(db, id, ifMatch, cancellationToken);
+        var transaction = await FindAsync(db, id, preconditions, cancellationToken);
         transaction.VoidManually(time.GetUtcNow());
         await db.SaveChangesAsync(cancellationToken);
         return TypedResults.NoContent();
     }
 
-    private static async Task<Transaction> FindAsync(AccountingDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    private static async Task<Transaction> FindAsync(
+        AccountingDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var transaction = await db.Transactions.SingleOrDefaultAsync(t => t.Id == id, cancellationToken) ?? throw ProblemException.NotFound("transaction", id);
-        ETags.Require(ifMatch, transaction.Version);
+        preconditions.Require(transaction.Version);
         return transaction;
     }
 }

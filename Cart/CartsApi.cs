@@ -3,7 +3,6 @@ using System.Security.Claims;
 using MicroPlatform.Customers.V1;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Cart;
@@ -45,13 +44,14 @@ internal static class CartsApi
     }
 
     private static async Task<NoContent> ClearAsync(
-        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time, CancellationToken cancellationToken,
-        [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db,
+        TokenValidation.TokenValidationClient customers, TimeProvider time,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
         return await db.InTransactionAsync(async token =>
         {
-            await LockAsync(db, owner, ifMatch, time, token);
+            await LockAsync(db, owner, preconditions, time, token);
             await db.CartItems.Where(i => i.CustomerId == owner).ExecuteDeleteAsync(token);
             await db.SaveChangesAsync(token);
             return TypedResults.NoContent();
@@ -60,7 +60,7 @@ internal static class CartsApi
 
     private static async Task<Created<CartResponse>> AddItemAsync(
         [Description(Whose)] string customerId, AddCartItemRequest request, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
         try
@@ -69,7 +69,7 @@ internal static class CartsApi
             {
                 var now = time.GetUtcNow();
                 await OpenAsync(db, owner, now, token);
-                await LockAsync(db, owner, ifMatch, time, token);
+                await LockAsync(db, owner, preconditions, time, token);
                 db.Add(new CartItem { CustomerId = owner, ProductId = request.ProductId!.Value, Quantity = request.Quantity!.Value, CreatedAt = now });
                 await db.SaveChangesAsync(token);
                 return await ReadAsync(db, owner, token);
@@ -88,12 +88,12 @@ internal static class CartsApi
 
     private static async Task<Ok<CartResponse>> UpdateItemAsync(
         [Description(Whose)] string customerId, long itemId, UpdateCartItemRequest request, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers,
-        TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        TimeProvider time, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
         return TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
-            (await LockItemAsync(db, owner, itemId, ifMatch, time, token)).Quantity = request.Quantity!.Value;
+            (await LockItemAsync(db, owner, itemId, preconditions, time, token)).Quantity = request.Quantity!.Value;
             await db.SaveChangesAsync(token);
             return await ReadAsync(db, owner, token);
         }, cancellationToken));
@@ -101,12 +101,12 @@ internal static class CartsApi
 
     private static async Task<NoContent> RemoveItemAsync(
         [Description(Whose)] string customerId, long itemId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
         return await db.InTransactionAsync(async token =>
         {
-            db.Remove(await LockItemAsync(db, owner, itemId, ifMatch, time, token));
+            db.Remove(await LockItemAsync(db, owner, itemId, preconditions, time, token));
             await db.SaveChangesAsync(token);
             return TypedResults.NoContent();
         }, cancellationToken);
@@ -132,11 +132,12 @@ internal static class CartsApi
     }
 
     /// <summary>The cart, locked and marked as changed: writers take turns, and its version is new when they are done.</summary>
-    private static async Task<ShoppingCart> LockAsync(CartDbContext db, long owner, string? ifMatch, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<ShoppingCart> LockAsync(
+        CartDbContext db, long owner, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
     {
         var cart = await db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {owner} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("cart", owner);
-        ETags.Require(ifMatch, cart.Version);
+        preconditions.Require(cart.Version);
         if (await db.Checkouts.AnyAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken))
         {
             throw ProblemException.Conflict("This cart is being checked out and stays as it is until the order is decided; if a checkout failed, repeat it.");
@@ -148,9 +149,10 @@ internal static class CartsApi
         return cart;
     }
 
-    private static async Task<CartItem> LockItemAsync(CartDbContext db, long owner, long itemId, string? ifMatch, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<CartItem> LockItemAsync(
+        CartDbContext db, long owner, long itemId, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
     {
-        await LockAsync(db, owner, ifMatch, time, cancellationToken);
+        await LockAsync(db, owner, preconditions, time, cancellationToken);
         return await db.CartItems.SingleOrDefaultAsync(i => i.Id == itemId && i.CustomerId == owner, cancellationToken) ?? throw ProblemException.NotFound("item", itemId);
     }
 }

@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+
 namespace MicroPlatform.Cart;
 
 /// <summary>A cart on its way to becoming an order. While it is open, its cart stays as it is.</summary>
@@ -57,7 +59,8 @@ public sealed class CheckoutLine
 /// <summary>What a checkout may say.</summary>
 public sealed record CheckoutRequest
 {
-    /// <summary>The total the customer saw; when it is no longer true, nothing is ordered.</summary>
+    /// <summary>The total the customer saw, 0.00 to 9999999999.99; when it is no longer true, nothing is ordered.</summary>
+    [Range(typeof(decimal), "0", "9999999999.99", ParseLimitsInInvariantCulture = true, ConvertValueInInvariantCulture = true)]
     public decimal? ExpectedTotal { get; init; }
 }
 

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Cart;
@@ -59,11 +58,12 @@ internal static class ProductsApi
     }
 
     private static async Task<Ok<ProductResponse>> ReplaceAsync(
-        long id, ProductRequest request, CartDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        long id, ProductRequest request, CartDbContext db, TimeProvider time,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var product = await db.InTransactionAsync(async token =>
         {
-            var found = await LockAsync(db, id, ifMatch, token);
+            var found = await LockAsync(db, id, preconditions, token);
             if (found.Price != request.Price || !string.Equals(found.Name, request.Name, StringComparison.Ordinal))
             {
                 // Whoever sends the ETag of a cart knows what it showed, prices and all.
@@ -78,14 +78,14 @@ internal static class ProductsApi
     }
 
     private static async Task<NoContent> DeleteAsync(
-        long id, CartDbContext db, TimeProvider time, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null,
+        long id, CartDbContext db, TimeProvider time, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken,
         [Description("Whether to take the product out of the carts that hold it.")] bool removeFromCarts = false)
     {
         try
         {
             return await db.InTransactionAsync(async token =>
             {
-                db.Remove(await LockAsync(db, id, ifMatch, token));
+                db.Remove(await LockAsync(db, id, preconditions, token));
                 if (removeFromCarts)
                 {
                     await TouchCartsAsync(db, id, time, token);
@@ -103,11 +103,12 @@ internal static class ProductsApi
     }
 
     /// <summary>The product, locked: nobody changes it or puts it into a cart until this is over.</summary>
-    private static async Task<Product> LockAsync(CartDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    private static async Task<Product> LockAsync(
+        CartDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var product = await db.Products.FromSql($"SELECT *, xmin FROM products WHERE id = {id} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(What, id);
-        ETags.Require(ifMatch, product.Version);
+        preconditions.Require(product.Version);
         return product;
     }
 

@@ -4,7 +4,6 @@ using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using MicroPlatform.ServiceDefaults.Messaging;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Customers;
@@ -76,14 +75,14 @@ internal static class CustomersApi
 
     private static async Task<Ok<CustomerResponse>> UpdateAsync(
         [Description("A customer id, or me.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         if (request == new UpdateCustomerRequest())
         {
             throw ProblemException.Invalid("body", "Name at least one field to change: email, firstName, lastName, isAdmin.");
         }
 
-        var customer = await FindAsync(db, caller.SelfOrAdmin(customerId, What), ifMatch, cancellationToken);
+        var customer = await FindAsync(db, caller.SelfOrAdmin(customerId, What), preconditions, cancellationToken);
         if (request.IsAdmin is { } isAdmin && isAdmin != customer.IsAdmin && !caller.IsInRole("admin"))
         {
             throw ProblemException.Forbidden("Only an admin makes admins.");
@@ -99,12 +98,12 @@ internal static class CustomersApi
 
     private static async Task<NoContent> DeleteAsync(
         [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var id = caller.SelfOrAdmin(customerId, What);
         await events.CommitAsync(async (happened, token) =>
         {
-            db.Remove(await FindAsync(db, id, ifMatch, token));
+            db.Remove(await FindAsync(db, id, preconditions, token));
             happened.Add(new CustomerDeleted(id));
             return await db.SaveChangesAsync(token);
         }, cancellationToken);
@@ -120,15 +119,16 @@ internal static class CustomersApi
             throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
         }
 
-        var customer = await FindAsync(db, id, ifMatch: null, cancellationToken);
+        var customer = await FindAsync(db, id, preconditions: default, cancellationToken);
         var current = id == caller.Id() ? request.CurrentPassword : null;
         return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, request.NewPassword!, cancellationToken));
     }
 
-    private static async Task<Customer> FindAsync(CustomersDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    private static async Task<Customer> FindAsync(
+        CustomersDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
-        ETags.Require(ifMatch, customer.Version);
+        preconditions.Require(customer.Version);
         return customer;
     }
 

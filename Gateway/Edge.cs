@@ -74,6 +74,7 @@ internal static class Edge
         app.UseResponseCompression();
         if (app.Configuration.GetSection("Cors:Origins").Exists())
         {
+            app.Use(VaryByOriginAsync);
             app.UseCors();
         }
     }
@@ -115,6 +116,22 @@ internal static class Edge
         return next(context);
     }
 
+    /// <summary>A cache must not give one origin's answer to another; the framework says so only where several origins may call.</summary>
+    private static Task VaryByOriginAsync(HttpContext context, RequestDelegate next)
+    {
+        context.Response.OnStarting(() =>
+        {
+            var headers = context.Response.Headers;
+            if (!headers.GetCommaSeparatedValues(HeaderNames.Vary).Contains(HeaderNames.Origin, StringComparer.OrdinalIgnoreCase))
+            {
+                headers.Append(HeaderNames.Vary, HeaderNames.Origin);
+            }
+
+            return Task.CompletedTask;
+        });
+        return next(context);
+    }
+
     /// <summary>A bucket of tokens for each caller: the account of a verified token, else the address.</summary>
     private static RateLimitPartition<string> LimitOf(HttpContext context, CallerLimitOptions limits) =>
         context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
@@ -149,10 +166,15 @@ internal static class Edge
         return new IPAddress([.. address.GetAddressBytes()[..8], 0, 0, 0, 0, 0, 0, 0, 0]).ToString();
     }
 
-    /// <summary>Compresses what is worth it, but nothing that carries tokens: the length of what is compressed speaks of its content.</summary>
+    /// <summary>
+    /// Compresses what is worth it, but nothing that carries tokens: the length of what is compressed speaks of its content.
+    /// And nothing with a strong entity tag: it names these very bytes (RFC 9110, 8.8.1), and what a caller reads with it is small.
+    /// </summary>
     private sealed class Compression(IServiceProvider services, IOptions<ResponseCompressionOptions> options) : ResponseCompressionProvider(services, options)
     {
         public override bool ShouldCompressResponse(HttpContext context) =>
-            !context.Response.Headers.CacheControl.ToString().Contains("no-store", StringComparison.OrdinalIgnoreCase) && base.ShouldCompressResponse(context);
+            !context.Response.Headers.CacheControl.ToString().Contains("no-store", StringComparison.OrdinalIgnoreCase)
+            && context.Response.Headers.ETag is not [['"', ..]]
+            && base.ShouldCompressResponse(context);
     }
 }

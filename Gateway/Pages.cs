@@ -36,7 +36,8 @@ internal static class Pages
         foreach (var (file, mediaType) in Assets)
         {
             var content = Encoding.UTF8.GetBytes(Read("pages/" + file));
-            var tag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..16]}\"");
+            // Weak, for the same file compressed or not.
+            var tag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..16]}\"", isWeak: true);
             pages.MapGet("/pages/" + file, (HttpResponse response) =>
             {
                 // Asked for each time, and sent only when it has changed: what is shown is always of one version.

@@ -22,15 +22,21 @@ internal static class Proxy
 
         builder.Services.AddReverseProxy()
             .LoadFromMemory(Routes.ForYarp(), Routes.Clusters(options))
-            .AddTransforms(transforms => transforms.AddResponseTransform(response =>
+            .AddTransforms(transforms => transforms.AddResponseTransform(async response =>
             {
+                var context = response.HttpContext;
                 // Between a replica and the Gateway only.
-                if (response.HttpContext.Response.Headers.Remove(Draining.HeaderName))
+                if (context.Response.Headers.Remove(Draining.HeaderName))
                 {
-                    response.HttpContext.Features.GetRequiredFeature<Attempt>().IsDraining = true;
+                    context.Features.GetRequiredFeature<Attempt>().IsDraining = true;
                 }
 
-                return default;
+                if (response.ProxyResponse is { } answer && IsBareError(context.Request, answer))
+                {
+                    response.SuppressResponseBody = true;
+                    context.Response.ContentLength = null;
+                    await context.WriteStatusProblemAsync();
+                }
             }));
         builder.Services.AddSingleton<IForwarderHttpClientFactory>(new ServiceHttpClientFactory(options));
         // What fails is logged once, in a line, where the caller is told.
@@ -51,7 +57,7 @@ internal static class Proxy
         var proxy = context.GetReverseProxyFeature();
         if (proxy.Cluster.Config.HttpRequest!.Version!.Major == 2)
         {
-            RequireGrpc(context);
+            context.RequireGrpc();
         }
 
         var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) || Routes.IsGrpcRead(context.Request.Path);
@@ -93,18 +99,11 @@ internal static class Proxy
         }
     }
 
-    private static void RequireGrpc(HttpContext context)
-    {
-        if (!HttpProtocol.IsHttp2(context.Request.Protocol))
-        {
-            throw new ProblemException(StatusCodes.Status426UpgradeRequired, "gRPC needs HTTP/2; call the https address.");
-        }
-
-        if (!context.IsGrpc())
-        {
-            throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, "This is a gRPC method; its content type is application/grpc. The same is at /api/v1 for JSON.");
-        }
-    }
+    /// <summary>Whether it is an error without a body, as a server sends when it refuses a request itself.</summary>
+    private static bool IsBareError(HttpRequest request, HttpResponseMessage answer) =>
+        (int)answer.StatusCode >= StatusCodes.Status400BadRequest
+        && !HttpMethods.IsHead(request.Method)
+        && answer.Content.Headers is { ContentLength: 0 } or { ContentLength: null, ContentType: null };
 
     /// <summary>
     /// What changes nothing goes to another replica when the first gave no answer; what may change something only

@@ -13,20 +13,25 @@ internal static class Routes
     public static readonly string[] Services = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
     /// <summary>
-    /// REST: what is below a prefix goes to its service, and needs a token unless it is named here as verbs and path.
-    /// Where none of a path's verbs needs a token it is open to any, so that the service can say which one it takes.
+    /// REST: the service takes every path below its prefix. A path that is listed here needs a token for the verbs beside it.
+    /// Any other verb on a listed path is open: the service answers it, or refuses it with the verbs that it has (405).
+    /// A path that is not listed needs a token.
     /// </summary>
     private static readonly Resource[] Rest =
     [
-        new("/auth", "customers", "ANY /login", "ANY /refresh", "ANY /logout"),
-        new("/customers", "customers", "POST /"),
-        new("/products", "cart", "GET,HEAD /{**rest}"),
-        new("/carts", "cart"),
-        new("/users", "users", "POST /", "ANY /login", "ANY /refresh", "ANY /logout"),
-        new("/todos", "todo"),
-        new("/warehouse", "warehouse"),
-        new("/accounting", "accounting"),
-        new("/sales", "sales"),
+        new("/auth", "customers", "/login", "/refresh", "/logout"),
+        new("/customers", "customers", "/ GET", "/{id} GET,PATCH,DELETE", "/{id}/password PUT"),
+        new("/products", "cart", "/ POST", "/{id} PUT,DELETE", "/{id}/{**rest}"),
+        new("/carts", "cart", "/{id} GET,DELETE", "/{id}/items POST", "/{id}/items/{itemId} PATCH,DELETE", "/{id}/checkout POST,DELETE"),
+        new("/users", "users", "/ GET", "/login", "/refresh", "/logout", "/me GET,PATCH,DELETE", "/me/password PUT", "/{id} GET,PATCH"),
+        new("/todos", "todo", "/ GET,POST", "/{id} GET,PUT,PATCH,DELETE"),
+        new(
+            "/warehouse", "warehouse", "/items GET,POST", "/items/{id} GET,PUT,PATCH,DELETE",
+            "/items/{itemId}/stock-adjustments GET,POST", "/items/{itemId}/stock-adjustments/{id} GET"),
+        new("/accounting", "accounting", "/transactions GET,POST", "/transactions/{id} GET,PUT,DELETE", "/summary GET"),
+        new(
+            "/sales", "sales", "/orders GET,POST", "/orders/{id} GET,PUT,DELETE",
+            "/sold-items GET", "/summary GET", "/dead-letters GET", "/dead-letters/{id}/retry POST"),
     ];
 
     private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
@@ -71,7 +76,11 @@ internal static class Routes
         .. Rest.Select(rest => Route(rest.Service, "ANY", $"{rest.Path}/{{**rest}}")),
         // What a path answers to is no secret.
         .. Rest.Select(rest => Public(rest.Service, "OPTIONS", $"{rest.Path}/{{**rest}}")),
-        .. Rest.SelectMany(rest => rest.Public.Select(open => Public(rest.Service, open.Split(' ')[0], rest.Path + open.Split(' ')[1]))),
+        .. Rest.SelectMany(rest => rest.Listed, (rest, listed) => Public(rest.Service, "ANY", rest.Path + listed.Path)),
+        .. from rest in Rest
+           from listed in rest.Listed
+           where listed.Verbs.Length > 0
+           select Route(rest.Service, listed.Verbs, rest.Path + listed.Path),
         .. Services.Select(service => Public(service, "GET,HEAD", $"/openapi/{service}.json")),
         .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf).Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
         {
@@ -123,10 +132,15 @@ internal static class Routes
     private static RouteConfig Public(string cluster, string verbs, string path) => Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
 
     /// <summary>A resource and all that is below it; a second version of it is a second row.</summary>
-    private sealed record Resource(string Prefix, string Service, params string[] Public)
+    private sealed record Resource(string Prefix, string Service, params string[] Paths)
     {
         public int Version { get; init; } = 1;
 
         public string Path => Api.PrefixOf(Version) + Prefix;
+
+        /// <summary>Its listed paths, each with the verbs that need a token; HEAD needs one where GET does.</summary>
+        public IEnumerable<(string Path, string Verbs)> Listed => Paths.Select(path => path.Split(' ') is [var listed, var verbs]
+            ? (listed, verbs.Replace("GET", "GET,HEAD", StringComparison.Ordinal))
+            : (path, ""));
     }
 }

@@ -10,7 +10,7 @@ internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbCo
 {
     public Task Handle(StockReserved message) => events.ReplyAsync(async cancellationToken =>
     {
-        var order = await db.LockOrderAsync(message.OrderId, ifMatch: null, cancellationToken);
+        var order = await db.LockOrderAsync(message.OrderId, preconditions: default, cancellationToken);
         if (order.Confirm(message.Items, time.GetUtcNow()))
         {
             await db.SaveChangesAsync(cancellationToken);
@@ -31,7 +31,7 @@ internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbCo
 {
     public Task Handle(StockRejected message) => events.ReplyAsync(async cancellationToken =>
     {
-        var order = await db.LockOrderAsync(message.OrderId, ifMatch: null, cancellationToken);
+        var order = await db.LockOrderAsync(message.OrderId, preconditions: default, cancellationToken);
         if (order.Reject(message.Reason, time.GetUtcNow()))
         {
             await db.SaveChangesAsync(cancellationToken);
@@ -54,11 +54,12 @@ internal static class OrderFlow
     public static OrderCancelled ToCancelled(this Order order) => new(order.Id, order.CheckoutId);
 
     /// <summary>Its row stays locked until the transaction ends: staff who cancel and the warehouse's answer take turns.</summary>
-    public static async Task<Order> LockOrderAsync(this SalesDbContext db, long id, string? ifMatch, CancellationToken cancellationToken)
+    public static async Task<Order> LockOrderAsync(
+        this SalesDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var order = await db.Orders.FromSql($"SELECT *, xmin FROM orders WHERE id = {id} FOR NO KEY UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("order", id);
-        ETags.Require(ifMatch, order.Version);
+        preconditions.Require(order.Version);
         await db.Entry(order).Collection(o => o.Lines).LoadAsync(cancellationToken);
         return order;
     }

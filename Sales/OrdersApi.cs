@@ -7,7 +7,6 @@ using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Warehouse.V1;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Sales;
@@ -104,12 +103,12 @@ internal static class OrdersApi
 
     private static async Task<Ok<OrderResponse>> UpdateAsync(
         long id, UpdateOrderRequest request, SalesDbContext db, TokenValidation.TokenValidationClient customers,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         await RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
         return TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
-            var order = await db.LockOrderAsync(id, ifMatch, token);
+            var order = await db.LockOrderAsync(id, preconditions, token);
             order.CustomerId = request.CustomerId.Value;
             await db.SaveChangesAsync(token);
             return OrderResponse.Of(order);
@@ -118,11 +117,11 @@ internal static class OrdersApi
 
     private static async Task<NoContent> CancelAsync(
         long id, SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var isCancelled = await events.CommitAsync(async (happened, token) =>
         {
-            var order = await db.LockOrderAsync(id, ifMatch, token);
+            var order = await db.LockOrderAsync(id, preconditions, token);
             if (!order.Cancel(time.GetUtcNow()))
             {
                 return false;

@@ -15,11 +15,14 @@ public static class Api
     /// <summary>What every path of a version starts with.</summary>
     public static string PrefixOf(int version) => string.Create(CultureInfo.InvariantCulture, $"/api/v{version}");
 
-    /// <summary>A group of endpoints for one resource, with HEAD, entity tags and the error answers that any of them may give.</summary>
+    /// <summary>
+    /// A group of endpoints for one resource, with HEAD, entity tags, strict dates and the error answers that any of them may give.
+    /// </summary>
     public static RouteGroupBuilder MapApi(this IEndpointRouteBuilder app, string resource, string tag, int version = 1) => app
         .MapGroup(PrefixOf(version) + resource)
         .WithTags(tag)
         .AnswerHead()
+        .AddEndpointFilterFactory(QueryDates.Require)
         .AddEndpointFilter(ETags.Filter)
         .ProducesProblem(StatusCodes.Status400BadRequest)
         .ProducesProblem(StatusCodes.Status429TooManyRequests)

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
@@ -11,12 +12,16 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>gRPC as every service serves it and calls it.</summary>
-public static class GrpcDefaults
+public static partial class GrpcDefaults
 {
+    private static readonly HashSet<string> ContentTypes =
+        new(["application/grpc", "application/grpc+proto"], StringComparer.OrdinalIgnoreCase);
+
     /// <summary>How long a call to another service may take (<c>Calls:Deadline</c>, 2 s unless set), where the caller set no deadline.</summary>
     public static TimeSpan CallDeadline(this WebApplicationBuilder builder) =>
         builder.GetSetting("Calls:Deadline", TimeSpan.FromSeconds(2), "a time from 00:00:00.1 to 00:00:15", time => time >= TimeSpan.FromMilliseconds(100) && time <= TimeSpan.FromSeconds(15));
@@ -75,9 +80,30 @@ public static class GrpcDefaults
             .AddInterceptor(() => new DeadlineInterceptor(deadline));
     }
 
-    /// <summary>Whether the request is a gRPC call.</summary>
+    /// <summary>Whether the request is a gRPC call: HTTP/2, POST, its content type, the path of a method. All else is REST.</summary>
     public static bool IsGrpc(this HttpContext context) =>
-        context.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true;
+        HttpProtocol.IsHttp2(context.Request.Protocol)
+        && HttpMethods.IsPost(context.Request.Method)
+        && MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type)
+        && ContentTypes.Contains(type.MediaType.Value!)
+        && MethodPath().IsMatch(context.Request.Path.Value ?? "");
+
+    /// <summary>Refuses a request to a gRPC method that is no gRPC call.</summary>
+    /// <exception cref="ProblemException">426 when it came over HTTP/1.1, 415 when its content type is another.</exception>
+    public static void RequireGrpc(this HttpContext context)
+    {
+        if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+        {
+            throw new ProblemException(StatusCodes.Status426UpgradeRequired, "gRPC needs HTTP/2; call the https address.");
+        }
+
+        if (!context.IsGrpc())
+        {
+            throw new ProblemException(
+                StatusCodes.Status415UnsupportedMediaType,
+                "This is a gRPC method; its content type is application/grpc. The same is at /api/v1 for JSON.");
+        }
+    }
 
     /// <summary>Answers a gRPC call without a message, with its status in the header block ("trailers-only").</summary>
     public static void WriteGrpcStatus(this HttpContext context, StatusCode status, string detail, TimeSpan? retryAfter = null)
@@ -108,6 +134,12 @@ public static class GrpcDefaults
             context.WriteGrpcStatus(StatusCode.InvalidArgument, "The message is not what this method takes.");
         }
     });
+
+    // Every gRPC service here is in a package, so its name has a dot; the first segment of a REST path has none.
+    [GeneratedRegex(
+        @"^/[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+/[A-Za-z][A-Za-z0-9_]*\z",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex MethodPath();
 
     private static ServiceConfig RetryPolicyFor(string[] methods)
     {

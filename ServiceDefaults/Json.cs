@@ -1,13 +1,19 @@
+using System.Buffers;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>JSON as the contract has it: strict on the way in, exact on the way out.</summary>
-public static class Json
+public static partial class Json
 {
+    /// <summary>As many significant digits as any decimal holds exactly.</summary>
+    private const int MaxDigits = 28;
+
     internal static void AddJsonConventions(this IServiceCollection services) =>
         services.ConfigureHttpJsonOptions(options => Apply(options.SerializerOptions));
 
@@ -27,30 +33,71 @@ public static class Json
         return options;
     }
 
+    [GeneratedRegex(
+        "^(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt](?<time>[0-9]{2}:[0-9]{2}:[0-9]{2})"
+        + @"(?<fraction>\.[0-9]+)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex Rfc3339();
+
     /// <summary>Every decimal of the contract is money: a JSON number with exactly two places, on the way in at most two.</summary>
     private sealed class MoneyConverter : JsonConverter<decimal>
     {
-        public override decimal Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            reader.GetDecimal() is var value && value == decimal.Round(value, 2) ? value : throw new JsonException();
+        public override decimal Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            var number = Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan);
+            return reader.TokenType == JsonTokenType.Number && TryReadExactly(number, out var value) ? value : throw new JsonException();
+        }
 
         public override void Write(Utf8JsonWriter writer, decimal value, JsonSerializerOptions options) =>
             writer.WriteRawValue(value.ToString("F2", CultureInfo.InvariantCulture), skipInputValidation: true);
+
+        /// <summary>The framework rounds a number that has more digits than a decimal holds; here it must be exact.</summary>
+        private static bool TryReadExactly(string number, out decimal value)
+        {
+            var (mantissa, exponent) = number.Split('e', 'E') is [var before, var after] ? (before, after) : (number, "0");
+            var point = mantissa.IndexOf('.', StringComparison.Ordinal);
+            var all = mantissa.Replace(".", "", StringComparison.Ordinal).TrimStart('-');
+            var digits = all.TrimEnd('0');
+            value = 0;
+            if (digits.TrimStart('0').Length == 0)
+            {
+                return true;
+            }
+
+            if (!int.TryParse(exponent, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var power))
+            {
+                return false;
+            }
+
+            // Power of ten of the last digit that counts.
+            var last = (long)power - (point < 0 ? 0 : mantissa.Length - point - 1) + (all.Length - digits.Length);
+            var sign = mantissa[0] == '-' ? "-" : "";
+            return last >= -2 && digits.TrimStart('0').Length <= MaxDigits
+                && decimal.TryParse($"{sign}{digits}e{last}", NumberStyles.Float, CultureInfo.InvariantCulture, out value);
+        }
     }
 
-    /// <summary>Times have a zone on the way in and are UTC to the microsecond, PostgreSQL's precision, on the way out.</summary>
+    /// <summary>Times are RFC 3339 on the way in; on the way out they are UTC to the microsecond, PostgreSQL's precision.</summary>
     private sealed class UtcConverter : JsonConverter<DateTimeOffset>
     {
-        public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
-        {
-            var text = reader.GetString();
-            return text is not null && HasZone(text) && reader.TryGetDateTimeOffset(out var value) ? value.ToUniversalTime() : throw new JsonException();
-        }
+        private const string Format = "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK";
+
+        public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.String && TryRead(Rfc3339().Match(reader.GetString()!), out var value)
+                ? value.ToUniversalTime()
+                : throw new JsonException();
 
         public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
             writer.WriteStringValue(value.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture));
 
-        private static bool HasZone(string text) =>
-            text.EndsWith('Z') || (text.Length > 6 && text[^6] is '+' or '-' && text[^3] == ':');
+        private static bool TryRead(Match match, out DateTimeOffset value)
+        {
+            // The seventh place of a second is the last that the framework holds.
+            var fraction = match.Groups["fraction"].Value;
+            var text = $"{match.Groups["date"]}T{match.Groups["time"]}{fraction[..Math.Min(fraction.Length, 8)]}{match.Groups["zone"]}";
+            return DateTimeOffset.TryParseExact(
+                text.ToUpperInvariant(), Format, CultureInfo.InvariantCulture, DateTimeStyles.None, out value);
+        }
     }
 
     /// <summary>PostgreSQL text cannot hold NUL.</summary>

@@ -67,6 +67,7 @@ public static partial class OpenApi
 
             if (context.Description.HttpMethod is "GET" && AnswerType(StatusCodes.Status200OK) is { } type && type.IsAssignableTo(typeof(IVersioned)))
             {
+                AddHeader("If-Match", maxLength: null);
                 AddHeader("If-None-Match", maxLength: null);
             }
 
@@ -94,6 +95,12 @@ public static partial class OpenApi
 
         private void DescribeBody()
         {
+            // The XML comment of a header within a parameter object ends up here; the schema has the body's own.
+            if (operation.RequestBody is OpenApiRequestBody request)
+            {
+                request.Description = null;
+            }
+
             if (operation.RequestBody?.Content?.TryGetValue("application/json", out var json) == true
                 && context.Description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source.Id is "Body") is { } body)
             {
@@ -109,7 +116,7 @@ public static partial class OpenApi
                 answers.TryAdd(status.ToString(CultureInfo.InvariantCulture), new OpenApiResponse());
             }
 
-            if (operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
+            if (context.Description.HttpMethod is "GET" && operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
             {
                 answers["304"] = new OpenApiResponse { Description = "You have the present version.", Headers = Header("ETag", "The version.") };
             }

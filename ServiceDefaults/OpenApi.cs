@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.WebUtilities;
@@ -19,7 +20,7 @@ public static partial class OpenApi
     {
         ["id"] = "The id.",
         ["itemId"] = "The id of the item.",
-        ["If-Match"] = "The ETag of the version that this change is meant for: of any other it is refused with 412.",
+        ["If-Match"] = "The ETags of the versions that are wanted: when the present one is another, the answer is 412.",
         ["If-None-Match"] = "The ETag of the version at hand: while it is the present one, the answer is 304 without a body.",
         [Idempotency.HeaderName] = $"A key of your choice, up to {Idempotency.MaxKeyLength} characters: the same request with the same key is done once within 24 hours, and answered alike.",
     };
@@ -67,6 +68,12 @@ public static partial class OpenApi
 
         var operations = document.Paths.Values.SelectMany(path => path.Operations?.Values ?? Enumerable.Empty<OpenApiOperation>()).ToList();
         var schemas = document.Components.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
+        // Where a reference may be null, the reference says so: were both to allow null, none would match exactly one of them.
+        foreach (var schema in schemas.Values.OfType<OpenApiSchema>())
+        {
+            schema.Type &= ~JsonSchemaType.Null;
+        }
+
         var sent = new HashSet<string>(StringComparer.Ordinal);
         foreach (var body in operations.SelectMany(operation => operation.RequestBody?.Content?.Values ?? Enumerable.Empty<OpenApiMediaType>()))
         {
@@ -111,13 +118,12 @@ public static partial class OpenApi
         var type = Nullable.GetUnderlyingType(declared) ?? declared;
         var attributes = context.JsonPropertyInfo?.AttributeProvider;
         var isNullable = (declared != type || context.JsonPropertyInfo is { IsGetNullable: true }) && context.JsonPropertyInfo is not null && !Is<RequiredAttribute>();
-        if (type == typeof(string) || type == typeof(DateTimeOffset) || type.IsEnum)
+        DescribeType(schema, type);
+        if (context.JsonTypeInfo is { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } element } && schema.Items is null)
         {
-            schema.Type = JsonSchemaType.String;
-        }
-        else if (type == typeof(decimal))
-        {
-            (schema.Type, schema.Format) = (JsonSchemaType.Number, "decimal");
+            var items = new OpenApiSchema();
+            DescribeType(items, element);
+            schema.Items = items;
         }
 
         if (schema.Type is { } json)
@@ -156,6 +162,18 @@ public static partial class OpenApi
         }
 
         bool Is<TAttribute>() => attributes?.IsDefined(typeof(TAttribute), inherit: true) == true;
+    }
+
+    private static void DescribeType(OpenApiSchema schema, Type type)
+    {
+        if (type == typeof(string) || type == typeof(DateTimeOffset) || type.IsEnum)
+        {
+            schema.Type = JsonSchemaType.String;
+        }
+        else if (type == typeof(decimal))
+        {
+            (schema.Type, schema.Format) = (JsonSchemaType.Number, "decimal");
+        }
     }
 
     private static void DescribeProblem(OpenApiSchema schema)

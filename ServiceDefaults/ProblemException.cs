@@ -45,7 +45,7 @@ public sealed class ProblemException(int status, string detail) : Exception(deta
             : new Dictionary<string, string[]>(StringComparer.Ordinal) { [field] = [detail] },
     };
 
-    /// <summary>412: the resource changed since the version named in <c>If-Match</c>.</summary>
+    /// <summary>412: <c>If-Match</c> or <c>If-None-Match</c> excludes the present version.</summary>
     public static ProblemException PreconditionFailed() =>
         new(StatusCodes.Status412PreconditionFailed, Problems.Describe(StatusCodes.Status412PreconditionFailed));
 

@@ -11,7 +11,6 @@ using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Net.Http.Headers;
 using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -47,34 +46,18 @@ public static partial class Problems
     public static void UseProblems(this WebApplication app)
     {
         app.UseExceptionHandler();
-        app.UseStatusCodePages(async context =>
-        {
-            var http = context.HttpContext;
-            await http.WriteProblemAsync(new ProblemException(http.Response.StatusCode, DetailOf(http)));
-        });
+        app.UseStatusCodePages(context => context.HttpContext.WriteStatusProblemAsync());
 
         // PostgreSQL text cannot hold NUL; JSON bodies are checked where they are read.
         app.Use((context, next) => context.Request.QueryString.Value?.Contains("%00", StringComparison.Ordinal) == true
             ? throw ProblemException.Invalid("query", "The query string contains a NUL character.")
             : next(context));
-
-        // JSON is UTF-8 (RFC 8259); an encoding that nobody knows would be a fault where the body is read.
-        app.Use((context, next) =>
-        {
-            if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset.HasValue)
-            {
-                type.Charset = HeaderUtilities.RemoveQuotes(type.Charset); // the framework knows no "utf-8" in quotes
-                if (!type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
-                {
-                    throw new ProblemException(StatusCodes.Status415UnsupportedMediaType, Describe(StatusCodes.Status415UnsupportedMediaType));
-                }
-
-                context.Request.ContentType = type.ToString();
-            }
-
-            return next(context);
-        });
+        app.UseBodyConventions();
     }
+
+    /// <summary>Writes problem details for the status that the response already has.</summary>
+    public static Task WriteStatusProblemAsync(this HttpContext http) =>
+        http.WriteProblemAsync(new ProblemException(http.Response.StatusCode, DetailOf(http)));
 
     /// <summary>Writes the refusal as problem details, or as the status of a gRPC call that did not reach its method.</summary>
     public static async Task WriteProblemAsync(this HttpContext http, ProblemException problem)
@@ -143,15 +126,13 @@ public static partial class Problems
     };
 
     /// <summary>The field at fault as a caller wrote it: <c>$.items[0].quantity</c> becomes <c>items[0].quantity</c>.</summary>
-    private static string FieldOf(JsonException json)
+    private static string FieldOf(JsonException json) => json.Path switch
     {
-        if (UnknownField().Match(json.Message) is { Success: true } unknown)
-        {
-            return unknown.Groups["name"].Value;
-        }
-
-        return json.Path is { Length: > 2 } path ? path[2..] : "body";
-    }
+        ['$', '.', _, ..] path => path[2..],
+        ['$', '[', '\'', .. var name, '\'', ']'] => name,
+        { Length: > 2 } path => path[1..],
+        _ => "body",
+    };
 
     private static string MessageOf(JsonException json) => UnknownField().IsMatch(json.Message)
         ? "There is no such field."
@@ -165,9 +146,9 @@ public static partial class Problems
         StatusCodes.Status403Forbidden => "You may not do this.",
         StatusCodes.Status404NotFound => "There is nothing at this address.",
         StatusCodes.Status409Conflict => "The request contradicts the present state.",
-        StatusCodes.Status412PreconditionFailed => "The resource has changed since the version named in If-Match; read it again and repeat the change.",
+        StatusCodes.Status412PreconditionFailed => "If-Match or If-None-Match excludes the present version; read it again and repeat.",
         StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
-        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json, in UTF-8.",
+        StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json, in UTF-8, without a Content-Encoding.",
         StatusCodes.Status422UnprocessableEntity => "This Idempotency-Key was used for another request; take a new key for a new request.",
         StatusCodes.Status429TooManyRequests => "Too many requests; wait as long as Retry-After says.",
         StatusCodes.Status503ServiceUnavailable => "This is not available right now; try again shortly.",
@@ -206,7 +187,7 @@ public static partial class Problems
     [GeneratedRegex("^Failed to bind parameter \"[^\"]* (?<name>[^\" ]+)\" from", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex BindingFailure();
 
-    [GeneratedRegex("^The JSON property '(?<name>[^']+)' could not be mapped", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex("^The JSON property '.*' could not be mapped", RegexOptions.Singleline, matchTimeoutMilliseconds: 100)]
     private static partial Regex UnknownField();
 
     /// <summary>

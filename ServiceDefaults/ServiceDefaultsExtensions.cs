@@ -1,3 +1,4 @@
+using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
@@ -100,7 +101,12 @@ public static class ServiceDefaultsExtensions
     {
         switch (context.GetEndpoint())
         {
-            case RouteEndpoint:
+            case RouteEndpoint endpoint:
+                if (endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is not null)
+                {
+                    context.RequireGrpc();
+                }
+
                 await next(context);
                 break;
             case { RequestDelegate: { } answer }:
@@ -145,5 +151,6 @@ public static class ServiceDefaultsExtensions
 
     private static void MapHealth(this WebApplication app, string path, string tag) =>
         app.MapHealthChecks(path, new HealthCheckOptions { Predicate = check => check.Tags.Contains(tag) })
+            .WithMetadata(new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]))
             .AllowAnonymous();
 }

@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 
 namespace MicroPlatform.Todo;
 
@@ -38,17 +37,19 @@ internal static class TodosApi
         TypedResults.Ok(await todos.GetAsync(caller.UserId(), id, cancellationToken));
 
     private static async Task<Ok<TodoResponse>> ReplaceAsync(
-        long id, TodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
-        TypedResults.Ok(await todos.ReplaceAsync(caller.UserId(), id, request, ifMatch, cancellationToken));
+        long id, TodoRequest request, ClaimsPrincipal caller, UserTodos todos,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await todos.ReplaceAsync(caller.UserId(), id, request, preconditions, cancellationToken));
 
     private static async Task<Ok<TodoResponse>> UpdateAsync(
-        long id, UpdateTodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
-        TypedResults.Ok(await todos.UpdateAsync(caller.UserId(), id, request, ifMatch, cancellationToken));
+        long id, UpdateTodoRequest request, ClaimsPrincipal caller, UserTodos todos,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await todos.UpdateAsync(caller.UserId(), id, request, preconditions, cancellationToken));
 
     private static async Task<NoContent> DeleteAsync(
-        long id, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        long id, ClaimsPrincipal caller, UserTodos todos, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        await todos.DeleteAsync(caller.UserId(), id, ifMatch, cancellationToken);
+        await todos.DeleteAsync(caller.UserId(), id, preconditions, cancellationToken);
         return TypedResults.NoContent();
     }
 }

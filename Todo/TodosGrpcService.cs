@@ -20,12 +20,13 @@ internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
     public override async Task<V1.UpdateResponse> Update(V1.UpdateRequest request, ServerCallContext context)
     {
         var body = BodyOf(request.Title, request.Text, request.Completed, request.DueAt);
-        return new() { Item = MessageOf(await todos.ReplaceAsync(OwnerOf(context), request.Id, body, ifMatch: null, context.CancellationToken)) };
+        var todo = await todos.ReplaceAsync(OwnerOf(context), request.Id, body, preconditions: default, context.CancellationToken);
+        return new() { Item = MessageOf(todo) };
     }
 
     public override async Task<V1.DeleteResponse> Delete(V1.DeleteRequest request, ServerCallContext context)
     {
-        await todos.DeleteAsync(OwnerOf(context), request.Id, ifMatch: null, context.CancellationToken);
+        await todos.DeleteAsync(OwnerOf(context), request.Id, preconditions: default, context.CancellationToken);
         return new();
     }
 

@@ -53,9 +53,10 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
         return todos.ToPageAsync(page, t => t.Id, TodoResponse.FromTodo, t => t.Id, cancellationToken);
     }
 
-    public async Task<TodoResponse> ReplaceAsync(Guid owner, long id, TodoRequest request, string? ifMatch, CancellationToken cancellationToken)
+    public async Task<TodoResponse> ReplaceAsync(
+        Guid owner, long id, TodoRequest request, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var todo = await FindAsync(owner, id, ifMatch, cancellationToken);
+        var todo = await FindAsync(owner, id, preconditions, cancellationToken);
         todo.Title = request.Title!;
         todo.Text = request.Text ?? "";
         todo.Completed = request.Completed ?? false;
@@ -63,14 +64,15 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
         return await SaveAsync(todo, cancellationToken);
     }
 
-    public async Task<TodoResponse> UpdateAsync(Guid owner, long id, UpdateTodoRequest request, string? ifMatch, CancellationToken cancellationToken)
+    public async Task<TodoResponse> UpdateAsync(
+        Guid owner, long id, UpdateTodoRequest request, Preconditions preconditions, CancellationToken cancellationToken)
     {
         if (request == new UpdateTodoRequest())
         {
             throw ProblemException.Invalid("body", "Name at least one field to change: title, text, completed, dueAt.");
         }
 
-        var todo = await FindAsync(owner, id, ifMatch, cancellationToken);
+        var todo = await FindAsync(owner, id, preconditions, cancellationToken);
         todo.Title = request.Title ?? todo.Title;
         todo.Text = request.Text ?? todo.Text;
         todo.Completed = request.Completed ?? todo.Completed;
@@ -78,16 +80,16 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
         return await SaveAsync(todo, cancellationToken);
     }
 
-    public async Task DeleteAsync(Guid owner, long id, string? ifMatch, CancellationToken cancellationToken)
+    public async Task DeleteAsync(Guid owner, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        db.Remove(await FindAsync(owner, id, ifMatch, cancellationToken));
+        db.Remove(await FindAsync(owner, id, preconditions, cancellationToken));
         await db.SaveChangesAsync(cancellationToken);
     }
 
-    private async Task<TodoItem> FindAsync(Guid owner, long id, string? ifMatch, CancellationToken cancellationToken)
+    private async Task<TodoItem> FindAsync(Guid owner, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var todo = await db.Todos.SingleOrDefaultAsync(t => t.UserId == owner && t.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
-        ETags.Require(ifMatch, todo.Version);
+        preconditions.Require(todo.Version);
         return todo;
     }
 

@@ -34,14 +34,15 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
     public async Task<UserResponse> GetAsync(Guid id, CancellationToken cancellationToken) =>
         await db.Accounts.Where(u => u.Id == id).Select(UserResponse.FromUser).SingleOrDefaultAsync(cancellationToken) ?? throw ProblemException.NotFound("user", id);
 
-    public async Task<UserResponse> UpdateAsync(Guid id, UpdateMeRequest request, string? ifMatch, CancellationToken cancellationToken)
+    public async Task<UserResponse> UpdateAsync(
+        Guid id, UpdateMeRequest request, Preconditions preconditions, CancellationToken cancellationToken)
     {
         if (request == new UpdateMeRequest())
         {
             throw ProblemException.Invalid("body", "Name at least one field to change: username, email.");
         }
 
-        var user = await FindAsync(id, ifMatch, cancellationToken);
+        var user = await FindAsync(id, preconditions, cancellationToken);
         user.Username = request.Username ?? user.Username;
         user.Email = request.Email ?? user.Email;
         await SaveAsync(cancellationToken);
@@ -49,13 +50,15 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
     }
 
     public async Task<TokenPair> ChangePasswordAsync(Guid id, ChangePasswordRequest request, CancellationToken cancellationToken) =>
-        await signIn.ChangePasswordAsync(await FindAsync(id, ifMatch: null, cancellationToken), request.CurrentPassword!, request.NewPassword!, cancellationToken);
+        await signIn.ChangePasswordAsync(
+            await FindAsync(id, preconditions: default, cancellationToken),
+            request.CurrentPassword!, request.NewPassword!, cancellationToken);
 
     /// <summary>Gives another role and ends every session, so that no token says the old one for longer than it lives.</summary>
-    public Task<UserResponse> ChangeRoleAsync(Guid id, string role, string? ifMatch, CancellationToken cancellationToken) =>
+    public Task<UserResponse> ChangeRoleAsync(Guid id, string role, Preconditions preconditions, CancellationToken cancellationToken) =>
         db.InTransactionAsync(async token =>
         {
-            var user = await FindAsync(id, ifMatch, token);
+            var user = await FindAsync(id, preconditions, token);
             if (!string.Equals(user.Role, role, StringComparison.Ordinal))
             {
                 await RequireNotLastAdminAsync(user, token);
@@ -67,10 +70,10 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
             return UserResponse.Of(user);
         }, cancellationToken);
 
-    public Task DeleteAsync(Guid id, string? ifMatch, CancellationToken cancellationToken) =>
+    public Task DeleteAsync(Guid id, Preconditions preconditions, CancellationToken cancellationToken) =>
         events.CommitAsync(async (happened, token) =>
         {
-            var user = await FindAsync(id, ifMatch, token);
+            var user = await FindAsync(id, preconditions, token);
             await RequireNotLastAdminAsync(user, token);
             db.Remove(user);
             happened.Add(new UserDeleted(id));
@@ -87,10 +90,10 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         }
     }
 
-    private async Task<User> FindAsync(Guid id, string? ifMatch, CancellationToken cancellationToken)
+    private async Task<User> FindAsync(Guid id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var user = await db.Accounts.SingleOrDefaultAsync(u => u.Id == id, cancellationToken) ?? throw ProblemException.NotFound("user", id);
-        ETags.Require(ifMatch, user.Version);
+        preconditions.Require(user.Version);
         return user;
     }
 

@@ -3,7 +3,6 @@ using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Users;
@@ -57,13 +56,14 @@ internal static class UsersApi
         TypedResults.Ok(await accounts.GetAsync(caller.UserId(), cancellationToken));
 
     private static async Task<Ok<UserResponse>> UpdateMeAsync(
-        UpdateMeRequest request, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
-        TypedResults.Ok(await accounts.UpdateAsync(caller.UserId(), request, ifMatch, cancellationToken));
+        UpdateMeRequest request, ClaimsPrincipal caller, UserAccounts accounts,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await accounts.UpdateAsync(caller.UserId(), request, preconditions, cancellationToken));
 
     private static async Task<NoContent> DeleteMeAsync(
-        ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        ClaimsPrincipal caller, UserAccounts accounts, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        await accounts.DeleteAsync(caller.UserId(), ifMatch, cancellationToken);
+        await accounts.DeleteAsync(caller.UserId(), preconditions, cancellationToken);
         return TypedResults.NoContent();
     }
 
@@ -90,6 +90,7 @@ internal static class UsersApi
             : throw ProblemException.Forbidden("Only an admin sees other users.");
 
     private static async Task<Ok<UserResponse>> ChangeRoleAsync(
-        Guid id, ChangeRoleRequest request, UserAccounts accounts, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
-        TypedResults.Ok(await accounts.ChangeRoleAsync(id, request.Role!, ifMatch, cancellationToken));
+        Guid id, ChangeRoleRequest request, UserAccounts accounts,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await accounts.ChangeRoleAsync(id, request.Role!, preconditions, cancellationToken));
 }

@@ -45,7 +45,8 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
     public override async Task<V1.UpdateMeResponse> UpdateMe(V1.UpdateMeRequest request, ServerCallContext context)
     {
         var body = new UpdateMeRequest { Username = request.HasUsername ? request.Username : null, Email = request.HasEmail ? request.Email : null }.Validated();
-        return new() { User = MessageOf(await accounts.UpdateAsync(CallerOf(context), body, ifMatch: null, context.CancellationToken)) };
+        var user = await accounts.UpdateAsync(CallerOf(context), body, preconditions: default, context.CancellationToken);
+        return new() { User = MessageOf(user) };
     }
 
     public override async Task<V1.ChangePasswordResponse> ChangePassword(V1.ChangePasswordRequest request, ServerCallContext context)
@@ -62,7 +63,7 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
 
     public override async Task<V1.DeleteMeResponse> DeleteMe(V1.DeleteMeRequest request, ServerCallContext context)
     {
-        await accounts.DeleteAsync(CallerOf(context), ifMatch: null, context.CancellationToken);
+        await accounts.DeleteAsync(CallerOf(context), preconditions: default, context.CancellationToken);
         return new();
     }
 

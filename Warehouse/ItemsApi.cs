@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Warehouse;
@@ -86,7 +85,7 @@ internal static class ItemsApi
 
     private static async Task<Ok<ItemResponse>> UpdateAsync(
         long id, UpdateItemRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null) =>
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
         TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
             if (request == new UpdateItemRequest())
@@ -94,7 +93,7 @@ internal static class ItemsApi
                 throw ProblemException.Invalid("body", "Name at least one field to change: sku, name, description, countryOfOrigin, price, quantity.");
             }
 
-            var item = await db.LockItemAsync(id, ifMatch, token);
+            var item = await db.LockItemAsync(id, preconditions, token);
             item.Sku = request.Sku ?? item.Sku;
             item.Name = request.Name ?? item.Name;
             item.Description = request.Description ?? item.Description;
@@ -110,11 +109,11 @@ internal static class ItemsApi
         }, cancellationToken));
 
     private static async Task<NoContent> DeleteAsync(
-        long id, WarehouseDbContext db, CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        long id, WarehouseDbContext db, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         await db.InTransactionAsync(async token =>
         {
-            var item = await db.LockItemAsync(id, ifMatch, token);
+            var item = await db.LockItemAsync(id, preconditions, token);
             if (item.Reserved > 0 || item.Shipped > 0)
             {
                 throw ProblemException.Conflict("Orders have reserved or taken pieces of this item, so it stays on record; set its quantity to 0 to stop selling it.");

@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Warehouse;
@@ -32,11 +31,11 @@ internal static class StockAdjustmentsApi
 
     private static async Task<Created<StockAdjustmentResponse>> AdjustAsync(
         long itemId, AdjustStockRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time,
-        CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var adjustment = await db.InTransactionAsync(async token =>
         {
-            var item = await db.LockItemAsync(itemId, ifMatch, token);
+            var item = await db.LockItemAsync(itemId, preconditions, token);
             var made = item.Adjust(request.Delta!.Value, request.Reason!, caller.UserId(), time.GetUtcNow());
             await db.SaveChangesAsync(token);
             return made;

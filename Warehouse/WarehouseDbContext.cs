@@ -58,11 +58,11 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
     }
 
     /// <summary>Reads an item to change it. Its row stays locked until the transaction ends: who comes second waits, and sees what the first one did.</summary>
-    internal async Task<Item> LockItemAsync(long id, string? ifMatch, CancellationToken cancellationToken)
+    internal async Task<Item> LockItemAsync(long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var item = await Items.FromSql($"SELECT *, xmin FROM items WHERE id = {id} FOR NO KEY UPDATE").SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("item", id);
-        ETags.Require(ifMatch, item.Version);
+        preconditions.Require(item.Version);
         return item;
     }
 

@@ -38,6 +38,15 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("?from=2026-02-02&to=2026-02-01", "from")]
     [InlineData("?from=soon", "from")]
     [InlineData("?to=2026-02-30", "to")]
+    [InlineData("?from=2026-01&to=2026-01", "from")]
+    [InlineData("?from=01/02/2026", "from")]
+    [InlineData("?from=2026-1-5", "from")]
+    [InlineData("?from=20260105", "from")]
+    [InlineData("?to=2026-01-05T00:00:00Z", "to")]
+    [InlineData("?to=%202026-01-05", "to")]
+    [InlineData("?to=5%20Jan%202026", "to")]
+    [InlineData("?to=", "to")]
+    [InlineData("?from=2026-01-01&from=2026-01-02", "from")]
     [InlineData("?orderId=one", "orderId")]
     public async Task A_period_that_cannot_be_is_refused_with_the_field_named(string query, string field)
     {

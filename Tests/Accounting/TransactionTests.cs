@@ -37,6 +37,20 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task Tags_on_several_header_lines_are_one_list()
+    {
+        using var made = await SendAsync("POST", Transactions, new { orderId = 4711, sum = 1.5m });
+        var (address, tag) = ($"{made.Headers.Location}", $"{made.Headers.ETag}");
+        var token = await platform.UserTokenAsync("clerk");
+        foreach (var (second, expected) in new[] { ("\"1\"", HttpStatusCode.PreconditionFailed), (tag, HttpStatusCode.OK) })
+        {
+            using var response = await http.SendAsync(
+                "PUT", address, new { orderId = 4712 }, token, ("If-Match", "\"0\""), ("If-Match", second));
+            Assert.Equal((second, expected), (second, response.StatusCode));
+        }
+    }
+
     [Theory]
     [InlineData("GET", null)]
     [InlineData("PUT", """{"orderId":1}""")]

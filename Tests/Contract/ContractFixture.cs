@@ -48,13 +48,18 @@ public sealed class ContractFixture(Cluster cluster) : IAsyncLifetime
     /// <summary>A token of the account that may do most there.</summary>
     internal string Token(string service) => tokens[service];
 
-    /// <summary>Every operation that the service's document names.</summary>
-    internal IReadOnlyList<Operation> Operations(string service) =>
-    [
-        .. from path in documents[service]["paths"]!.AsObject()
-           from operation in path.Value!.AsObject()
-           select new Operation(documents[service], operation.Key.ToUpperInvariant(), path.Key, operation.Value!.AsObject()),
-    ];
+    /// <summary>Every operation that the service's document names; there are some, or what holds for each would hold for nothing.</summary>
+    internal IReadOnlyList<Operation> Operations(string service)
+    {
+        List<Operation> operations =
+        [
+            .. from path in documents[service]["paths"]!.AsObject()
+               from operation in path.Value!.AsObject()
+               select new Operation(documents[service], operation.Key.ToUpperInvariant(), path.Key, operation.Value!.AsObject()),
+        ];
+        Assert.NotEmpty(operations);
+        return operations;
+    }
 
     /// <summary>Sends a request with that token unless told otherwise.</summary>
     internal Task<HttpResponseMessage> SendAsync(string service, string method, string address, JsonNode? body = null, params (string Name, string Value)[] headers) =>

@@ -83,6 +83,10 @@ public sealed class ContractTests(ContractFixture fixture)
     }
 
     [Fact]
+    public void A_release_that_is_missing_is_no_release_that_promised_nothing() =>
+        Assert.ThrowsAny<IOException>(() => Repository.Released("missing.json"));
+
+    [Fact]
     public void A_document_that_is_not_the_committed_one_is_shown_where_it_differs()
     {
         var difference = Repository.Difference(["a", "b", "c", "d"], ["a", "b", "x", "d"]);
@@ -139,7 +143,12 @@ public sealed class ContractTests(ContractFixture fixture)
         Assert.True(missing.Count == 0, string.Join('\n', missing));
     }
 
-    private static JsonObject Released(string service) => Repository.Released($"{service}.json") is { Length: > 0 } text ? (JsonObject)JsonNode.Parse(text)! : new() { ["paths"] = new JsonObject() };
+    private static JsonObject Released(string service)
+    {
+        var document = (JsonObject)JsonNode.Parse(Repository.Released($"{service}.json"))!;
+        Assert.NotEmpty(document["paths"]!.AsObject());
+        return document;
+    }
 
     /// <summary>The document with one change: <c>path -</c> removes what is there, <c>path =json</c> puts something there.</summary>
     private static JsonObject Changed(JsonObject document, string change)

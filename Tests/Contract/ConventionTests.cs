@@ -14,6 +14,16 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 {
     private const string Trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     private static readonly string[] Verbs = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    private static readonly string[] NoAmounts =
+    [
+        "1e400", "99999999999999999999999999999999", "-99999999999999999999999999999999", "1.00000000000000000001",
+        "0.01000000000000000000000000000000000001", "1e-400", "1e24", "-1e24", "\"1\"",
+    ];
+
+    private static readonly string[] NoNumbers = ["%00", "no", "99999999999999999999999999999999"];
+    private static readonly string[] NoDates =
+        [.. NoNumbers, "2026-01", "01/02/2026", "2026-1-5", "20260105", "2026-01-05T00:00", "%202026-01-05", ""];
+
     private static int last;
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
@@ -33,9 +43,12 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             string[] allowed = [.. known, .. path.Where(operation => operation is { Method: "GET", IsStream: false }).Select(_ => "HEAD"), "OPTIONS"];
             foreach (var verb in Verbs.Except(known))
             {
-                using var refused = await fixture.SendAsync(service, verb, path.First().Address());
-                await ProblemAsync(refused, HttpStatusCode.MethodNotAllowed);
-                Assert.Equal(allowed.Order(StringComparer.Ordinal), refused.Content.Headers.Allow.Order(StringComparer.Ordinal));
+                foreach (var token in new[] { fixture.Token(service), "no token", null })
+                {
+                    using var refused = await fixture.Http.SendAsync(verb, path.First().Address(), token: token);
+                    await ProblemAsync(refused, HttpStatusCode.MethodNotAllowed);
+                    Assert.Equal(allowed.Order(StringComparer.Ordinal), refused.Content.Headers.Allow.Order(StringComparer.Ordinal));
+                }
             }
 
             using var options = await fixture.Http.SendAsync("OPTIONS", path.First().Address());
@@ -87,6 +100,44 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 var problem = await ProblemAsync(response, HttpStatusCode.UnsupportedMediaType);
                 Assert.Contains("application/json", problem["detail"]!.GetValue<string>(), StringComparison.Ordinal);
             }
+
+            foreach (var coding in new[] { "gzip", "br", "deflate", "gzip, gzip" })
+            {
+                using var response = await fixture.Http.SendAsync(
+                    operation.Method, operation.Address(), "{}", fixture.Token(service), ("Content-Encoding", coding));
+                await ProblemAsync(response, HttpStatusCode.UnsupportedMediaType);
+                Assert.Equal(["identity"], response.Headers.GetValues("Accept-Encoding"));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public async Task An_empty_body_is_no_body_however_it_is_sent(string service)
+    {
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
+        {
+            var isRequired = operation.Json["requestBody"]!["required"]?.GetValue<bool>() == true;
+            using var none = await fixture.SendAsync(service, operation.Method, operation.Address());
+            Assert.Equal((operation.Name, isRequired), (operation.Name, none.StatusCode == HttpStatusCode.BadRequest));
+            foreach (var type in new[] { null, "application/json", "application/json; charset=utf-16", "text/plain", "application/grpc" })
+            {
+                foreach (var content in new HttpContent[] { new ByteArrayContent([]), new ChunkedContent("") })
+                {
+                    using var request = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = content };
+                    _ = type is null || content.Headers.TryAddWithoutValidation("Content-Type", type);
+                    request.Headers.Authorization = new("Bearer", fixture.Token(service));
+                    using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
+                    var problem = await ProblemAsync(response, none.StatusCode);
+                    Assert.Equal(isRequired ? "body" : null, problem["errors"]?.AsObject().Single().Key);
+                }
+            }
+
+            using var full = new HttpRequestMessage(new(operation.Method), operation.Address());
+            full.Content = new ChunkedContent("""{"nothing":1}""") { Headers = { ContentType = new("application/json") } };
+            full.Headers.Authorization = new("Bearer", fixture.Token(service));
+            using var refused = await fixture.Http.SendAsync(full, TestContext.Current.CancellationToken);
+            Assert.Equal("nothing", (await ProblemAsync(refused, HttpStatusCode.BadRequest))["errors"]!.AsObject().Single().Key);
         }
     }
 
@@ -119,13 +170,20 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             }
 
             await RefusedAsync(operation, With("doesNotExist", "1"), "doesNotExist");
+            await RefusedAsync(operation, With("does not exist", "1"), "does not exist");
             foreach (var (name, schema) in operation.BodySchema!["properties"]!.AsObject())
             {
                 await RefusedAsync(operation, With(name, "{\"a\":1}"), name);
                 await RefusedAsync(operation, With(name, "\"a\\u0000b\""), name);
+                if (schema!["items"] is { } items && operation.Resolve(items)["properties"] is not null)
+                {
+                    await RefusedAsync(operation, With(name, "[{\"doesNotExist\":1}]"), $"{name}[0].doesNotExist");
+                    await RefusedAsync(operation, With(name, "[null,{\"does not exist\":1}]"), $"{name}[1]['does not exist']");
+                }
+
                 if (schema!["type"]!.ToJsonString().Contains("number", StringComparison.Ordinal) || schema["type"]!.ToJsonString().Contains("integer", StringComparison.Ordinal))
                 {
-                    foreach (var number in new[] { "1e400", "99999999999999999999999999999999", "-99999999999999999999999999999999", "1.00000000000000000001", "\"1\"" })
+                    foreach (var number in NoAmounts)
                     {
                         await RefusedAsync(operation, With(name, number), name);
                     }
@@ -191,7 +249,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             {
                 var name = parameter["name"]!.GetValue<string>();
                 var isText = parameter["schema"]!["type"]?.GetValue<string>() is "string" && parameter["schema"]!["format"] is null;
-                foreach (var value in isText ? ["%00"] : new[] { "%00", "no", "99999999999999999999999999999999" })
+                var isDate = parameter["schema"]!["format"]?.GetValue<string>() is "date" or "date-time";
+                foreach (var value in isText ? ["%00"] : isDate ? NoDates : NoNumbers)
                 {
                     using var response = await fixture.SendAsync(service, operation.Method, $"{operation.Address()}?{name}={value}");
                     Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{operation} answered {(int)response.StatusCode} to {name}={value}");
@@ -272,26 +331,48 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             var address = await AddressOfOneAsync(read, operations);
             await fixture.Platform.QuietAsync();
             var tag = await TagAsync();
+            using var whole = await fixture.SendAsync(service, "GET", address);
             foreach (var (known, status) in new[] { (tag, HttpStatusCode.NotModified), ($"\"0\", W/{tag}", HttpStatusCode.NotModified), ("*", HttpStatusCode.NotModified), ("\"0\"", HttpStatusCode.OK), ("junk", HttpStatusCode.OK) })
             {
                 using var again = await fixture.SendAsync(service, "GET", address, headers: ("If-None-Match", known));
                 Assert.Equal((known, status), (known, again.StatusCode));
                 Assert.Equal(tag, again.Headers.ETag!.Tag);
+                Assert.Equal($"{whole.Headers.Vary} {whole.Headers.CacheControl}", $"{again.Headers.Vary} {again.Headers.CacheControl}");
                 Assert.Equal(status == HttpStatusCode.OK, (await again.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
+            }
+
+            foreach (var (known, status) in new[]
+            {
+                (tag, HttpStatusCode.OK), ($"\"0\", {tag}", HttpStatusCode.OK), ("*", HttpStatusCode.OK),
+                ("\"0\"", HttpStatusCode.PreconditionFailed), ($"W/{tag}", HttpStatusCode.PreconditionFailed),
+                ("junk", HttpStatusCode.BadRequest),
+            })
+            {
+                using var conditional = await fixture.SendAsync(service, "GET", address, headers: ("If-Match", known));
+                Assert.Equal((read.Name, known, status), (read.Name, known, conditional.StatusCode));
             }
 
             // What ends it comes last, and only what was made for this is ended.
             foreach (var write in operations.Where(operation => operation.Method is not "GET" && string.Equals(operation.Path, read.Path, StringComparison.Ordinal) && operation.Takes("If-Match")).OrderBy(operation => operation.Method is "DELETE"))
             {
-                foreach (var bad in new[] { "junk", tag.Trim('"'), "\"-1\"", "\"99999999999\"", $"{tag};" })
+                foreach (var bad in new[] { "junk", tag.Trim('"'), $"{tag};" })
                 {
                     using var refused = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", bad));
                     Assert.Equal((write.Name, bad, HttpStatusCode.BadRequest), (write.Name, bad, refused.StatusCode));
                     Assert.Equal(["If-Match"], (await ProblemAsync(refused, HttpStatusCode.BadRequest))["errors"]!.AsObject().Select(error => error.Key));
                 }
 
-                using var stale = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", "\"0\", \"1\""));
-                await ProblemAsync(stale, HttpStatusCode.PreconditionFailed);
+                foreach (var (header, other) in new[]
+                {
+                    ("If-Match", "\"0\", \"1\""), ("If-Match", $"W/{tag}"), ("If-Match", "\"abc\""),
+                    ("If-Match", "\"-1\""), ("If-Match", "\"99999999999\""), ("If-Match", "\"0\","),
+                    ("If-None-Match", "*"), ("If-None-Match", tag), ("If-None-Match", $"\"0\",, W/{tag},"),
+                })
+                {
+                    using var stale = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), (header, other));
+                    await ProblemAsync(stale, HttpStatusCode.PreconditionFailed);
+                }
+
                 if (write.Method is "DELETE" && address.EndsWith("/me", StringComparison.Ordinal))
                 {
                     continue;
@@ -302,16 +383,19 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 for (var attempt = 0; attempt < 5 && status == HttpStatusCode.PreconditionFailed; attempt++)
                 {
                     tag = await TagAsync();
-                    using var done = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", tag));
+                    var list = $",\"0\" , {tag},";
+                    using var done = await fixture.SendAsync(
+                        service, write.Method, address, write.Example?.DeepClone(), ("If-Match", list), ("If-None-Match", "\"0\""));
                     status = done.StatusCode;
                 }
 
                 Assert.True(status is HttpStatusCode.OK or HttpStatusCode.NoContent or HttpStatusCode.Conflict, $"{write} at {address} with the present ETag: {(int)status}");
             }
 
+            // What a caller who takes compressed answers is given holds for the next write.
             async Task<string> TagAsync()
             {
-                using var response = await fixture.SendAsync(service, "GET", address);
+                using var response = await fixture.SendAsync(service, "GET", address, headers: ("Accept-Encoding", "gzip, br"));
                 Assert.Equal((address, HttpStatusCode.OK), (address, response.StatusCode));
                 return response.Headers.ETag!.Tag;
             }
@@ -351,6 +435,23 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     Assert.DoesNotContain("script", problem.ToJsonString(), StringComparison.Ordinal);
                 }
             }
+        }
+    }
+
+    /// <summary>The other tests would check nothing if there were no operation of a kind, or if they did not recognize it.</summary>
+    [Theory]
+    [MemberData(nameof(Services))]
+    public void Every_service_has_operations_of_the_kinds_that_these_tests_look_for(string service)
+    {
+        var operations = fixture.Operations(service);
+        Assert.Contains(operations, operation => operation.NeedsToken);
+        if (service is not "gateway")
+        {
+            Assert.Contains(operations, operation => operation.Body is not null && operation.Json["requestBody"]!["required"] is not null);
+            Assert.Contains(operations, operation => operation.IsList && operation.Takes("limit"));
+            Assert.Contains(operations, operation => operation.Method is not "GET" && operation.Takes("If-Match")
+                && operations.Any(read => read.IsVersioned && string.Equals(read.Path, operation.Path, StringComparison.Ordinal)));
+            Assert.Contains(operations, operation => operation.Answer(201) is not null && operation.Takes("Idempotency-Key"));
         }
     }
 

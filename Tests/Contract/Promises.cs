@@ -181,6 +181,7 @@ internal sealed class Promises
         {
             if (part is not null)
             {
+                given.Add($"{where}[]");
                 AddAnswered(operation, $"{where}[]", part, seen);
             }
         }

@@ -39,8 +39,13 @@ internal static class Repository
             """);
     }
 
-    /// <summary>What was promised last.</summary>
-    public static string Released(string file) => Read(System.IO.Path.Combine("released", file));
+    /// <summary>What was promised last; fails when nothing was.</summary>
+    public static string Released(string file)
+    {
+        var released = Read(System.IO.Path.Combine("released", file));
+        Assert.False(string.IsNullOrWhiteSpace(released), $"openapi/released/{file} promises nothing, so no break of it could be found.");
+        return released;
+    }
 
     /// <summary>The breaking changes of the documents since the last release that are meant: the list of <c>breaking-changes.md</c> without what it says of files of lines.</summary>
     public static List<string> DeclaredBreakingChanges() => [.. Declared().Where(line => !Array.Exists(LineFiles, file => line.StartsWith(PrefixOf(file), StringComparison.Ordinal)))];
@@ -84,11 +89,8 @@ internal static class Repository
 
     private static string PrefixOf(string file) => System.IO.Path.GetFileNameWithoutExtension(file) + ": ";
 
-    private static string Read(string file)
-    {
-        var path = System.IO.Path.Combine(Folder, file);
-        return File.Exists(path) ? File.ReadAllText(path).ReplaceLineEndings("\n") : "";
-    }
+    // A file that is missing fails the test that needs it: of nothing, nothing could be lost.
+    private static string Read(string file) => File.ReadAllText(System.IO.Path.Combine(Folder, file)).ReplaceLineEndings("\n");
 
     private static void Write(string file, string text)
     {

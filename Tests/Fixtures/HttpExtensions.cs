@@ -22,17 +22,20 @@ internal static class HttpExtensions
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         }
 
-        foreach (var (name, value) in headers)
-        {
-            request.Headers.TryAddWithoutValidation(name, value);
-        }
-
         request.Content = body switch
         {
             null => null,
             string text => new StringContent(text, Encoding.UTF8, "application/json"),
             _ => JsonContent.Create(body, body.GetType()),
         };
+        foreach (var (name, value) in headers)
+        {
+            if (!request.Headers.TryAddWithoutValidation(name, value))
+            {
+                request.Content!.Headers.TryAddWithoutValidation(name, value);
+            }
+        }
+
         return await http.SendAsync(request, TestContext.Current.CancellationToken);
     }
 
@@ -64,5 +67,18 @@ internal static class HttpExtensions
             response.StatusCode,
             body.TryGetProperty("errors", out var errors) ? [.. errors.EnumerateObject().Select(error => error.Name).Order(StringComparer.Ordinal)] : [],
             body.TryGetProperty("detail", out var detail) ? detail.GetString()! : "");
+    }
+}
+
+/// <summary>A body whose length is not told: over HTTP/1.1 it is sent in chunks.</summary>
+internal sealed class ChunkedContent(string text) : HttpContent
+{
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        stream.WriteAsync(Encoding.UTF8.GetBytes(text)).AsTask();
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = 0;
+        return false;
     }
 }

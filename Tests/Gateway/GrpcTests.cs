@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using Grpc.Core;
 using Grpc.Net.Client;
 using MicroPlatform.Tests.Fixtures;
@@ -184,11 +185,40 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         Assert.Contains("https", (await Task.FromResult(response).ProblemAsync()).Detail, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Json_sent_to_a_gRPC_method_is_told_what_it_takes()
+    [Theory]
+    [InlineData("GET", "/api/v1/carts/me", HttpStatusCode.Unauthorized)]
+    [InlineData("POST", "/api/v1/todos", HttpStatusCode.Unauthorized)]
+    [InlineData("POST", "/api/v1/overview/board", HttpStatusCode.MethodNotAllowed)]
+    [InlineData("POST", "/nothing", HttpStatusCode.NotFound)]
+    [InlineData("POST", "/.well-known/jwks.json", HttpStatusCode.NotFound)]
+    public async Task REST_is_refused_in_the_words_of_REST_whatever_its_content_type_says(string verb, string path, HttpStatusCode expected)
     {
-        using var http = fixture.Gateway.Http();
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"/{Users}/Login", UriKind.Relative)) { Content = new StringContent("{}", System.Text.Encoding.UTF8, "application/json"), Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        foreach (var version in new[] { HttpVersion.Version11, HttpVersion.Version20 })
+        {
+            using var http = fixture.Gateway.Http(version: version);
+            foreach (var type in new[] { "application/grpc", "application/grpc+proto", "application/grpc-web" })
+            {
+                using var request = new HttpRequestMessage(new(verb), path) { Version = version };
+                request.Content = new StringContent("{}", new MediaTypeHeaderValue(type));
+                var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();
+                Assert.Equal((type, expected), (type, problem.Status));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("application/json")]
+    [InlineData("application/grpc-web")]
+    [InlineData("application/grpc-web+proto")]
+    [InlineData("application/grpc+json")]
+    public async Task What_is_not_gRPC_is_told_what_a_gRPC_method_takes(string type)
+    {
+        using var http = fixture.Gateway.Http(version: HttpVersion.Version20);
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/{Users}/Login")
+        {
+            Content = new StringContent("{}", new MediaTypeHeaderValue(type)),
+            Version = HttpVersion.Version20,
+        };
         var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, problem.Status);
         Assert.Contains("application/grpc", problem.Detail, StringComparison.Ordinal);

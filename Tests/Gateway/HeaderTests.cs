@@ -137,15 +137,32 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Theory]
-    [InlineData("", true)]
-    [InlineData("private, max-age=3", true)]
-    [InlineData("no-store", false)]
-    public async Task What_is_worth_it_is_compressed_but_nothing_that_carries_tokens(string cacheControl, bool compressed)
+    [InlineData("https://shop.example")]
+    [InlineData("https://evil.example")]
+    [InlineData(null)]
+    public async Task What_a_cache_keeps_of_one_origin_is_not_for_another(string? origin)
+    {
+        using var http = fixture.Gateway.Http();
+        foreach (var path in new[] { "/api/v1/products", "/api/v1/carts/me", "/nothing", "/openapi/gateway.json", "/pages/icon.svg" })
+        {
+            using var response = await http.SendAsync("GET", path, headers: origin is null ? [] : [("Origin", origin)]);
+            Assert.Equal(1, response.Headers.Vary.Count(name => name is "Origin"));
+        }
+    }
+
+    [Theory]
+    [InlineData("", "", true)]
+    [InlineData("private, max-age=3", "", true)]
+    [InlineData("no-store", "", false)]
+    [InlineData("", "W/\"7\"", true)]
+    [InlineData("", "\"7\"", false)]
+    public async Task Answers_are_compressed_unless_they_carry_tokens_or_a_strong_tag(string cacheControl, string tag, bool compressed)
     {
         await using var behind = await FakePlatform.StartAsync();
         behind["cart"].Answer = async context =>
         {
             context.Response.Headers.CacheControl = cacheControl.Length == 0 ? default : cacheControl;
+            context.Response.Headers.ETag = tag.Length == 0 ? default : tag;
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync($"[{string.Join(',', Enumerable.Repeat("\"the same\"", 500))}]");
         };
@@ -158,5 +175,32 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
 
         using var plain = await http.SendAsync("GET", "/api/v1/products");
         Assert.Empty(plain.Content.Headers.ContentEncoding);
+        Assert.Equal((tag, tag), ($"{response.Headers.ETag}", $"{plain.Headers.ETag}"));
+    }
+
+    [Theory]
+    [InlineData("/pages/style.css")]
+    [InlineData("/scalar/scalar.js")]
+    [InlineData("/openapi/gateway.json")]
+    [InlineData("/")]
+    public async Task No_strong_tag_names_two_encodings_of_a_page(string path)
+    {
+        using var http = fixture.Gateway.Http();
+        using var plain = await http.SendAsync("GET", path);
+        foreach (var encoding in new[] { "gzip", "br" })
+        {
+            using var encoded = await http.SendAsync("GET", path, headers: ("Accept-Encoding", encoding));
+            Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (plain.StatusCode, encoded.StatusCode));
+            var isEncoded = encoded.Content.Headers.ContentEncoding.Count > 0;
+            Assert.False(
+                isEncoded && encoded.Headers.ETag is { IsWeak: false } && encoded.Headers.ETag.Equals(plain.Headers.ETag),
+                $"{path} has the tag {encoded.Headers.ETag} as {encoding} and plain");
+            if (encoded.Headers.ETag is { } tag)
+            {
+                using var again = await http.SendAsync("GET", path, headers: [("Accept-Encoding", encoding), ("If-None-Match", $"{tag}")]);
+                Assert.Equal((HttpStatusCode.NotModified, tag), (again.StatusCode, again.Headers.ETag));
+                Assert.Equal($"{encoded.Headers.Vary}", $"{again.Headers.Vary}");
+            }
+        }
     }
 }

@@ -151,12 +151,52 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     public async Task A_wrong_verb_on_the_Gateways_own_resources_names_the_right_one()
     {
         using var http = fixture.Gateway.Http();
-        foreach (var (method, path) in new[] { ("POST", "/api/v1/overview/orders/1"), ("DELETE", "/"), ("PUT", "/openapi/cart.json"), ("GET", "/users.v1.Users/Login") })
+        foreach (var (method, path) in new[]
+        {
+            ("POST", "/api/v1/overview/orders/1"), ("DELETE", "/"), ("PUT", "/openapi/cart.json"), ("GET", "/users.v1.Users/Login"),
+            ("POST", "/health/ready"), ("DELETE", "/health/live"),
+        })
         {
             using var response = await http.SendAsync(method, path);
             Assert.Equal((HttpStatusCode.MethodNotAllowed, "application/problem+json"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
             Assert.NotEmpty(response.Content.Headers.Allow);
         }
+    }
+
+    [Theory]
+    [InlineData("DELETE", "/api/v1/products", "cart")]
+    [InlineData("PATCH", "/api/v1/carts/3", "cart")]
+    [InlineData("PUT", "/api/v1/todos", "todo")]
+    [InlineData("QUERY", "/api/v1/sales/summary", "sales")]
+    public async Task A_verb_that_no_path_has_is_for_the_service_to_refuse(string method, string path, string service)
+    {
+        using var http = fixture.Gateway.Http();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync(method, path).StatusAsync());
+        Assert.Contains(fixture.Behind[service].Requests, seen => seen.Is(method, path));
+    }
+
+    [Theory]
+    [InlineData(400, false)]
+    [InlineData(404, true)]
+    [InlineData(431, false)]
+    [InlineData(503, true)]
+    public async Task An_error_that_comes_without_a_body_gets_one(int status, bool chunked)
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        behind["cart"].Answer = async context =>
+        {
+            context.Response.StatusCode = status;
+            context.Response.Headers.RetryAfter = "7";
+            context.Response.ContentLength = chunked ? null : 0;
+            await context.Response.StartAsync(context.RequestAborted);
+        };
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        using var response = await http.SendAsync("GET", "/api/v1/products/1");
+        var problem = await Task.FromResult(response).ProblemAsync();
+        Assert.Equal(((HttpStatusCode)status, "7"), (problem.Status, response.Headers.RetryAfter?.ToString()));
+        Assert.NotEmpty(problem.Detail);
+        Assert.Equal((HttpStatusCode)status, await http.SendAsync("HEAD", "/api/v1/products/1").StatusAsync());
     }
 
     [Fact]

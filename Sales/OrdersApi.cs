@@ -95,10 +95,10 @@ internal static class OrdersApi
             order.RequireTotal("items");
             db.Add(order);
             await db.SaveChangesAsync(token);
+            db.OnCommitted(() => telemetry.Placed.Add(1));
             happened.Add(order.ToPlaced());
             return order;
         }, cancellationToken);
-        telemetry.Placed.Add(1);
         return TypedResults.Created($"{Api.Prefix}/sales/orders/{order.Id}", OrderResponse.Of(order));
     }
 
@@ -120,24 +120,18 @@ internal static class OrdersApi
         long id, SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time,
         CancellationToken cancellationToken, [FromHeader(Name = "If-Match")] string? ifMatch = null)
     {
-        var isCancelled = await events.CommitAsync(async (happened, token) =>
+        return await events.CommitAsync(async (happened, token) =>
         {
             var order = await db.LockOrderAsync(id, ifMatch, token);
-            if (!order.Cancel(time.GetUtcNow()))
+            if (order.Cancel(time.GetUtcNow()))
             {
-                return false;
+                await db.SaveChangesAsync(token);
+                db.OnCommitted(() => telemetry.Cancelled.Add(1));
+                happened.Add(order.ToCancelled());
             }
 
-            await db.SaveChangesAsync(token);
-            happened.Add(order.ToCancelled());
-            return true;
+            return TypedResults.NoContent();
         }, cancellationToken);
-        if (isCancelled)
-        {
-            telemetry.Cancelled.Add(1);
-        }
-
-        return TypedResults.NoContent();
     }
 
     private static async Task RequireCustomerAsync(TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)

@@ -43,8 +43,6 @@ internal static class Proxy
                 handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
                 handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
             });
-        // What fails is logged once, in a line, where the caller is told.
-        builder.Logging.AddFilter("Yarp.ReverseProxy.Forwarder.HttpForwarder", LogLevel.Error);
         builder.Services.AddSingleton<IDestinationResolver, ServiceDestinations>();
         builder.Services.AddSingleton<IPassiveHealthCheckPolicy, FirstFailurePolicy>();
     }

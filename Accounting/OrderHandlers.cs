@@ -35,7 +35,7 @@ internal sealed class OrderConfirmedHandler(AccountingDbContext db, EventBus<Acc
 
         db.Add(transaction);
         await db.SaveChangesAsync(cancellationToken);
-        telemetry.CountPosted(transaction);
+        db.OnCommitted(() => telemetry.CountPosted(transaction));
     });
 }
 

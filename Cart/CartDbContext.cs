@@ -91,6 +91,8 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
         });
         modelBuilder.Entity<Checkout>(checkout =>
         {
+            checkout.ToTable(table =>
+                table.HasCheckConstraint("ck_checkouts_given_up_at", "given_up_at IS NULL OR settled_at IS NOT NULL"));
             checkout.Property(c => c.IdempotencyKey).HasMaxLength(Idempotency.MaxKeyLength);
             checkout.PrimitiveCollection(c => c.FoundWith).HasDefaultValueSql("'{}'").ElementType(key => key.HasMaxLength(Idempotency.MaxKeyLength));
             checkout.HasOne<ShoppingCart>().WithMany().HasForeignKey(c => c.CustomerId).OnDelete(DeleteBehavior.Cascade);

@@ -12,10 +12,14 @@ internal static class CartsApi
 {
     private const string Whose = "A customer id, or me.";
 
+    // PostgreSQL's invalid transaction id: no row has this version.
+    private const uint NotOpened = 0;
+
     public static void MapCartsApi(this IEndpointRouteBuilder app)
     {
         var carts = app.MapApi("/carts/{customerId}", "Carts").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
-        carts.MapGet("/", GetAsync).WithSummary("Show a cart; opens it when there is none yet");
+        carts.MapGet("/", GetAsync)
+            .WithSummary("Show a cart, an empty one when there is none yet; while it is checked out, at the prices of the checkout");
 
         // 409 while it is checked out.
         var changes = carts.MapGroup("").ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed);
@@ -29,18 +33,26 @@ internal static class CartsApi
     public static Task<int> LockCartCreationAsync(this CartDbContext db, long customerId, CancellationToken cancellationToken) =>
         db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('cart', {customerId}))", cancellationToken);
 
+    /// <summary>Held until the transaction ends: writers of one cart take turns.</summary>
+    public static Task<ShoppingCart?> LockCartAsync(this CartDbContext db, long customerId, CancellationToken cancellationToken) =>
+        db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {customerId} FOR UPDATE").SingleOrDefaultAsync(cancellationToken);
+
+    /// <summary>Gives the cart a new version, even when the clock has not moved since the last change.</summary>
+    public static void Touch(this CartDbContext db, ShoppingCart cart, TimeProvider time)
+    {
+        cart.UpdatedAt = time.GetUtcNow();
+        db.Entry(cart).Property(c => c.UpdatedAt).IsModified = true;
+    }
+
     private static async Task<Ok<CartResponse>> GetAsync(
-        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time, CancellationToken cancellationToken)
+        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers,
+        CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
-        var cart = await ReadAsync(db, owner, cancellationToken);
-        if (cart is null)
-        {
-            await db.InTransactionAsync(token => OpenAsync(db, owner, time.GetUtcNow(), token), cancellationToken);
-            cart = await ReadAsync(db, owner, cancellationToken);
-        }
-
-        return TypedResults.Ok(cart ?? throw ProblemException.NotFound("customer", owner));
+        var cart = await ReadAsync(db, owner, cancellationToken) ?? new CartResponse(owner, [], NotOpened);
+        var held = await db.Checkouts.AsNoTracking()
+            .SingleOrDefaultAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken);
+        return TypedResults.Ok(held is null ? cart : cart.At(held));
     }
 
     private static async Task<NoContent> ClearAsync(
@@ -68,8 +80,13 @@ internal static class CartsApi
             var cart = await db.InTransactionAsync(async token =>
             {
                 var now = time.GetUtcNow();
-                await OpenAsync(db, owner, now, token);
-                await LockAsync(db, owner, preconditions, time, token);
+                var isOpened = await OpenAsync(db, owner, now, token);
+                if (isOpened)
+                {
+                    preconditions.Require(NotOpened);
+                }
+
+                await LockAsync(db, owner, isOpened ? default : preconditions, time, token);
                 db.Add(new CartItem { CustomerId = owner, ProductId = request.ProductId!.Value, Quantity = request.Quantity!.Value, CreatedAt = now });
                 await db.SaveChangesAsync(token);
                 return await ReadAsync(db, owner, token);
@@ -135,17 +152,15 @@ internal static class CartsApi
     private static async Task<ShoppingCart> LockAsync(
         CartDbContext db, long owner, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
     {
-        var cart = await db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {owner} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
-            ?? throw ProblemException.NotFound("cart", owner);
+        var cart = await db.LockCartAsync(owner, cancellationToken) ?? throw ProblemException.NotFound("cart", owner);
         preconditions.Require(cart.Version);
         if (await db.Checkouts.AnyAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken))
         {
-            throw ProblemException.Conflict("This cart is being checked out and stays as it is until the order is decided; if a checkout failed, repeat it.");
+            throw ProblemException.Conflict(
+                "This cart is being checked out and stays as it is until the order is decided; repeat a failed checkout, or give it up.");
         }
 
-        cart.UpdatedAt = time.GetUtcNow();
-        // Written even when the clock has not moved since the last change.
-        db.Entry(cart).Property(c => c.UpdatedAt).IsModified = true;
+        db.Touch(cart, time);
         return cart;
     }
 

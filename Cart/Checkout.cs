@@ -32,8 +32,18 @@ public sealed class Checkout
     /// <summary>When it began (UTC).</summary>
     public required DateTimeOffset StartedAt { get; init; }
 
-    /// <summary>When the order was confirmed, rejected or cancelled (UTC); null while it is open.</summary>
-    public DateTimeOffset? SettledAt { get; set; }
+    /// <summary>When the order was confirmed, rejected or cancelled, or the checkout given up (UTC); null while it is open.</summary>
+    public DateTimeOffset? SettledAt { get; private set; }
+
+    /// <summary>When it was given up (UTC), by its customer or because Sales did not answer for too long; null otherwise.</summary>
+    public DateTimeOffset? GivenUpAt { get; private set; }
+
+    /// <summary>Gives it up: whatever order comes of it is cancelled.</summary>
+    public void GiveUp(DateTimeOffset now)
+    {
+        SettledAt ??= now;
+        GivenUpAt ??= now;
+    }
 
     /// <summary>Frees a key for another checkout.</summary>
     public void Forget(string key)
@@ -46,6 +56,9 @@ public sealed class Checkout
 /// <summary>A product of a checkout.</summary>
 public sealed class CheckoutLine
 {
+    /// <summary>The product; null in lines that were stored before it was noted.</summary>
+    public long? ProductId { get; init; }
+
     /// <summary>The warehouse item that the product sells.</summary>
     public required string Sku { get; init; }
 

@@ -43,12 +43,12 @@ public sealed record ProductRequest
     [TextLength(MaxDescriptionLength)]
     public string? Description { get; init; }
 
-    /// <summary>Price of one piece, 0.01 to 1000000.00, with at most two decimal places.</summary>
-    [Required, Range(typeof(decimal), "0.01", "1000000.00", ParseLimitsInInvariantCulture = true, ConvertValueInInvariantCulture = true)]
+    /// <summary>Price of one piece, 0.01 to 999999.99, with at most two decimal places.</summary>
+    [Required, Range(typeof(decimal), "0.01", Prices.Max, ParseLimitsInInvariantCulture = true, ConvertValueInInvariantCulture = true)]
     public decimal? Price { get; init; }
 }
 
-/// <summary>A cart as its owner sees it, at present prices.</summary>
+/// <summary>A cart as its owner sees it, at present prices; while it is checked out, at those of the checkout.</summary>
 /// <param name="CustomerId">Whose cart it is.</param>
 /// <param name="Items">What is in it, in the order it was put in.</param>
 /// <param name="Version">Sent as ETag.</param>
@@ -60,6 +60,15 @@ public sealed record CartResponse(long CustomerId, IReadOnlyList<CartItemRespons
         c.Items.OrderBy(i => i.Id).Select(i => new CartItemResponse(i.Id, i.ProductId, i.Product!.Name, i.Product.Price, i.Quantity)).ToList(),
         c.Version);
 
+    /// <summary>The cart at the prices that its checkout holds.</summary>
+    public CartResponse At(Checkout checkout)
+    {
+        return this with { Items = [.. Items.Select(Hold)] };
+
+        CartItemResponse Hold(CartItemResponse item) =>
+            checkout.Lines.Find(line => line.ProductId == item.ProductId) is { } line ? item with { UnitPrice = line.UnitPrice } : item;
+    }
+
     /// <summary>What everything in it costs.</summary>
     public decimal Total => Items.Sum(item => item.LineTotal);
 }
@@ -68,7 +77,7 @@ public sealed record CartResponse(long CustomerId, IReadOnlyList<CartItemRespons
 /// <param name="Id">The item's id, for changing or removing it.</param>
 /// <param name="ProductId">The product.</param>
 /// <param name="Name">The product's name.</param>
-/// <param name="UnitPrice">The product's present price.</param>
+/// <param name="UnitPrice">The product's present price, or, while the cart is checked out, that of the checkout.</param>
 /// <param name="Quantity">Pieces, 1 to 5.</param>
 public sealed record CartItemResponse(long Id, long ProductId, string Name, decimal UnitPrice, int Quantity)
 {

@@ -18,13 +18,24 @@ internal sealed class OrderHandlers(CartDbContext db, EventBus<CartDbContext> ev
         ? Task.CompletedTask
         : events.HandleOnceAsync("cart.settle-checkout", async cancellationToken =>
         {
-            var now = time.GetUtcNow();
-            var owner = await db.Database.SqlQuery<long>(
-                $"UPDATE checkouts SET settled_at = {now} WHERE id = {checkoutId} AND settled_at IS NULL RETURNING customer_id AS \"Value\"").ToListAsync(cancellationToken);
-            if (empties && owner is [var customerId])
+            var open = db.Checkouts.Where(c => c.Id == checkoutId && c.SettledAt == null);
+            // The cart before its checkout, as everywhere: whoever needs both waits, and never in a circle.
+            if (await open.Select(c => (long?)c.CustomerId).SingleOrDefaultAsync(cancellationToken) is not { } owner
+                || await db.LockCartAsync(owner, cancellationToken) is not { } cart)
             {
-                await db.CartItems.Where(item => item.CustomerId == customerId).ExecuteDeleteAsync(cancellationToken);
-                await db.Carts.Where(cart => cart.CustomerId == customerId).ExecuteUpdateAsync(cart => cart.SetProperty(c => c.UpdatedAt, now), cancellationToken);
+                return;
+            }
+
+            var now = time.GetUtcNow();
+            // One that was given up meanwhile stays so, and its cart as it is: Sales cancels the order.
+            if (await open.ExecuteUpdateAsync(checkout => checkout.SetProperty(c => c.SettledAt, now), cancellationToken) == 1)
+            {
+                db.Touch(cart, time); // it shows present prices again
+                await db.SaveChangesAsync(cancellationToken);
+                if (empties)
+                {
+                    await db.CartItems.Where(item => item.CustomerId == owner).ExecuteDeleteAsync(cancellationToken);
+                }
             }
         });
 }

@@ -1,6 +1,5 @@
 using MicroPlatform.Cart;
 using MicroPlatform.Customers.V1;
-using MicroPlatform.Sales.V1;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 
@@ -14,8 +13,7 @@ builder.AddMessaging<CartDbContext>("cartdb", services => services
     .AddEventHandler<OrderConfirmed, OrderHandlers>()
     .AddEventHandler<OrderRejected, OrderHandlers>()
     .AddEventHandler<OrderCancelled, OrderHandlers>());
-// Placing an order again under the same checkout gives the same order, so it is safe to retry.
-builder.AddServiceClient<Orders.OrdersClient>("sales", "sales.v1.Orders/PlaceOrder");
+builder.AddCheckouts();
 builder.Services.AddValidation();
 builder.Services.AddOpenApi("cart", OpenApi.With(Examples.All));
 

@@ -119,7 +119,8 @@ internal static class CustomersApi
             throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
         }
 
-        var customer = await FindAsync(db, id, preconditions: default, cancellationToken);
+        var customer = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.Id == id, cancellationToken)
+            ?? throw ProblemException.NotFound(What, id);
         var current = id == caller.Id() ? request.CurrentPassword : null;
         return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, request.NewPassword!, cancellationToken));
     }

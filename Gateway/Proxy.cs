@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Health;
 using Yarp.ReverseProxy.Model;
-using Yarp.ReverseProxy.ServiceDiscovery;
 using Yarp.ReverseProxy.Transforms;
 
 namespace MicroPlatform.Gateway;
@@ -12,6 +11,9 @@ namespace MicroPlatform.Gateway;
 /// <summary>Passes calls on to the services, and says in the platform's own words when one does not answer.</summary>
 internal static class Proxy
 {
+    private const int MaxRounds = 3;
+    private static readonly TimeSpan BeforeNextRound = TimeSpan.FromMilliseconds(50);
+
     public static void AddProxy(this WebApplicationBuilder builder)
     {
         var options = builder.AddSettings<ProxyOptions>("Proxy");
@@ -22,6 +24,7 @@ internal static class Proxy
 
         builder.Services.AddReverseProxy()
             .LoadFromMemory(Routes.ForYarp(), Routes.Clusters(options))
+            .AddServiceDiscoveryDestinationResolver()
             .AddTransforms(transforms => transforms.AddResponseTransform(async response =>
             {
                 var context = response.HttpContext;
@@ -39,9 +42,6 @@ internal static class Proxy
                 }
             }));
         builder.Services.AddSingleton<IForwarderHttpClientFactory>(new ServiceHttpClientFactory(options));
-        // What fails is logged once, in a line, where the caller is told.
-        builder.Logging.AddFilter("Yarp.ReverseProxy.Forwarder.HttpForwarder", LogLevel.Error);
-        builder.Services.AddSingleton<IDestinationResolver, ServiceDestinations>();
         builder.Services.AddSingleton<IPassiveHealthCheckPolicy, FirstFailurePolicy>();
     }
 
@@ -75,15 +75,22 @@ internal static class Proxy
 
         context.Features.Set(new Attempt());
         await next(context);
-        List<DestinationState>? untried = null;
+        List<DestinationState> untried = [.. proxy.AllDestinations];
+        var round = 0;
         while (context.GetForwarderErrorFeature() is { } failure && !context.Response.HasStarted)
         {
-            untried ??= [.. proxy.AllDestinations];
             untried.Remove(proxy.ProxiedDestination!);
-            if (untried.Count == 0 || !MayTryAnother(context.Request, isRead, failure))
+            if (!MayTryAgain(context.Request, isRead, failure) || (untried.Count == 0 && ++round > MaxRounds))
             {
                 await RefuseAsync(context, failure, proxy);
                 return;
+            }
+
+            if (untried.Count == 0)
+            {
+                // One address may stand for several replicas, and another of them may answer there.
+                await Task.Delay(BeforeNextRound * round, context.RequestAborted);
+                untried = [.. proxy.AllDestinations];
             }
 
             context.Features.Set<IForwarderErrorFeature>(null);
@@ -106,10 +113,10 @@ internal static class Proxy
         && answer.Content.Headers is { ContentLength: 0 } or { ContentLength: null, ContentType: null };
 
     /// <summary>
-    /// What changes nothing goes to another replica when the first gave no answer; what may change something only
-    /// if it carries a key that makes it happen once, and then only if the first replica never saw it.
+    /// A read is sent again when a replica gave no answer. A write is sent again only if it carries a key that makes it happen once,
+    /// and only if the replica never saw it.
     /// </summary>
-    private static bool MayTryAnother(HttpRequest request, bool isRead, IForwarderErrorFeature failure) => isRead
+    private static bool MayTryAgain(HttpRequest request, bool isRead, IForwarderErrorFeature failure) => isRead
         ? failure.Exception.NeverArrived() || failure.Error is ForwarderError.Request or ForwarderError.RequestBodyDestination
         : failure.Exception.NeverArrived() && request.Headers.ContainsKey(Idempotency.HeaderName);
 

@@ -101,7 +101,6 @@ public sealed record CreateOrderRequest : IValidatableObject
 /// <summary>A line of a new order.</summary>
 public sealed record CreateOrderItem
 {
-    internal const string MaxPrice = "999999.99";
     internal const int MaxQuantity = 100_000;
 
     /// <summary>The warehouse item.</summary>
@@ -113,7 +112,7 @@ public sealed record CreateOrderItem
     public int? Quantity { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99; the warehouse's when absent.</summary>
-    [Range(typeof(decimal), "0", MaxPrice, ParseLimitsInInvariantCulture = true)]
+    [Range(typeof(decimal), "0", Prices.Max, ParseLimitsInInvariantCulture = true)]
     public decimal? UnitPrice { get; init; }
 }
 

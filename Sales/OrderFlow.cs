@@ -14,7 +14,7 @@ internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbCo
         if (order.Confirm(message.Items, time.GetUtcNow()))
         {
             await db.SaveChangesAsync(cancellationToken);
-            telemetry.CountConfirmed(order);
+            db.OnCommitted(() => telemetry.CountConfirmed(order));
         }
 
         return order.Status switch
@@ -35,7 +35,7 @@ internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbCo
         if (order.Reject(message.Reason, time.GetUtcNow()))
         {
             await db.SaveChangesAsync(cancellationToken);
-            telemetry.Rejected.Add(1);
+            db.OnCommitted(() => telemetry.Rejected.Add(1));
         }
 
         return order.Status == OrderStatus.Rejected ? [new OrderRejected(order.Id, order.Reason!, order.CheckoutId)] : Array.Empty<object>();

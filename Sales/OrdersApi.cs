@@ -94,10 +94,10 @@ internal static class OrdersApi
             order.RequireTotal("items");
             db.Add(order);
             await db.SaveChangesAsync(token);
+            db.OnCommitted(() => telemetry.Placed.Add(1));
             happened.Add(order.ToPlaced());
             return order;
         }, cancellationToken);
-        telemetry.Placed.Add(1);
         return TypedResults.Created($"{Api.Prefix}/sales/orders/{order.Id}", OrderResponse.Of(order));
     }
 
@@ -119,24 +119,18 @@ internal static class OrdersApi
         long id, SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var isCancelled = await events.CommitAsync(async (happened, token) =>
+        return await events.CommitAsync(async (happened, token) =>
         {
             var order = await db.LockOrderAsync(id, preconditions, token);
-            if (!order.Cancel(time.GetUtcNow()))
+            if (order.Cancel(time.GetUtcNow()))
             {
-                return false;
+                await db.SaveChangesAsync(token);
+                db.OnCommitted(() => telemetry.Cancelled.Add(1));
+                happened.Add(order.ToCancelled());
             }
 
-            await db.SaveChangesAsync(token);
-            happened.Add(order.ToCancelled());
-            return true;
+            return TypedResults.NoContent();
         }, cancellationToken);
-        if (isCancelled)
-        {
-            telemetry.Cancelled.Add(1);
-        }
-
-        return TypedResults.NoContent();
     }
 
     private static async Task RequireCustomerAsync(TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)

@@ -11,9 +11,6 @@ namespace MicroPlatform.Sales;
 [Authorize(Policies.Customer)]
 internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
 {
-    // The dearest product that the shop may sell.
-    private const long MaxPriceCents = 100_000_000;
-
     public override async Task<V1.Order> PlaceOrder(PlaceOrderRequest request, ServerCallContext context)
     {
         var checkoutId = Validate(request);
@@ -23,9 +20,8 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
         {
             try
             {
-                var order = await events.CommitAsync((happened, token) => StoreAsync(request, checkoutId, customerId, happened, token), context.CancellationToken);
-                telemetry.Placed.Add(1);
-                return Of(order);
+                return Of(await events.CommitAsync(
+                    (happened, token) => StoreAsync(request, checkoutId, customerId, happened, token), context.CancellationToken));
             }
             catch (DbUpdateException failure) when (failure.Violates(SalesDbContext.CheckoutIndex))
             {
@@ -42,6 +38,35 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
                 : throw ProblemException.Unprocessable("This checkout ordered other goods before; take a new checkout_id for a new order.");
     }
 
+    public override async Task<GiveUpCheckoutResponse> GiveUpCheckout(GiveUpCheckoutRequest request, ServerCallContext context)
+    {
+        if (!Guid.TryParse(request.CheckoutId, out var checkoutId))
+        {
+            throw ProblemException.Invalid("checkout_id", "Send a UUID.");
+        }
+
+        var customerId = context.GetHttpContext().User.Id();
+        return await events.CommitAsync(
+            async (happened, token) =>
+            {
+                var order = await db.GiveUpCheckoutAsync(checkoutId, time.GetUtcNow(), token);
+                if (order?.Status == OrderStatus.Confirmed || (order is not null && order.CustomerId != customerId))
+                {
+                    throw ProblemException.Conflict("The order of this checkout is confirmed, or another customer's.");
+                }
+
+                if (order?.Status == OrderStatus.Pending && order.Cancel(time.GetUtcNow()))
+                {
+                    await db.SaveChangesAsync(token);
+                    db.OnCommitted(() => telemetry.Cancelled.Add(1));
+                    happened.Add(order.ToCancelled());
+                }
+
+                return new GiveUpCheckoutResponse();
+            },
+            context.CancellationToken);
+    }
+
     [Reads]
     public override async Task<V1.Order> GetOrder(GetOrderRequest request, ServerCallContext context)
     {
@@ -52,6 +77,12 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
 
     private async Task<Order> StoreAsync(PlaceOrderRequest request, Guid checkoutId, long customerId, ICollection<object> happened, CancellationToken cancellationToken)
     {
+        await db.LockCheckoutAsync(checkoutId, cancellationToken);
+        if (await db.GivenUpCheckouts.AnyAsync(c => c.CheckoutId == checkoutId, cancellationToken))
+        {
+            throw ProblemException.Conflict("This checkout was given up; take a new checkout_id for a new order.");
+        }
+
         var order = new Order { CustomerId = customerId, Date = time.GetUtcNow(), CheckoutId = checkoutId };
         foreach (var line in request.Lines)
         {
@@ -61,6 +92,7 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
         order.RequireTotal("lines");
         db.Add(order);
         await db.SaveChangesAsync(cancellationToken);
+        db.OnCommitted(() => telemetry.Placed.Add(1));
         happened.Add(order.ToPlaced());
         return order;
     }
@@ -77,7 +109,10 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
         {
             Check($"lines[{i}].sku", line.Sku.EnumerateRunes().Count() is > 0 and <= 64, "Send a SKU of 1 to 64 characters.");
             Check($"lines[{i}].quantity", line.Quantity is > 0 and <= CreateOrderItem.MaxQuantity, $"Order 1 to {CreateOrderItem.MaxQuantity} pieces.");
-            Check($"lines[{i}].unit_price_cents", line.UnitPriceCents is >= 0 and <= MaxPriceCents, $"The price must be 0 to {MaxPriceCents} hundredths.");
+            Check(
+                $"lines[{i}].unit_price_cents",
+                line.UnitPriceCents is >= 0 and <= Prices.MaxCents,
+                $"The price must be 0 to {Prices.MaxCents} hundredths.");
         }
 
         if (errors.Count > 0)

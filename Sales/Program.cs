@@ -7,6 +7,7 @@ builder.AddServiceDefaults();
 builder.AddGrpcDefaults();
 builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
 builder.AddMessaging<SalesDbContext>("salesdb", services => services
+    .AddEventHandler<CheckoutGivenUp, CheckoutGivenUpHandler>()
     .AddEventHandler<StockReserved, StockReservedHandler>()
     .AddEventHandler<StockRejected, StockRejectedHandler>());
 builder.AddDeadLetters<SalesDbContext>();

@@ -12,6 +12,9 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
     /// <summary>The orders.</summary>
     public DbSet<Order> Orders => Set<Order>();
 
+    /// <summary>Checkouts of which no order is to come any more.</summary>
+    public DbSet<GivenUpCheckout> GivenUpCheckouts => Set<GivenUpCheckout>();
+
     /// <summary>What confirmed orders have sold; the database keeps it, it is only read here.</summary>
     public DbSet<SoldItem> SoldItems => Set<SoldItem>();
 
@@ -83,6 +86,7 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
             line.HasKey(l => new { l.OrderId, l.Line });
             line.Property(l => l.Sku).HasMaxLength(64);
         });
+        modelBuilder.Entity<GivenUpCheckout>().HasKey(c => c.CheckoutId);
         modelBuilder.Entity<SoldItem>(item =>
         {
             item.ToTable("sold_items", table =>

@@ -26,9 +26,10 @@ public static class Idempotency
     /// <summary>How long an answer is replayed.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(24);
 
-    private static readonly string[] ReplayedHeaders = ["Content-Type", "Location", "ETag", "Cache-Control"];
-
-    /// <summary>Lets the endpoint honour <c>Idempotency-Key</c>; its work must go through <typeparamref name="TContext"/>.</summary>
+    /// <summary>
+    /// Lets the endpoint honour <c>Idempotency-Key</c>. It asks other services first and then changes <typeparamref name="TContext"/>,
+    /// through <c>SaveChangesAsync</c> or <see cref="Postgres.InTransactionAsync"/>.
+    /// </summary>
     public static RouteHandlerBuilder WithIdempotency<TContext>(this RouteHandlerBuilder endpoint)
         where TContext : ServiceDbContext =>
         endpoint.WithMetadata(new IdempotentAttribute(typeof(TContext))).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
@@ -46,8 +47,8 @@ public static class Idempotency
             throw ProblemException.Invalid(HeaderName, $"Send one key of 1 to {MaxKeyLength} characters.");
         }
 
-        var caller = CallerOf(context.User);
-        var fingerprint = await FingerprintAsync(context.Request, cancellationToken);
+        var now = context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow();
+        var claim = new IdempotencyClaim(CallerOf(context.User), key, await FingerprintAsync(context.Request, cancellationToken), now);
         var wire = context.Response.Body;
         using var buffer = new MemoryStream();
         context.Response.Body = buffer;
@@ -59,24 +60,9 @@ public static class Idempotency
                 db.ChangeTracker.Clear();
                 buffer.SetLength(0);
                 context.Request.Body.Position = 0;
-                await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
-                if (!await ClaimAsync(db, caller, key, fingerprint, context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow(), cancellationToken))
+                if (!await claim.TryReplayAsync(context.Response, db, cancellationToken))
                 {
-                    await ReplayAsync(context, db, caller, key, fingerprint, cancellationToken);
-                    return;
-                }
-
-                await next(context);
-                if (context.Response.StatusCode is >= 200 and < 300)
-                {
-                    var status = context.Response.StatusCode;
-                    var headers = JsonSerializer.Serialize(ReplayedHeaders
-                        .Where(context.Response.Headers.ContainsKey)
-                        .ToDictionary(name => name, name => context.Response.Headers[name].ToString(), StringComparer.Ordinal));
-                    var body = buffer.ToArray();
-                    await db.IdempotencyKeys.Where(row => row.Caller == caller && row.Key == key).ExecuteUpdateAsync(
-                        row => row.SetProperty(r => r.Status, status).SetProperty(r => r.Headers, headers).SetProperty(r => r.Body, body), cancellationToken);
-                    await transaction.CommitAsync(cancellationToken);
+                    await AnswerAsync(context, db, claim, buffer, next);
                 }
             });
         }
@@ -89,32 +75,38 @@ public static class Idempotency
         await buffer.CopyToAsync(wire, cancellationToken);
     }
 
-    /// <summary>True for the first; an equal request at the same moment waits here until the first has committed or given up.</summary>
-    private static async Task<bool> ClaimAsync(ServiceDbContext db, string caller, string key, byte[] fingerprint, DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>
+    /// Lets the endpoint do its work. The transaction begins with the endpoint's first change (<see cref="Postgres.InTransactionAsync"/>):
+    /// while the endpoint asks other services before that, it holds no connection. The answer is stored in that transaction.
+    /// </summary>
+    private static async Task AnswerAsync(
+        HttpContext context, ServiceDbContext db, IdempotencyClaim claim, MemoryStream answer, RequestDelegate next)
     {
-        var expired = now - Lifetime;
-        return await db.Database.ExecuteSqlAsync($"""
-            INSERT INTO idempotency_keys (caller, key, fingerprint, status, created_at) VALUES ({caller}, {key}, {fingerprint}, 0, {now})
-            ON CONFLICT (caller, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = 0, headers = NULL, body = NULL, created_at = excluded.created_at
-            WHERE idempotency_keys.created_at < {expired}
-            """, cancellationToken) == 1;
-    }
-
-    private static async Task ReplayAsync(HttpContext context, ServiceDbContext db, string caller, string key, byte[] fingerprint, CancellationToken cancellationToken)
-    {
-        var first = await db.IdempotencyKeys.AsNoTracking().SingleAsync(row => row.Caller == caller && row.Key == key, cancellationToken);
-        if (!first.Fingerprint.AsSpan().SequenceEqual(fingerprint))
+        db.Claim = claim;
+        try
         {
-            throw ProblemException.Unprocessable("This Idempotency-Key was used for another request; take a new key for a new request.");
+            await next(context);
+            if (context.Response.StatusCode is >= 200 and < 300 && db.Database.CurrentTransaction is { } transaction)
+            {
+                await claim.StoreAsync(context.Response, answer.ToArray(), db, context.RequestAborted);
+                await transaction.CommitAsync(context.RequestAborted);
+                db.RunCommitted();
+            }
         }
-
-        context.Response.StatusCode = first.Status;
-        foreach (var (name, value) in JsonSerializer.Deserialize<Dictionary<string, string>>(first.Headers!)!)
+        catch (AlreadyAnsweredException)
         {
-            context.Response.Headers[name] = value;
+            // An equal request began at the same moment and was first.
+            await db.Database.RollbackTransactionAsync(context.RequestAborted);
+            await claim.TryReplayAsync(context.Response, db, context.RequestAborted);
         }
-
-        await context.Response.Body.WriteAsync(first.Body, cancellationToken);
+        finally
+        {
+            db.Claim = null;
+            if (db.Database.CurrentTransaction is { } unfinished)
+            {
+                await unfinished.DisposeAsync();
+            }
+        }
     }
 
     private static string CallerOf(ClaimsPrincipal user) => user.FindFirstValue("sub") is { } subject
@@ -139,3 +131,69 @@ internal sealed class IdempotentAttribute(Type context) : Attribute
 {
     public Type Context { get; } = context;
 }
+
+/// <summary>A request's key, and what is done with its row.</summary>
+internal sealed class IdempotencyClaim(string caller, string key, byte[] fingerprint, DateTimeOffset now)
+{
+    private static readonly string[] ReplayedHeaders = ["Content-Type", "Location", "ETag", "Cache-Control"];
+
+    /// <summary>Writes the key's row; an equal request at the same moment waits here until the first has committed or given up.</summary>
+    /// <exception cref="AlreadyAnsweredException">The key has its answer already.</exception>
+    public async Task RequireFirstAsync(ServiceDbContext db, CancellationToken cancellationToken)
+    {
+        var expired = now - Idempotency.Lifetime;
+        var isFirst = await db.Database.ExecuteSqlAsync($"""
+            INSERT INTO idempotency_keys (caller, key, fingerprint, status, created_at) VALUES ({caller}, {key}, {fingerprint}, 0, {now})
+            ON CONFLICT (caller, key) DO UPDATE
+            SET fingerprint = excluded.fingerprint, status = 0, headers = NULL, body = NULL, created_at = excluded.created_at
+            WHERE idempotency_keys.created_at < {expired}
+            """, cancellationToken) == 1;
+        if (!isFirst)
+        {
+            throw new AlreadyAnsweredException();
+        }
+    }
+
+    /// <summary>Stores the answer in the key's row.</summary>
+    public async Task StoreAsync(HttpResponse response, byte[] body, ServiceDbContext db, CancellationToken cancellationToken)
+    {
+        var status = response.StatusCode;
+        var headers = JsonSerializer.Serialize(ReplayedHeaders
+            .Where(response.Headers.ContainsKey)
+            .ToDictionary(name => name, name => response.Headers[name].ToString(), StringComparer.Ordinal));
+        await db.IdempotencyKeys.Where(row => row.Caller == caller && row.Key == key).ExecuteUpdateAsync(
+            row => row.SetProperty(r => r.Status, status).SetProperty(r => r.Headers, headers).SetProperty(r => r.Body, body),
+            cancellationToken);
+    }
+
+    /// <summary>Writes the answer that the key has.</summary>
+    /// <returns>Whether it has one.</returns>
+    /// <exception cref="ProblemException">422 when the key was used for another request.</exception>
+    public async Task<bool> TryReplayAsync(HttpResponse response, ServiceDbContext db, CancellationToken cancellationToken)
+    {
+        var expired = now - Idempotency.Lifetime;
+        var first = await db.IdempotencyKeys.AsNoTracking()
+            .SingleOrDefaultAsync(row => row.Caller == caller && row.Key == key && row.CreatedAt >= expired, cancellationToken);
+        if (first is null)
+        {
+            return false;
+        }
+
+        if (!first.Fingerprint.AsSpan().SequenceEqual(fingerprint))
+        {
+            throw ProblemException.Unprocessable("This Idempotency-Key was used for another request; take a new key for a new request.");
+        }
+
+        response.StatusCode = first.Status;
+        foreach (var (name, value) in JsonSerializer.Deserialize<Dictionary<string, string>>(first.Headers!)!)
+        {
+            response.Headers[name] = value;
+        }
+
+        await response.Body.WriteAsync(first.Body, cancellationToken);
+        return true;
+    }
+}
+
+/// <summary>Ends the work of a request whose key has its answer already.</summary>
+internal sealed class AlreadyAnsweredException() : Exception("The key of this request has its answer already.");

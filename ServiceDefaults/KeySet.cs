@@ -81,9 +81,9 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
                 configuration.SigningKeys.Add(key);
             }
 
-            return known = configuration;
+            return known = configuration.SigningKeys.Count > 0 ? configuration : throw new InvalidDataException("The answer holds no key.");
         }
-        catch (Exception failure) when (failure is HttpRequestException or OperationCanceledException or ArgumentException)
+        catch (Exception failure) // whatever went wrong, nobody can check a token
         {
             logger.LogWarning("The keys of {Issuer} cannot be had: {Reason}", issuer, failure.Message);
             return null;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -23,6 +24,11 @@ public static class Postgres
         var seeding = seed is not null && builder.GetSetting("SeedDemoData", absent: false, "true or false");
         void Configure(DbContextOptionsBuilder options)
         {
+            // A refused insert is an answer (409), and a fault is logged where it is answered.
+            options.ConfigureWarnings(events => events.Log(
+                (CoreEventId.SaveChangesFailed, LogLevel.Debug), (CoreEventId.QueryIterationFailed, LogLevel.Debug),
+                (RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.ConnectionError, LogLevel.Debug),
+                (RelationalEventId.TransactionError, LogLevel.Debug)));
             // A moment's absence is bridged, as of a connection that was cut; a longer one is for the caller to know of.
             options.UseNpgsql(npgsql => npgsql.EnableRetryOnFailure(MaxRetries, TimeSpan.FromSeconds(1), errorCodesToAdd: null));
             options.UseSnakeCaseNamingConvention();
@@ -88,13 +94,16 @@ public static class Postgres
     }
 
     /// <summary>
-    /// Runs <paramref name="work"/> in one transaction, joining the one that is already open if there is one,
-    /// and again from the start when the connection is lost before the commit. Lost during the commit, nobody knows whether it is done:
-    /// then the caller is told, since work that is done must not be done twice.
+    /// Runs <paramref name="work"/> in one transaction: the open one, that of the request's <c>Idempotency-Key</c>, or one of its own.
+    /// The work loads what it changes and asks no other service. It runs again from the start when the connection is lost before the
+    /// commit. Lost during the commit, nobody knows whether it is done: then the caller is told, since work that is done must not be
+    /// done twice.
     /// </summary>
-    public static Task<T> InTransactionAsync<T>(this DbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        db.Database.CurrentTransaction is not null
-            ? work(cancellationToken)
+    /// <exception cref="InvalidOperationException">Entities are tracked: the work would not save what is changed in them.</exception>
+    public static Task<T> InTransactionAsync<T>(
+        this ServiceDbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        db.ChangeTracker.Entries().Any()
+            ? throw new InvalidOperationException("Load what a transaction changes inside of it.")
             : db.CommitOnceAsync(
                 token =>
                 {
@@ -103,10 +112,25 @@ public static class Postgres
                 },
                 cancellationToken);
 
-    internal static Task<T> CommitOnceAsync<T>(this DbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        db.Database.CreateExecutionStrategy().ExecuteAsync(async token =>
+    internal static async Task<T> CommitOnceAsync<T>(
+        this ServiceDbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        if (db.Database.CurrentTransaction is not null)
         {
-            await using var transaction = await db.Database.BeginTransactionAsync(token);
+            return await work(cancellationToken);
+        }
+
+        if (db.Claim is { } claim)
+        {
+            // Stays open until the answer is stored with the key.
+            await db.BeginAsync(cancellationToken);
+            await claim.RequireFirstAsync(db, cancellationToken);
+            return await work(cancellationToken);
+        }
+
+        return await db.Database.CreateExecutionStrategy().ExecuteAsync(async token =>
+        {
+            await using var transaction = await db.BeginAsync(token);
             var result = await work(token);
             try
             {
@@ -117,8 +141,10 @@ public static class Postgres
                 throw ProblemException.Unavailable("The database was lost while it saved the change; look whether it is there before you repeat it.");
             }
 
+            db.RunCommitted();
             return result;
         }, cancellationToken);
+    }
 
     /// <summary>Whether the database refused the change because of this constraint or unique index.</summary>
     public static bool Violates(this DbUpdateException failure, string constraint) =>

@@ -1,18 +1,52 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>A service's database: its own tables, and the two that every service needs to do a thing exactly once.</summary>
 public abstract class ServiceDbContext(DbContextOptions options) : DbContext(options)
 {
+    private readonly List<Action> committed = [];
+
     internal DbSet<IdempotencyKey> IdempotencyKeys => Set<IdempotencyKey>();
 
     internal DbSet<InboxMessage> InboxMessages => Set<InboxMessage>();
+
+    /// <summary>The key of the request at hand, which the first transaction claims; null when it sent none.</summary>
+    internal IdempotencyClaim? Claim { get; set; }
+
+    /// <summary>
+    /// Runs <paramref name="action"/> once the open transaction is committed, and never when it is rolled back or repeated:
+    /// the place to count what happened.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">No transaction is open.</exception>
+    public void OnCommitted(Action action)
+    {
+        if (Database.CurrentTransaction is null)
+        {
+            throw new InvalidOperationException("There is no transaction whose commit could be waited for.");
+        }
+
+        committed.Add(action);
+    }
+
+    internal Task<IDbContextTransaction> BeginAsync(CancellationToken cancellationToken)
+    {
+        committed.Clear();
+        return Database.BeginTransactionAsync(cancellationToken);
+    }
+
+    internal void RunCommitted()
+    {
+        committed.ForEach(action => action());
+        committed.Clear();
+    }
 
     /// <summary>Saves in the open transaction, or in one of its own that is not repeated once it may be done (see <see cref="Postgres.InTransactionAsync"/>).</summary>
     public override async Task<int> SaveChangesAsync(bool acceptAllChangesOnSuccess, CancellationToken cancellationToken = default)
@@ -101,6 +135,8 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
+        // Probes come every few seconds and say nothing in a trace.
+        using var untraced = SuppressInstrumentationScope.Begin();
         try
         {
             await using var reading = services.GetReadContext<TContext>();
@@ -115,11 +151,19 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
                 ? HealthCheckResult.Degraded("There is no primary; reads only.")
                 : HealthCheckResult.Healthy();
         }
-        catch (PostgresException failure) when (string.Equals(failure.SqlState, PostgresErrorCodes.UndefinedTable, StringComparison.Ordinal))
+        catch (Exception failure) when (ReasonOf(failure) is { } reason)
         {
-            return HealthCheckResult.Unhealthy("The schema has not been made yet.");
+            return HealthCheckResult.Unhealthy(reason);
         }
     }
+
+    /// <summary>Why the database cannot be used yet, or right now; null for any other failure.</summary>
+    public static string? ReasonOf(Exception failure) => failure switch
+    {
+        PostgresException { SqlState: PostgresErrorCodes.UndefinedTable } => "The schema has not been made yet.",
+        OperationCanceledException => "The database does not answer in time.",
+        _ => Problems.IsDatabaseGone(failure) ? "The database does not answer." : null,
+    };
 }
 
 /// <summary>Deletes, once an hour, what is kept only for a while.</summary>
@@ -134,6 +178,7 @@ internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimePr
         using var timer = new PeriodicTimer(TimeSpan.FromHours(1), time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
+            using var untraced = SuppressInstrumentationScope.Begin();
             try
             {
                 await using var scope = scopes.CreateAsyncScope();

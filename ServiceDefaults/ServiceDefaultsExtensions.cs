@@ -1,11 +1,14 @@
 using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
 
 namespace MicroPlatform.ServiceDefaults;
 
@@ -89,6 +92,8 @@ public static class ServiceDefaultsExtensions
             return await app.Services.MigrateOnlyAsync();
         }
 
+        var listening = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>();
+        app.Lifetime.ApplicationStarted.Register(() => app.Logger.LogInformation("Listening at {Addresses}", listening?.Addresses));
         await app.RunAsync();
         return Environment.ExitCode;
     }

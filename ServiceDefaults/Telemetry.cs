@@ -1,4 +1,6 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -14,18 +16,31 @@ public static class Telemetry
     /// <summary>Prefix of every activity source and meter of the platform; what is named so is exported without registration.</summary>
     public const string Prefix = "MicroPlatform.";
 
+    // One line for what matters: a call that fails is logged where its caller is told.
+    private static readonly Dictionary<string, LogLevel> LogLevels = new(StringComparer.Ordinal)
+    {
+        ["Default"] = LogLevel.Information,
+        ["Grpc"] = LogLevel.Warning,
+        ["Grpc.AspNetCore.Server.ServerCallHandler"] = LogLevel.None, // faults again, and refusals
+        ["Microsoft.AspNetCore"] = LogLevel.Warning,
+        ["Microsoft.AspNetCore.Http.Timeouts"] = LogLevel.Error,
+        ["Microsoft.EntityFrameworkCore"] = LogLevel.Warning,
+        ["Microsoft.Extensions.Diagnostics.HealthChecks"] = LogLevel.None, // a probe's answer says it, every few seconds
+        ["Microsoft.Hosting.Lifetime"] = LogLevel.Warning,
+        ["Polly"] = LogLevel.None, // each attempt of each call
+        ["Rebus"] = LogLevel.Warning,
+        ["System.Net.Http"] = LogLevel.Warning,
+        ["Yarp"] = LogLevel.Warning,
+        ["Yarp.ReverseProxy.Forwarder.HttpForwarder"] = LogLevel.Error,
+    };
+
     internal static void AddTelemetry(this WebApplicationBuilder builder)
     {
-        builder.Logging
-            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
-            // A fault is logged where it is translated; the rest is refusals, and messages that nobody could read.
-            .AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None)
-            .AddFilter("Microsoft.AspNetCore.Http.Timeouts", LogLevel.Error)
-            .AddFilter("Rebus", LogLevel.Warning)
-            .AddFilter("System.Net.Http", LogLevel.Warning)
-            .AddFilter("Yarp", LogLevel.Warning)
-            // A refused insert is an answer (409), and what is a fault is logged where it is answered.
-            .AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
+        // First among the sources, so that each of the others can say otherwise.
+        ((IConfigurationBuilder)builder.Configuration).Sources.Insert(0, new MemoryConfigurationSource
+        {
+            InitialData = LogLevels.Select(level => KeyValuePair.Create($"Logging:LogLevel:{level.Key}", (string?)level.Value.ToString())),
+        });
         builder.Logging.AddOpenTelemetry(logging =>
         {
             logging.IncludeFormattedMessage = true;

@@ -49,10 +49,12 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         return UserResponse.Of(user);
     }
 
-    public async Task<TokenPair> ChangePasswordAsync(Guid id, ChangePasswordRequest request, CancellationToken cancellationToken) =>
-        await signIn.ChangePasswordAsync(
-            await FindAsync(id, preconditions: default, cancellationToken),
-            request.CurrentPassword!, request.NewPassword!, cancellationToken);
+    public async Task<TokenPair> ChangePasswordAsync(Guid id, ChangePasswordRequest request, CancellationToken cancellationToken)
+    {
+        var user = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, cancellationToken)
+            ?? throw ProblemException.NotFound("user", id);
+        return await signIn.ChangePasswordAsync(user, request.CurrentPassword!, request.NewPassword!, cancellationToken);
+    }
 
     /// <summary>Gives another role and ends every session, so that no token says the old one for longer than it lives.</summary>
     public Task<UserResponse> ChangeRoleAsync(Guid id, string role, Preconditions preconditions, CancellationToken cancellationToken) =>

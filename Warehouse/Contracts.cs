@@ -30,7 +30,6 @@ public sealed record ItemResponse(
 public sealed record CreateItemRequest
 {
     internal const string NotBlank = @"^\s*\S[\s\S]*$";
-    internal const string MaxPrice = "999999.99";
 
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
     [Required, TextLength(64)]
@@ -49,7 +48,7 @@ public sealed record CreateItemRequest
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
-    [Required, Range(typeof(decimal), "0", MaxPrice, ParseLimitsInInvariantCulture = true)]
+    [Required, Range(typeof(decimal), "0", Prices.Max, ParseLimitsInInvariantCulture = true)]
     public decimal? Price { get; init; }
 
     /// <summary>Free pieces to begin with, 0 to 1,000,000,000; none when absent.</summary>
@@ -77,7 +76,7 @@ public sealed record UpdateItemRequest
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
-    [Range(typeof(decimal), "0", CreateItemRequest.MaxPrice, ParseLimitsInInvariantCulture = true)]
+    [Range(typeof(decimal), "0", Prices.Max, ParseLimitsInInvariantCulture = true)]
     public decimal? Price { get; init; }
 
     /// <summary>

@@ -88,6 +88,10 @@ namespace MicroPlatform.Cart.Migrations
                         .HasColumnName("found_with")
                         .HasDefaultValueSql("'{}'");
 
+                    b.Property<DateTimeOffset?>("GivenUpAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("given_up_at");
+
                     b.Property<string>("IdempotencyKey")
                         .HasMaxLength(255)
                         .HasColumnType("character varying(255)")
@@ -117,7 +121,10 @@ namespace MicroPlatform.Cart.Migrations
                         .HasDatabaseName("ix_checkouts_customer_id")
                         .HasFilter("settled_at IS NULL");
 
-                    b.ToTable("checkouts", (string)null);
+                    b.ToTable("checkouts", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_checkouts_given_up_at", "given_up_at IS NULL OR settled_at IS NOT NULL");
+                        });
                 });
 
             modelBuilder.Entity("MicroPlatform.Cart.DeletedCustomer", b =>
@@ -317,6 +324,8 @@ namespace MicroPlatform.Cart.Migrations
 
                             b1.Property<int>("__synthesizedOrdinal")
                                 .ValueGeneratedOnAdd();
+
+                            b1.Property<long?>("ProductId");
 
                             b1.Property<int>("Quantity");
 

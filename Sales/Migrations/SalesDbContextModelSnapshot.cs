@@ -58,6 +58,23 @@ namespace MicroPlatform.Sales.Migrations
                         });
                 });
 
+            modelBuilder.Entity("MicroPlatform.Sales.GivenUpCheckout", b =>
+                {
+                    b.Property<Guid>("CheckoutId")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("uuid")
+                        .HasColumnName("checkout_id");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.HasKey("CheckoutId")
+                        .HasName("pk_given_up_checkouts");
+
+                    b.ToTable("given_up_checkouts", (string)null);
+                });
+
             modelBuilder.Entity("MicroPlatform.Sales.Order", b =>
                 {
                     b.Property<long>("Id")

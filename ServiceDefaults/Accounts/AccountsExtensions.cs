@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
+using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
@@ -29,7 +30,8 @@ public static class AccountsExtensions
             services.GetRequiredService<IOptions<AccountOptions>>(),
             services.GetRequiredService<TimeProvider>()));
         builder.Services.AddScoped<IHousekeepingTask, AccountsHousekeeping<TContext, TAccount, TKey>>();
-        builder.Services.AddHealthChecks().AddCheck<SigningKeysCheck<TContext>>("signing-keys", tags: ["ready"]);
+        builder.Services.AddHealthChecks()
+            .AddCheck<SigningKeysCheck<TContext>>("signing-keys", tags: ["ready"], timeout: TimeSpan.FromSeconds(2));
         builder.AddTokenAuthentication(issuer);
         builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<SigningKeys<TContext>>((options, keys) =>
         {
@@ -99,8 +101,16 @@ internal sealed class SigningKeysCheck<TContext>(SigningKeys<TContext> keys) : I
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        await keys.GetSigningCredentialsAsync(cancellationToken);
-        return HealthCheckResult.Healthy();
+        using var untraced = SuppressInstrumentationScope.Begin();
+        try
+        {
+            await keys.GetSigningCredentialsAsync(cancellationToken);
+            return HealthCheckResult.Healthy();
+        }
+        catch (Exception failure) when (DatabaseCheck<TContext>.ReasonOf(failure) is { } reason)
+        {
+            return HealthCheckResult.Unhealthy(reason);
+        }
     }
 }
 

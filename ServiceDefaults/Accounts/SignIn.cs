@@ -165,7 +165,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         db.Sessions.Where(session => session.AccountId.Equals(accountId)).ExecuteDeleteAsync(cancellationToken);
 
     /// <summary>Changes the password, ends every session and starts a new one.</summary>
-    /// <param name="account">The account, tracked.</param>
+    /// <param name="account">The account, not tracked.</param>
     /// <param name="currentPassword">The present password, or null when an admin does this for somebody.</param>
     /// <param name="newPassword">The new password.</param>
     /// <param name="cancellationToken">Cancels the work.</param>

@@ -23,6 +23,12 @@ public sealed record CustomerDeleted(long CustomerId);
 [Event("users.user-deleted.v1", "todo")]
 public sealed record UserDeleted(Guid UserId);
 
+/// <summary>A checkout was given up without Sales knowing: no order is to come of it, and one that came is to be cancelled.</summary>
+/// <param name="CheckoutId">The checkout.</param>
+/// <param name="CustomerId">Whose cart it is.</param>
+[Event("cart.checkout-given-up.v1", "sales")]
+public sealed record CheckoutGivenUp(Guid CheckoutId, long CustomerId);
+
 /// <summary>An order waits for its goods.</summary>
 /// <param name="OrderId">The order.</param>
 /// <param name="Items">What is wanted; each item once.</param>

@@ -54,6 +54,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["GET /api/v1/carts/{customerId}"] = May.Customer,
             ["DELETE /api/v1/carts/{customerId}"] = May.Customer,
             ["POST /api/v1/carts/{customerId}/checkout"] = May.Customer,
+            ["DELETE /api/v1/carts/{customerId}/checkout"] = May.Customer,
             ["POST /api/v1/carts/{customerId}/items"] = May.Customer,
             ["PATCH /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
             ["DELETE /api/v1/carts/{customerId}/items/{itemId}"] = May.Customer,
@@ -133,6 +134,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["POST /api/v1/sales/dead-letters/{id}/retry"] = May.Staff,
             // Internal: Cart calls on behalf of the customer whose token it passes on.
             ["POST /sales.v1.Orders/PlaceOrder"] = May.Customer,
+            ["POST /sales.v1.Orders/GiveUpCheckout"] = May.Customer,
             ["POST /sales.v1.Orders/GetOrder"] = May.Customer,
         },
     };

@@ -10,13 +10,14 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "A-CA-01")]
-    public async Task The_first_look_at_the_own_cart_opens_it_empty()
+    public async Task A_cart_that_was_never_opened_is_shown_empty_and_no_look_at_it_stores_anything()
     {
         var account = await platform.RegisterAsync();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("HEAD", Shop.MyCart, token: account.AccessToken).StatusAsync());
         var cart = await http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).JsonAsync();
         Assert.Equal(["customerId", "items", "total"], cart.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal((account.Id, "0.00", 0), (cart.GetProperty("customerId").GetInt64(), cart.Raw("total"), cart.GetProperty("items").GetArrayLength()));
-        Assert.Equal(1, await CartsAsync(account));
+        Assert.Equal(0, await CartsAsync(account));
     }
 
     [Fact]
@@ -71,12 +72,12 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Trait("Covers", "A-CA-06")]
     [Trait("Covers", "A-CA-07")]
     [Trait("Covers", "A-CA-08")]
-    public async Task An_admin_opens_sees_and_clears_the_cart_of_another()
+    public async Task An_admin_sees_and_clears_the_cart_of_another()
     {
         var (account, admin) = (await platform.RegisterAsync(), await AdminAsync());
-        var opened = await http.SendAsync("GET", Shop.CartOf(account.Id), token: admin).JsonAsync();
-        Assert.Equal((account.Id, "0.00"), (opened.GetProperty("customerId").GetInt64(), opened.Raw("total")));
-        Assert.Equal(1, await CartsAsync(account));
+        var empty = await http.SendAsync("GET", Shop.CartOf(account.Id), token: admin).JsonAsync();
+        Assert.Equal((account.Id, "0.00"), (empty.GetProperty("customerId").GetInt64(), empty.Raw("total")));
+        Assert.Equal(0, await CartsAsync(account));
 
         await http.AddItemAsync(account, await platform.AddProductAsync(19.99m), 5);
         var seen = await http.SendAsync("GET", Shop.CartOf(account.Id), token: admin).JsonAsync();
@@ -107,13 +108,25 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Trait("Covers", "N-10")]
     public async Task A_customer_who_does_not_exist_has_no_cart_even_for_an_admin(string id)
     {
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", $"/api/v1/carts/{id}", token: await AdminAsync()).ProblemAsync()).Status);
+        var admin = await AdminAsync();
+        foreach (var (method, path, body) in new (string, string, object?)[]
+        {
+            ("GET", "", null),
+            ("POST", "/items", new { productId = 1, quantity = 1 }),
+            ("PATCH", "/items/1", new { quantity = 1 }),
+            ("DELETE", "/items/1", null),
+        })
+        {
+            var problem = await http.SendAsync(method, $"/api/v1/carts/{id}{path}", body, admin).ProblemAsync();
+            Assert.Equal(HttpStatusCode.NotFound, problem.Status);
+        }
+
         Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id::text = $1", id));
     }
 
     [Fact]
     [Trait("Covers", "N-08")]
-    public async Task Sixty_first_looks_at_once_all_succeed_and_open_one_cart()
+    public async Task Sixty_first_looks_at_once_all_succeed_and_four_first_products_open_one_cart()
     {
         // With connections enough opened beforehand, all sixty are at the cart at the same time.
         var other = await platform.CustomerTokenAsync("nonadmin4@email.com");
@@ -121,7 +134,11 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var account = await platform.RegisterAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync()));
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.OK, status));
-        Assert.Equal(1, await CartsAsync(account));
+        Assert.Equal(0, await CartsAsync(account));
+        var added = await Task.WhenAll(Enumerable.Range(1, 4).Select(productId =>
+            http.SendAsync("POST", Shop.MyItems, new { productId, quantity = 1 }, account.AccessToken).StatusAsync()));
+        Assert.All(added, status => Assert.Equal(HttpStatusCode.Created, status));
+        Assert.Equal((1L, 4L), (await CartsAsync(account), await ItemsAsync(account)));
     }
 
     [Fact]
@@ -166,6 +183,21 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
         Assert.Equal("1:1", await platform.QueryAsync<string>("cartdb", "SELECT string_agg(product_id || ':' || quantity, ',') FROM cart_items WHERE customer_id = $1", account.Id));
         Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken, headers: ("If-Match", await http.CartTagAsync(account))).StatusAsync());
+    }
+
+    [Fact]
+    public async Task The_tag_of_a_cart_that_was_never_opened_lets_its_first_product_in_and_no_second()
+    {
+        var account = await platform.RegisterAsync();
+        var unopened = ("If-Match", await http.CartTagAsync(account));
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await AddAsync(1, ("If-Match", "\"7\"")));
+        Assert.Equal(0, await CartsAsync(account));
+        Assert.Equal(HttpStatusCode.Created, await AddAsync(1, unopened));
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await AddAsync(2, unopened));
+        Assert.Equal(1, await ItemsAsync(account));
+
+        Task<HttpStatusCode> AddAsync(long productId, (string, string) ifMatch) =>
+            http.SendAsync("POST", Shop.MyItems, new { productId, quantity = 1 }, account.AccessToken, ifMatch).StatusAsync();
     }
 
     private Task<string> AdminAsync() => platform.CustomerTokenAsync(Accounts.Admin);

@@ -79,7 +79,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("""{"sku":" ","name":"","price":1}""", "name,sku")]
     [InlineData("""{"sku":"s","name":"n","price":0}""", "price")]
     [InlineData("""{"sku":"s","name":"n","price":-1}""", "price")]
-    [InlineData("""{"sku":"s","name":"n","price":1000000.01}""", "price")]
+    [InlineData("""{"sku":"s","name":"n","price":1000000}""", "price")]
     [InlineData("""{"sku":"s","name":"n","price":1.001}""", "price")]
     [InlineData("""{"sku":"s","name":"n","price":1e400}""", "price")]
     [InlineData("""{"sku":"s","name":"n","price":"1"}""", "price")]
@@ -107,7 +107,10 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData(64, 201, 2000, HttpStatusCode.BadRequest)]
     [InlineData(64, 200, 2001, HttpStatusCode.BadRequest)]
     public async Task Texts_have_their_limits(int sku, int name, int description, HttpStatusCode expected) => Assert.Equal(expected, await http.SendAsync(
-        "POST", Shop.Products, new { sku = new string('s', sku), name = new string('ü', name), description = new string('d', description), price = 1_000_000m }, await AdminAsync()).StatusAsync());
+        "POST",
+        Shop.Products,
+        new { sku = new string('s', sku), name = new string('ü', name), description = new string('d', description), price = 999_999.99m },
+        await AdminAsync()).StatusAsync());
 
     [Theory]
     [InlineData("999999")]

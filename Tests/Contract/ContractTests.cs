@@ -66,6 +66,23 @@ public sealed class ContractTests(ContractFixture fixture)
         Assert.True(found.IsSupersetOf(declared), $"Declared in openapi/breaking-changes.md, but not so: {string.Join(", ", declared.Except(found, StringComparer.Ordinal))}");
     }
 
+    [Fact]
+    public void A_piece_may_cost_as_much_wherever_it_is_priced_sold_or_ordered()
+    {
+        (string Service, string Schema, string Field)[] prices =
+        [
+            ("cart", "ProductRequest", "price"),
+            ("warehouse", "CreateItemRequest", "price"),
+            ("warehouse", "UpdateItemRequest", "price"),
+            ("sales", "CreateOrderItem", "unitPrice"),
+        ];
+        Assert.All(prices, price =>
+        {
+            var field = fixture.Document(price.Service)["components"]!["schemas"]![price.Schema]!["properties"]![price.Field]!;
+            Assert.Equal(999_999.99m, field["maximum"]!.GetValue<decimal>());
+        });
+    }
+
     [Theory]
     [MemberData(nameof(Breaks))]
     public void A_break_is_noticed_and_named(string change, string sentences)

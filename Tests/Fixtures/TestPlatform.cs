@@ -43,6 +43,12 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Calls:Deadline"] = "00:00:15",
     };
 
+    /// <summary>
+    /// Stands between the services: gets each call and the way on, to hold it, to lose its answer or to answer in its place.
+    /// Null lets calls through.
+    /// </summary>
+    internal Func<HttpRequestMessage, Func<Task<HttpResponseMessage>>, Task<HttpResponseMessage>>? OnCall { get; set; }
+
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
@@ -171,7 +177,10 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
                 headers.Remove(name);
                 headers.TryAddWithoutValidation(name, value);
             });
-            return invokers.GetOrAdd(platform.Host(service), host => new(host.CreateHandler())).SendAsync(request, cancellationToken);
+            return platform.OnCall is { } between ? between(request, SendOnAsync) : SendOnAsync();
+
+            Task<HttpResponseMessage> SendOnAsync() =>
+                invokers.GetOrAdd(platform.Host(service), host => new(host.CreateHandler())).SendAsync(request, cancellationToken);
         }
     }
 }

@@ -230,7 +230,6 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equal(free, await FreeAsync(2));
         Assert.Equal(1, await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM transactions WHERE order_id = $1", orderId));
         Assert.Equal(1, await platform.QueryAsync<long>("warehousedb", "SELECT count(*) FROM reservation_lines WHERE order_id = $1", orderId));
-        await using var clean = await platform.Db("accountingdb");
         await platform.QueryAsync<object>("accountingdb", "DELETE FROM transactions WHERE order_id = $1", ghost);
         await platform.QueryAsync<object>("warehousedb", "DELETE FROM reservations WHERE order_id = $1", ghost);
     }

@@ -1,3 +1,4 @@
+using MicroPlatform.Tests.Cart;
 using MicroPlatform.Tests.Customers;
 using MicroPlatform.Tests.Fixtures;
 
@@ -11,7 +12,7 @@ public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<Tes
     {
         var account = await platform.RegisterAsync();
         using var cart = platform.Http("cart");
-        await cart.SendAsync("GET", "/api/v1/carts/me", token: account.AccessToken).JsonAsync();
+        await cart.AddItemAsync(account, productId: 1);
 
         await platform.QueryAsync<object>("busdb", """
             INSERT INTO messages (recipient, priority, expiration, visible, headers, body)

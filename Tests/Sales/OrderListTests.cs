@@ -59,6 +59,8 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
         foreach (var plan in new[] { near, far })
         {
             Assert.DoesNotContain("Seq Scan", plan.Nodes.Select(node => node.Type), StringComparer.Ordinal);
+            Assert.Contains("orders", plan.Nodes.Select(node => node.Table), StringComparer.Ordinal);
+            Assert.Contains("order_lines", plan.Nodes.Select(node => node.Table), StringComparer.Ordinal);
             Assert.All(plan.Nodes.Where(node => node.Table is "orders"), node => Assert.InRange(node.Rows, 1, 11));
             Assert.All(plan.Nodes.Where(node => node.Table is "order_lines"), node => Assert.InRange(node.Rows, 1, 22));
         }

@@ -23,7 +23,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
 
     [Fact]
     public async Task The_dearest_product_that_the_shop_may_sell_can_be_ordered() =>
-        Assert.Equal(500_000_000, (await PlaceAsync(Request(("SKU-1", 5, 100_000_000)))).TotalCents);
+        Assert.Equal(499_999_995, (await PlaceAsync(Request(("SKU-1", 5, 99_999_999)))).TotalCents);
 
     [Fact]
     public async Task The_same_checkout_however_often_and_at_once_makes_one_order()
@@ -73,7 +73,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
         await FieldAsync("lines[0].quantity", request => request.Lines[0].Quantity = 0);
         await FieldAsync("lines[0].quantity", request => request.Lines[0].Quantity = 100_001);
         await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = -1);
-        await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = 100_000_001);
+        await FieldAsync("lines[0].unit_price_cents", request => request.Lines[0].UnitPriceCents = 100_000_000);
         await FieldAsync("sku", request => request.Lines[0].Sku = "a\0b");
         Assert.Equal(before, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders"));
 
@@ -84,6 +84,45 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
             var refused = await RefusedAsync(StatusCode.InvalidArgument, request);
             Assert.Equal(field, Assert.Single(refused.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>()!.FieldViolations).Field);
         }
+    }
+
+    [Fact]
+    public async Task A_checkout_that_was_given_up_is_refused_and_an_order_that_came_before_is_cancelled()
+    {
+        var (late, early) = (Request(("SKU-1", 1, 100)), Request(("SKU-1", 1, 100)));
+        await GiveUpAsync(late);
+        await GiveUpAsync(late);
+        await RefusedAsync(StatusCode.FailedPrecondition, late);
+
+        Assert.Equal(OrderStatus.Pending, (await PlaceAsync(early)).Status);
+        var stranger = await Assert.ThrowsAsync<RpcException>(() => GiveUpAsync(early, "nonadmin4@email.com"));
+        Assert.Equal(StatusCode.FailedPrecondition, stranger.StatusCode);
+        await GiveUpAsync(early);
+        Assert.Equal(OrderStatus.Cancelled, (await PlaceAsync(early)).Status);
+        var malformed = await Assert.ThrowsAsync<RpcException>(() => GiveUpAsync(new() { CheckoutId = "cart-7" }));
+        Assert.Equal(StatusCode.InvalidArgument, malformed.StatusCode);
+    }
+
+    [Fact]
+    public async Task Placed_and_given_up_at_the_same_moment_no_live_order_is_left()
+    {
+        var request = Request(("SKU-1", 1, 100));
+        await using var holder = await platform.Db("salesdb");
+        await using var transaction = await holder.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using var hold = new Npgsql.NpgsqlCommand("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", holder, transaction);
+        hold.Parameters.Add(new() { Value = request.CheckoutId });
+        await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        var (placing, givingUp) = (PlaceAsync(request), GiveUpAsync(request));
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("salesdb", """
+                SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'
+                """) == 2, "both wait for the lock");
+        await transaction.CommitAsync(TestContext.Current.CancellationToken);
+        await givingUp;
+        var refusal = await Record.ExceptionAsync(() => placing);
+        Assert.True(refusal is null or RpcException { StatusCode: StatusCode.FailedPrecondition }, refusal?.ToString());
+        Assert.Equal(0, await platform.QueryAsync<long>(
+            "salesdb", "SELECT count(*) FROM orders WHERE checkout_id = $1 AND status <> 'Cancelled'", Guid.Parse(request.CheckoutId)));
     }
 
     [Fact]
@@ -113,6 +152,10 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
 
     private async Task<Order> PlaceAsync(PlaceOrderRequest request, string email = "nonadmin3@email.com") =>
         await orders.PlaceOrderAsync(request, await HeadersAsync(email), cancellationToken: TestContext.Current.CancellationToken);
+
+    private async Task GiveUpAsync(PlaceOrderRequest request, string email = "nonadmin3@email.com") =>
+        await orders.GiveUpCheckoutAsync(
+            new() { CheckoutId = request.CheckoutId }, await HeadersAsync(email), cancellationToken: TestContext.Current.CancellationToken);
 
     private async Task<(long Id, long TotalCents)> GetAsync(long id, string email)
     {

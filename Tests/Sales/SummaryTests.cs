@@ -95,6 +95,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
         var work = await Work.OfAsync(trace => http.SendAsync("GET", Summary, token: clerk, headers: trace));
         Assert.Equal(4, work.Statements.Count);
         Assert.DoesNotContain(work.Statements, sql => sql.Contains("order_lines", StringComparison.Ordinal));
+        Assert.Contains(work.Statements, sql => sql.Contains("FROM orders", StringComparison.Ordinal));
         Assert.All(work.Statements.Where(sql => sql.Contains("FROM orders", StringComparison.Ordinal)), sql => Assert.Contains("status = 'Pending'", sql, StringComparison.Ordinal));
     }
 

@@ -42,10 +42,81 @@ public sealed class TransactionTests(Cluster cluster)
         await cluster.DropAsync(database);
     }
 
-    private WarehouseDbContext Open(string database, IInterceptor interceptor) => new(new DbContextOptionsBuilder<WarehouseDbContext>()
-        .UseNpgsql(cluster.ConnectionStringTo(database), npgsql => npgsql.EnableRetryOnFailure())
-        .UseSnakeCaseNamingConvention()
-        .AddInterceptors(interceptor)
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Work_on_what_was_loaded_before_its_transaction_is_refused_whether_one_is_open_or_not(bool isOpen)
+    {
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var database = await cluster.CloneAsync("warehouse");
+        await using (var db = Open(database))
+        {
+            await db.Database.CreateExecutionStrategy().ExecuteAsync(async () =>
+            {
+                await using var open = isOpen ? await db.Database.BeginTransactionAsync(cancellationToken) : null;
+                var item = await db.Items.SingleAsync(i => i.Id == 1, cancellationToken);
+                await Assert.ThrowsAsync<InvalidOperationException>(() => db.InTransactionAsync(
+                    token =>
+                    {
+                        item.Name = "Renamed";
+                        return db.SaveChangesAsync(token);
+                    },
+                    cancellationToken));
+            });
+        }
+
+        await cluster.DropAsync(database);
+    }
+
+    [Fact]
+    public async Task What_is_to_happen_after_the_commit_happens_once_when_the_work_ran_twice()
+    {
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var (database, runs, counted) = (await cluster.CloneAsync("warehouse"), 0, 0);
+        await using (var db = Open(database, new LostStatement()))
+        {
+            await db.InTransactionAsync(
+                token =>
+                {
+                    runs++;
+                    db.OnCommitted(() => counted++);
+                    Assert.Equal(0, counted);
+                    return AddAsync(db, token);
+                },
+                cancellationToken);
+        }
+
+        Assert.Equal((2, 1), (runs, counted));
+        await cluster.DropAsync(database);
+    }
+
+    [Fact]
+    public async Task What_is_to_happen_after_the_commit_does_not_happen_when_the_work_fails()
+    {
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var (database, counted) = (await cluster.CloneAsync("warehouse"), 0);
+        await using (var db = Open(database))
+        {
+            await Assert.ThrowsAsync<ProblemException>(() => db.InTransactionAsync<int>(
+                _ =>
+                {
+                    db.OnCommitted(() => counted++);
+                    throw ProblemException.Conflict("No.");
+                },
+                cancellationToken));
+            await db.InTransactionAsync(token => AddAsync(db, token), cancellationToken);
+            Assert.Equal(0, counted);
+            Assert.Throws<InvalidOperationException>(() => db.OnCommitted(() => counted++));
+        }
+
+        await cluster.DropAsync(database);
+    }
+
+    private WarehouseDbContext Open(string database, params IInterceptor[] interceptors) => new(
+        new DbContextOptionsBuilder<WarehouseDbContext>()
+            .UseNpgsql(cluster.ConnectionStringTo(database), npgsql => npgsql.EnableRetryOnFailure())
+            .UseSnakeCaseNamingConvention()
+            .AddInterceptors(interceptors)
         .Options);
 
     private static Task<int> AddAsync(WarehouseDbContext db, CancellationToken cancellationToken)

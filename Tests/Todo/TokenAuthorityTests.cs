@@ -29,4 +29,38 @@ public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<T
         await platform.StopAsync("users");
         Assert.NotEmpty((await todos.ListAsync(new(), As(token))).Items);
     }
+
+    /// <summary>A platform of its own, whose Todo has never known a key.</summary>
+    public sealed class Failure(TestPlatform platform) : IClassFixture<TestPlatform>
+    {
+        private static readonly Dictionary<string, Func<HttpResponseMessage>> Answers = new(StringComparer.Ordinal)
+        {
+            ["no endpoint"] = () => throw new InvalidOperationException("Service discovery knows no endpoint."),
+            ["a broken stream"] = () => throw new IOException("The connection was reset."),
+            ["no JSON"] = () => new(HttpStatusCode.OK) { Content = new StringContent("<html>") },
+            ["no keys"] = () => new(HttpStatusCode.OK) { Content = new StringContent("""{"keys":[]}""") },
+            ["a key that is none"] = () => new(HttpStatusCode.OK)
+            {
+                Content = new StringContent("""{"keys":[{"kty":"RSA","use":"sig","kid":"x","n":"!","e":"!"}]}"""),
+            },
+            ["an error"] = () => new(HttpStatusCode.InternalServerError),
+        };
+
+        [Fact]
+        public async Task However_the_keys_fail_to_come_the_answer_is_503_and_the_next_try_may_succeed()
+        {
+            var token = await platform.UserTokenAsync("alice");
+            using var http = platform.Http("todo");
+            foreach (var (name, answer) in Answers)
+            {
+                platform.OnCall = (request, send) =>
+                    request.RequestUri!.AbsolutePath is "/.well-known/jwks.json" ? Task.FromResult(answer()) : send();
+                var status = await http.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync();
+                Assert.True(status == HttpStatusCode.ServiceUnavailable, $"{name}: {status}");
+            }
+
+            platform.OnCall = null;
+            Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync());
+        }
+    }
 }

@@ -1,0 +1,19 @@
+using System.Text.Json;
+
+namespace MicroPlatform.Tests.Deploy;
+
+/// <summary>What <c>Directory.Build.props</c> chooses reaches the runtime of every service.</summary>
+public sealed class GarbageCollectorTests
+{
+    public static TheoryData<string> Services => ["Accounting", "Cart", "Customers", "Gateway", "Sales", "Todo", "Users", "Warehouse"];
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public void A_service_runs_the_concurrent_server_collector(string service)
+    {
+        using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, $"{service}.runtimeconfig.json")));
+        var properties = config.RootElement.GetProperty("runtimeOptions").GetProperty("configProperties");
+        Assert.True(properties.GetProperty("System.GC.Server").GetBoolean());
+        Assert.True(properties.GetProperty("System.GC.Concurrent").GetBoolean());
+    }
+}

@@ -1,0 +1,94 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using MicroPlatform.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Npgsql;
+using OpenTelemetry;
+using OpenTelemetry.Trace;
+
+namespace MicroPlatform.Tests.ServiceDefaults;
+
+/// <summary>What is not ready says why, in a result and not in an exception; and asking leaves no trace.</summary>
+public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private readonly HealthCheckService checks = platform.Services("customers").GetRequiredService<HealthCheckService>();
+
+    [Fact]
+    public async Task A_database_that_is_not_migrated_yet_is_a_result_of_both_checks()
+    {
+        await using var db = await platform.Db("customersdb");
+        await ExecuteAsync(db, """ALTER TABLE "__EFMigrationsHistory" RENAME TO history; ALTER TABLE signing_keys RENAME TO keys""");
+        try
+        {
+            await UnreadyAsync("The schema has not been made yet.");
+        }
+        finally
+        {
+            await ExecuteAsync(db, """ALTER TABLE history RENAME TO "__EFMigrationsHistory"; ALTER TABLE keys RENAME TO signing_keys""");
+        }
+    }
+
+    [Fact]
+    public async Task A_database_that_does_not_answer_in_time_is_a_result_of_both_checks()
+    {
+        await using var db = await platform.Db("customersdb");
+        await using var transaction = await db.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await ExecuteAsync(db, """LOCK TABLE "__EFMigrationsHistory", signing_keys IN ACCESS EXCLUSIVE MODE""");
+        await UnreadyAsync("The database does not answer in time.");
+    }
+
+    [Fact]
+    public async Task Probes_and_housekeeping_leave_no_trace_and_requests_do()
+    {
+        var database = new NpgsqlConnectionStringBuilder(platform.ConnectionString("cartdb")).Database!;
+        using var seen = new Seen(database);
+        platform.Services("cart").GetRequiredService<TracerProvider>().AddProcessor(seen);
+        using var cart = platform.Http("cart");
+        await cart.SendAsync("GET", "/api/v1/products").JsonAsync();
+        await Eventually.TrueAsync(() => Task.FromResult(!seen.Statements.IsEmpty), "a request's statement is traced");
+        seen.Statements.Clear();
+
+        var longAgo = platform.Clock.GetUtcNow() - TimeSpan.FromDays(31);
+        await platform.QueryAsync<object>("cartdb", "INSERT INTO inbox_messages VALUES ('old', 'old', $1)", longAgo);
+        Assert.Equal(System.Net.HttpStatusCode.OK, await cart.SendAsync("GET", "/health/ready").StatusAsync());
+        platform.Clock.Advance(TimeSpan.FromHours(1));
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM inbox_messages WHERE consumer = 'old'") == 0,
+            "housekeeping has run");
+        string[] untraced = ["MigrationsHistory", "DELETE FROM inbox_messages", "FROM checkouts"];
+        Assert.DoesNotContain(seen.Statements, statement => untraced.Any(part => statement.Contains(part, StringComparison.Ordinal)));
+    }
+
+    private async Task UnreadyAsync(string reason)
+    {
+        // Keys that are known already need no database.
+        platform.Clock.Advance(TimeSpan.FromMinutes(2));
+        var report = await checks.CheckHealthAsync(TestContext.Current.CancellationToken);
+        foreach (var entry in new[] { report.Entries["database"], report.Entries["signing-keys"] })
+        {
+            Assert.Equal((HealthStatus.Unhealthy, reason, null), (entry.Status, entry.Description, entry.Exception));
+        }
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection db, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, db);
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>The statements that are traced in one database; other tests have theirs in this process.</summary>
+    private sealed class Seen(string database) : BaseProcessor<Activity>
+    {
+        public ConcurrentQueue<string> Statements { get; } = new();
+
+        public override void OnEnd(Activity data)
+        {
+            if (data.GetTagItem("db.query.text") is string statement
+                && data.TagObjects.Any(tag => database.Equals(tag.Value as string, StringComparison.Ordinal)))
+            {
+                Statements.Enqueue(statement);
+            }
+        }
+    }
+}

@@ -25,13 +25,13 @@ internal static class AppModel
     /// <summary>The services, read once.</summary>
     public static IReadOnlyList<AppService> Services => Loaded.Value.GetAwaiter().GetResult();
 
-    /// <summary>Builds the AppHost with these arguments and looks at its resources.</summary>
+    /// <summary>Runs the AppHost up to where it would build the application, and looks at its resources.</summary>
     public static async Task<T> ReadAsync<T>(string[] arguments, Func<DistributedApplicationModel, T> look)
     {
         await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);
-        await using var app = await builder.BuildAsync();
-        using var folder = app.Services.GetService<DataFolder>();
-        return look(app.Services.GetRequiredService<DistributedApplicationModel>());
+        await using var services = builder.Services.BuildServiceProvider();
+        using var folder = services.GetService<DataFolder>();
+        return look(new(builder.Resources));
     }
 
     /// <summary>The resources that a resource refers to.</summary>

@@ -8,7 +8,11 @@ namespace MicroPlatform.Tests.Platform;
 /// <summary>What is open to anyone is open because it says so, and this list is all of it: what is added to it is added on purpose.</summary>
 public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
-    private static readonly string[] OfEveryService = ["GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json", "HEAD /openapi/{documentName}.json"];
+    private static readonly string[] OfEveryService =
+    [
+        "GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json",
+        "HEAD /health/live", "HEAD /health/ready", "HEAD /openapi/{documentName}.json",
+    ];
 
     public static TheoryData<string, string[]> Public => new()
     {

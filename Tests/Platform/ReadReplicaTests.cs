@@ -19,10 +19,6 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         primary = await TestPostgres.StartAsync("--Postgres=local");
-        foreach (var database in new[] { "usersdb", "warehousedb", "busdb" })
-        {
-            await ExecuteAsync(primary.ConnectionString, $"CREATE DATABASE {database}");
-        }
     }
 
     public async ValueTask DisposeAsync()

@@ -150,7 +150,9 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         {
             await SignInAsync(page, "clerk");
             await Expect(page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
-            Assert.Equal(200, await page.EvaluateAsync<int>("() => fetch('/api/v1/products').then(answer => answer.status)"));
+            Assert.Equal(200, await page.EvaluateAsync<int>("""
+                async () => (await fetch('/api/v1/products', { signal: AbortSignal.timeout(20000) })).status
+                """));
         }
 
         await Expect(pages[0].Locator("#link")).ToHaveTextAsync("Live");

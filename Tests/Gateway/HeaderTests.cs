@@ -29,7 +29,6 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Theory]
-    [InlineData("/nothing", HttpStatusCode.NotFound)]
     [InlineData("/api/v1/carts/me", HttpStatusCode.Unauthorized)]
     [InlineData("/api/v1/overview/board/stream", HttpStatusCode.Unauthorized)]
     [InlineData("/api/v1/products?search=%00", HttpStatusCode.BadRequest)]

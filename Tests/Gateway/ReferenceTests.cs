@@ -196,7 +196,8 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
             Assert.DoesNotContain("{{", html, StringComparison.Ordinal);
         }
 
-        foreach (var (method, accept) in new[] { ("GET", "*/*"), ("GET", "application/json"), ("POST", browser) })
+        string[] programs = ["*/*", "application/json", "text/event-stream", "image/*;q=0.1", "nonsense"];
+        foreach (var (method, accept) in programs.Select(accept => ("GET", accept)).Append(("POST", browser)))
         {
             using var problem = await http.SendAsync(method, path, method is "POST" ? new { } : null, headers: ("Accept", accept));
             Assert.Equal("application/problem+json", problem.Content.Headers.ContentType?.MediaType);

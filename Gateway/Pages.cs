@@ -41,7 +41,7 @@ internal static class Pages
             pages.MapGet("/pages/" + file, (HttpResponse response) =>
             {
                 // Asked for each time, and sent only when it has changed: what is shown is always of one version.
-                response.Headers.CacheControl = "no-cache";
+                (response.Headers.CacheControl, response.Headers.Vary) = ("no-cache", HeaderNames.AcceptEncoding);
                 return TypedResults.Bytes(content, $"{mediaType}; charset=utf-8", entityTag: tag);
             });
         }

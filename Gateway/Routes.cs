@@ -22,7 +22,7 @@ internal static class Routes
         new("/auth", "customers", "/login", "/refresh", "/logout"),
         new("/customers", "customers", "/ GET", "/{id} GET,PATCH,DELETE", "/{id}/password PUT"),
         new("/products", "cart", "/ POST", "/{id} PUT,DELETE", "/{id}/{**rest}"),
-        new("/carts", "cart", "/{id} GET,DELETE", "/{id}/items POST", "/{id}/items/{itemId} PATCH,DELETE", "/{id}/checkout POST,DELETE"),
+        new("/carts", "cart", "/{id} GET,DELETE", "/{id}/items POST", "/{id}/items/{itemId} PATCH,DELETE", "/{id}/checkout POST"),
         new("/users", "users", "/ GET", "/login", "/refresh", "/logout", "/me GET,PATCH,DELETE", "/me/password PUT", "/{id} GET,PATCH"),
         new("/todos", "todo", "/ GET,POST", "/{id} GET,PUT,PATCH,DELETE"),
         new(

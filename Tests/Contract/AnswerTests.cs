@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.OpenApi;
 
@@ -217,13 +218,10 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
         await AskAsync("GET /api/v1/sales/summary");
 
         await fixture.Platform.QueryAsync<object>("busdb", """
-            INSERT INTO messages (recipient, priority, expiration, visible, headers, body) VALUES ('cart', 0, now() + '1 day', now(),
-                '{"rbs2-msg-id":"unreadable","rbs2-msg-type":"nobody.knows.v1","rbs2-content-type":"application/json;charset=utf-8"}', '')
-            """);
-        JsonElement letters = default;
-        await Eventually.TrueAsync(
-            async () => (letters = (await AskAsync("GET /api/v1/sales/dead-letters")).GetProperty("items")).GetArrayLength() > 0,
-            "the message is set aside");
+            INSERT INTO messages (recipient, priority, expiration, visible, headers, body) VALUES ($1, 0, now() + '1 day', now(),
+                '{"rbs2-msg-id":"1","rbs2-source-queue":"cart","dead-letter-at":"2026-01-05T10:00:00Z"}', '')
+            """, MessagingExtensions.DeadLetterQueue);
+        var letters = (await AskAsync("GET /api/v1/sales/dead-letters")).GetProperty("items");
         await AskAsync("GET /api/v1/overview/board");
         await AskAsync("POST /api/v1/sales/dead-letters/{id}/retry", [IdOf(letters[0])]);
         await AskAsync("GET /api/v1/overview/board/stream");

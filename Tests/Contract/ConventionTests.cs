@@ -128,8 +128,15 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     _ = type is null || content.Headers.TryAddWithoutValidation("Content-Type", type);
                     request.Headers.Authorization = new("Bearer", fixture.Token(service));
                     using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
-                    var problem = await ProblemAsync(response, none.StatusCode);
-                    Assert.Equal(isRequired ? "body" : null, problem["errors"]?.AsObject().Single().Key);
+                    if (isRequired)
+                    {
+                        Assert.Equal("body", (await ProblemAsync(response, HttpStatusCode.BadRequest))["errors"]!.AsObject().Single().Key);
+                    }
+                    else
+                    {
+                        Assert.NotInRange(response.StatusCode, HttpStatusCode.BadRequest, HttpStatusCode.NotFound);
+                        Assert.NotEqual(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+                    }
                 }
             }
 
@@ -355,6 +362,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             // What ends it comes last, and only what was made for this is ended.
             foreach (var write in operations.Where(operation => operation.Method is not "GET" && string.Equals(operation.Path, read.Path, StringComparison.Ordinal) && operation.Takes("If-Match")).OrderBy(operation => operation.Method is "DELETE"))
             {
+                await fixture.Platform.QuietAsync();
+                tag = await TagAsync();
                 foreach (var bad in new[] { "junk", tag.Trim('"'), $"{tag};" })
                 {
                     using var refused = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", bad));

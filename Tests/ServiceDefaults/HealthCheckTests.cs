@@ -51,12 +51,20 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
 
         var longAgo = platform.Clock.GetUtcNow() - TimeSpan.FromDays(31);
         await platform.QueryAsync<object>("cartdb", "INSERT INTO inbox_messages VALUES ('old', 'old', $1)", longAgo);
-        Assert.Equal(System.Net.HttpStatusCode.OK, await cart.SendAsync("GET", "/health/ready").StatusAsync());
+        await platform.QueryAsync<object>(
+            "cartdb", "INSERT INTO checkouts (id, customer_id, started_at, lines) VALUES (gen_random_uuid(), 1, $1, '[]')", longAgo);
+        // As gRPC's health service asks, every half minute and within no request.
+        var report = await platform.Services("cart").GetRequiredService<HealthCheckService>()
+            .CheckHealthAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(HealthStatus.Healthy, report.Status);
         platform.Clock.Advance(TimeSpan.FromHours(1));
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM inbox_messages WHERE consumer = 'old'") == 0,
             "housekeeping has run");
-        string[] untraced = ["MigrationsHistory", "DELETE FROM inbox_messages", "FROM checkouts"];
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM checkouts WHERE given_up_at IS NOT NULL") == 1,
+            "late checkouts have been looked for");
+        string[] untraced = ["MigrationsHistory", "DELETE FROM inbox_messages", "order_id IS NULL"];
         Assert.DoesNotContain(seen.Statements, statement => untraced.Any(part => statement.Contains(part, StringComparison.Ordinal)));
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
@@ -28,13 +27,17 @@ public static class Idempotency
 
     private static readonly string[] ReplayedHeaders = ["Content-Type", "Location", "ETag", "Cache-Control"];
 
-    /// <summary>Lets the endpoint honour <c>Idempotency-Key</c>; its work must go through <typeparamref name="TContext"/>.</summary>
+    /// <summary>
+    /// Lets the endpoint honour <c>Idempotency-Key</c>; its work must go through <typeparamref name="TContext"/>. Not for what carries a password:
+    /// a hash of the body is kept; nor for what the anonymous may do.
+    /// </summary>
     public static RouteHandlerBuilder WithIdempotency<TContext>(this RouteHandlerBuilder endpoint)
         where TContext : ServiceDbContext =>
         endpoint.WithMetadata(new IdempotentAttribute(typeof(TContext))).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
 
     internal static void UseIdempotency(this WebApplication app) => app.Use((context, next) =>
         context.GetEndpoint()?.Metadata.GetMetadata<IdempotentAttribute>() is { } idempotent && context.Request.Headers.TryGetValue(HeaderName, out var key)
+            && context.User.HasClaim(claim => claim.Type is "sub") // strangers would share one another's keys
             ? RunOnceAsync(context, (ServiceDbContext)context.RequestServices.GetRequiredService(idempotent.Context), key, next)
             : next(context));
 
@@ -117,9 +120,7 @@ public static class Idempotency
         await context.Response.Body.WriteAsync(first.Body, cancellationToken);
     }
 
-    private static string CallerOf(ClaimsPrincipal user) => user.FindFirstValue("sub") is { } subject
-        ? string.Create(CultureInfo.InvariantCulture, $"{user.FindFirstValue("iss")}/{subject}")
-        : "anonymous";
+    private static string CallerOf(ClaimsPrincipal user) => $"{user.FindFirstValue("iss")}/{user.FindFirstValue("sub")}";
 
     private static async Task<byte[]> FingerprintAsync(HttpRequest request, CancellationToken cancellationToken)
     {

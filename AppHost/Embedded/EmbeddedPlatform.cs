@@ -16,6 +16,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
     private readonly Lock _stateGate = new();
     private EmbeddedPostgres? _postgres;
     private Databases? _databases;
+    private string? _keySecret;
     private TimeSpan _postgresReadyAfter;
     private bool _isReady;
 
@@ -250,6 +251,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
         _postgres = await EmbeddedPostgres.StartAsync(
             _run, passwords, _options.Ephemeral ? null : PreferredPostgresPort, 50 + (databases.Count * _options.Replicas * Databases.PoolSize), line => _log(Postgres, line), ct);
         _databases = new Databases(_postgres, passwords, _run);
+        _keySecret = passwords.For("signing-keys");
         await _databases.CreateAsync(databases.Distinct(StringComparer.Ordinal), _options.Reset, ct);
         ServiceFile.Write(_run.Path, databases.Distinct(StringComparer.Ordinal).Select(database => (database, ConnectionString(database))).Prepend((Postgres, _postgres.ConnectionString)));
         _postgresReadyAfter = _sinceStart.Elapsed;
@@ -258,7 +260,7 @@ public sealed class EmbeddedPlatform : IAsyncDisposable
 
     private void Start(ServiceProcess process, GatewayCertificate certificate)
     {
-        process.Environment = ServiceEnvironment.Of(process, All, ConnectionString, certificate, _options.Environment);
+        process.Environment = ServiceEnvironment.Of(process, All, ConnectionString, _keySecret!, certificate, _options.Environment);
         process.Start();
     }
 

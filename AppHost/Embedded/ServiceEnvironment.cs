@@ -6,10 +6,11 @@ internal static class ServiceEnvironment
     /// <param name="process">Whose.</param>
     /// <param name="all">The processes of a service.</param>
     /// <param name="connectionString">How the service connects to a database.</param>
+    /// <param name="keySecret">What the authorities encrypt their signing keys with.</param>
     /// <param name="certificate">What the entrance speaks TLS with.</param>
     /// <param name="further">Given by who starts the platform; they win.</param>
     public static Dictionary<string, string> Of(
-        ServiceProcess process, Func<string, IReadOnlyList<ServiceProcess>> all, Func<string, string> connectionString, GatewayCertificate certificate, IReadOnlyDictionary<string, string> further)
+        ServiceProcess process, Func<string, IReadOnlyList<ServiceProcess>> all, Func<string, string> connectionString, string keySecret, GatewayCertificate certificate, IReadOnlyDictionary<string, string> further)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -32,6 +33,11 @@ internal static class ServiceEnvironment
         if (all(process.Service.Name).Count == 1)
         {
             environment["Shutdown__Drain"] = "00:00:00"; // it has no other that callers could turn to
+        }
+
+        if (process.Service.Name is "customers" or "users")
+        {
+            environment["Accounts__KeySecret"] = keySecret;
         }
 
         foreach (var database in process.Service.Databases)

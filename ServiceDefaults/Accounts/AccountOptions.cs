@@ -25,11 +25,24 @@ public sealed class AccountOptions
     [Range(1, 10_000_000)]
     public int HashIterations { get; set; } = Passwords.HashIterations;
 
-    /// <summary>Failed sign-ins after which a name is refused.</summary>
+    /// <summary>Failed sign-ins after which a name is refused to the address they came from; also wrong current passwords of an account.</summary>
     [Range(1, 1000)]
     public int MaxFailures { get; set; } = 10;
+
+    /// <summary>
+    /// Failed sign-ins after which a name is refused to every address. So high that several addresses have to attack a name before its owner
+    /// is held up elsewhere, and so low that many addresses together guess no faster.
+    /// </summary>
+    [Range(1, 100_000)]
+    public int MaxFailuresFromAnywhere { get; set; } = 100;
 
     /// <summary>The window in which failures count, and for which the name is then refused.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan FailureWindow { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>The secret that encrypts the signing keys in the database, at least 32 characters. There is no default.</summary>
+    public string KeySecret { get; set; } = "";
+
+    /// <summary>The secret before, while it is being changed: keys that it opens are encrypted anew with <see cref="KeySecret"/>.</summary>
+    public string PreviousKeySecret { get; set; } = "";
 }

@@ -243,7 +243,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     [MemberData(nameof(Services))]
     public async Task What_is_made_has_an_address_and_the_same_key_makes_it_once(string service)
     {
-        foreach (var operation in fixture.Operations(service).Where(operation => operation.Answer(201) is not null))
+        foreach (var operation in fixture.Operations(service).Where(operation => operation.Answer(201) is not null && !operation.TakesPassword))
         {
             var (key, body) = (("Idempotency-Key", $"{operation.Name} {Next()}"), Fresh(operation));
             var made = await MadeAsync(operation, body, key);

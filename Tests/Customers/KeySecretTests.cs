@@ -26,7 +26,8 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
         var account = await platform.RegisterAsync();
         using (var key = RSA.Create())
         {
-            key.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, await StoredAsync(), out _);
+            var stored = await StoredAsync();
+            key.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, stored, out _);
             await StoreAsync(key.ExportPkcs8PrivateKey());
         }
 
@@ -58,8 +59,9 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
     public async Task A_replica_that_still_has_the_old_secret_goes_on_with_the_keys_that_it_has_open()
     {
         var account = await platform.RegisterAsync();
+        var stored = await StoredAsync();
         using var key = RSA.Create();
-        key.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, await StoredAsync(), out _);
+        key.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, stored, out _);
         // As a replica does that has the new one.
         await StoreAsync(key.ExportEncryptedPkcs8PrivateKey(NewSecret, new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
         try

@@ -76,7 +76,8 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
                 context.Connection.RemoteIpAddress = IPAddress.Parse(peer);
                 (context.Request.Method, context.Request.Path, context.Request.ContentType) = ("POST", Accounts.Login, "application/json");
                 context.Request.Headers["X-Forwarded-For"] = forwarded;
-                context.Request.Body = new MemoryStream(Encoding.UTF8.GetBytes($$"""{"email":"{{account.Email}}","password":"wrongPass123"}"""));
+                var body = Encoding.UTF8.GetBytes($$"""{"email":"{{account.Email}}","password":"wrongPass123"}""");
+                (context.Request.Body, context.Request.ContentLength) = (new MemoryStream(body), body.Length);
             });
             return (HttpStatusCode)answer.Response.StatusCode;
         }

@@ -72,7 +72,7 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
         }
         finally
         {
-            await StoreAsync(key.ExportPkcs8PrivateKey());
+            await StoreAsync(stored);
         }
     }
 

@@ -16,7 +16,8 @@ internal static class AuthApi
     }
 
     private static async Task<Ok<TokenPair>> LoginAsync(LoginRequest request, SignIn signIn, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await signIn.StartAsync(request.Email!, Names.LooksLikeEmail(request.Email!), request.Password!, cancellationToken));
+        TypedResults.Ok(
+            await signIn.StartAsync(request.Email!, Names.LooksLikeEmail(request.Email!), request.Password!, cancellationToken));
 
     private static async Task<Ok<TokenPair>> RefreshAsync(RefreshRequest request, SignIn signIn, CancellationToken cancellationToken) =>
         TypedResults.Ok(await signIn.RefreshAsync(request.RefreshToken!, cancellationToken));

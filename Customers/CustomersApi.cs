@@ -25,7 +25,8 @@ internal static class CustomersApi
         var one = app.MapApi("/customers/{customerId}", "Customers").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("/", GetAsync).WithSummary("Show a customer");
         one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a customer");
-        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a customer, with the cart, and end every session; not the last admin");
+        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+            .WithSummary("Delete a customer, with the cart, and end every session; not the last admin");
         one.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict)
             .WithSummary("Change the password and end every session; the owner gets a new one, an admin who does it for another does not");
     }
@@ -134,14 +135,16 @@ internal static class CustomersApi
         var customer = await FindAsync(db, id, ifMatch: null, cancellationToken);
         if (id == caller.Id())
         {
-            return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, request.CurrentPassword!, request.NewPassword!, cancellationToken));
+            var (current, next) = (request.CurrentPassword!, request.NewPassword!);
+            return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, next, cancellationToken));
         }
 
         await signIn.ResetPasswordAsync(customer, request.NewPassword!, cancellationToken);
         return TypedResults.NoContent();
     }
 
-    private static async Task ChangeRoleAsync(CustomersDbContext db, Customer customer, bool isAdmin, ClaimsPrincipal caller, CancellationToken cancellationToken)
+    private static async Task ChangeRoleAsync(
+        CustomersDbContext db, Customer customer, bool isAdmin, ClaimsPrincipal caller, CancellationToken cancellationToken)
     {
         if (!caller.IsShopAdmin())
         {
@@ -152,10 +155,11 @@ internal static class CustomersApi
         customer.IsAdmin = isAdmin;
     }
 
-    /// <summary>Without any admin nobody could ever make one again. The lock lets two admins who leave at once do so one after the other.</summary>
+    /// <summary>Without an admin nobody could make one again. The lock makes admins who leave at the same time do so one after the other.</summary>
     private static async Task RequireNotLastAdminAsync(CustomersDbContext db, Customer customer, CancellationToken cancellationToken)
     {
-        if (customer.IsAdmin && await db.Database.SqlQuery<long>($"SELECT id FROM customers WHERE is_admin ORDER BY id FOR UPDATE").ToListAsync(cancellationToken) is [_])
+        var admins = db.Database.SqlQuery<long>($"SELECT id FROM customers WHERE is_admin ORDER BY id FOR UPDATE");
+        if (customer.IsAdmin && await admins.ToListAsync(cancellationToken) is [_])
         {
             throw ProblemException.Conflict("This is the last admin; make another account admin first.");
         }

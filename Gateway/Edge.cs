@@ -107,7 +107,7 @@ internal static class Edge
                 QueueLimit = 0,
             });
 
-    /// <summary>A bucket for each address, whatever token comes with it: who guesses passwords or makes accounts has no account yet.</summary>
+    /// <summary>A bucket for each address, whatever token comes with the request: signing in and registering need none.</summary>
     private static RateLimitPartition<string> SignInLimitOf(HttpContext context, CallerLimitOptions limits) =>
         RateLimitPartition.GetTokenBucketLimiter(CallerAddress.Of(context), _ => new()
         {

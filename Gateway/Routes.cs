@@ -34,7 +34,7 @@ internal static class Routes
 
     private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
 
-    /// <summary>gRPC services open to callers, and their methods that need no token; <c>SignIn</c> are those of them that have a stricter limit.</summary>
+    /// <summary>gRPC services open to callers, and their methods that need no token; those in <c>SignIn</c> have a stricter limit.</summary>
     private static readonly (string Name, string Service, string[] Public, string[] SignIn)[] Grpc =
     [
         ("users.v1.Users", "users", ["Refresh"], ["Register", "Login"]),
@@ -121,7 +121,8 @@ internal static class Routes
 
     private static RouteConfig Public(string cluster, string verbs, string path) => Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
 
-    private static RouteConfig SignIn(string cluster, string verbs, string path) => Public(cluster, verbs, path) with { RateLimiterPolicy = SignInLimit };
+    private static RouteConfig SignIn(string cluster, string verbs, string path) =>
+        Public(cluster, verbs, path) with { RateLimiterPolicy = SignInLimit };
 
     /// <summary>A resource and all that is below it; a second version of it is a second row.</summary>
     private sealed record Resource(string Prefix, string Service, params string[] Public)

@@ -11,7 +11,7 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>The policies that endpoints name. Each says whose accounts it means, so that it means the same in a service that accepts both authorities.</summary>
+/// <summary>The policies that endpoints name. Each checks the issuer too: a service may accept the tokens of both authorities.</summary>
 public static class Policies
 {
     /// <summary>Any customer of the shop; where the path has a <c>{customerId}</c>, that customer or a shop admin.</summary>

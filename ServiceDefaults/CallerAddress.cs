@@ -15,14 +15,14 @@ public static class CallerAddress
     private static readonly string[] InsideNetworks =
         ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
 
-    /// <summary>Takes the caller's address from <c>X-Forwarded-For</c> where a proxy of the networks in <c>TrustedProxies</c> sent it; without that setting from none.</summary>
+    /// <summary>Takes the caller's address from <c>X-Forwarded-For</c> of peers in the networks of <c>TrustedProxies</c>; without that setting of none.</summary>
     public static void TrustProxies(this WebApplicationBuilder builder) => builder.TrustProxies([]);
 
-    /// <summary>The same for a service that only the platform's own network reaches: without that setting every peer there is trusted, as the Gateway is.</summary>
+    /// <summary>The same for an internal service: without that setting it trusts peers in private networks, where the Gateway is.</summary>
     internal static void TrustInsideProxies(this WebApplicationBuilder builder) => builder.TrustProxies(InsideNetworks);
 
     /// <summary>
-    /// The address, as text that failures and calls are counted by: of IPv6 the network, since whoever has one such address has a whole /64 of them.
+    /// The address that calls and failures are counted by; of IPv6 the network, since whoever has one such address has a whole /64.
     /// </summary>
     public static string Of(HttpContext context)
     {
@@ -34,7 +34,8 @@ public static class CallerAddress
 
     private static void TrustProxies(this WebApplicationBuilder builder, string[] unlessSet)
     {
-        var given = builder.GetSettings("TrustedProxies", "the network of proxies in front, such as 10.0.0.0/8", proxy => System.Net.IPNetwork.TryParse(proxy, out _));
+        var given = builder.GetSettings(
+            "TrustedProxies", "the network of proxies in front, such as 10.0.0.0/8", proxy => System.Net.IPNetwork.TryParse(proxy, out _));
         var proxies = given.Length > 0 ? given : unlessSet;
         if (proxies.Length == 0)
         {

@@ -10,7 +10,8 @@ internal static class ServiceEnvironment
     /// <param name="certificate">What the entrance speaks TLS with.</param>
     /// <param name="further">Given by who starts the platform; they win.</param>
     public static Dictionary<string, string> Of(
-        ServiceProcess process, Func<string, IReadOnlyList<ServiceProcess>> all, Func<string, string> connectionString, string keySecret, GatewayCertificate certificate, IReadOnlyDictionary<string, string> further)
+        ServiceProcess process, Func<string, IReadOnlyList<ServiceProcess>> all, Func<string, string> connectionString, string keySecret,
+        GatewayCertificate certificate, IReadOnlyDictionary<string, string> further)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {

@@ -72,7 +72,10 @@ public sealed class SigningKey
     public DateTimeOffset PublishedUntil { get; init; }
 }
 
-/// <summary>Failures of one kind: sign-ins under one name, existing or not, from one address or from all, or checks of one account's current password.</summary>
+/// <summary>
+/// Failures of one kind: sign-ins under a name, whether it exists or not, from one address or from all of them, or wrong current passwords
+/// of an account.
+/// </summary>
 public sealed class SignInFailures
 {
     /// <summary>SHA-256 of the kind and the name: what people mistype into the name field is nobody's business.</summary>
@@ -97,8 +100,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     public DbSet<Session<TKey>> Sessions => Set<Session<TKey>>();
 
     /// <summary>
-    /// The properties of an account that name it, the one to sign in with first; the key that each is looked up by is in the property of that
-    /// name with <c>Key</c> behind it.
+    /// The properties that name an account, the one to sign in with first. Each has its lookup key in a property of the same name and
+    /// <c>Key</c>.
     /// </summary>
     protected abstract IReadOnlyList<string> NameProperties { get; }
 
@@ -109,8 +112,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     internal DbSet<SignInFailures> SignInFailures => Set<SignInFailures>();
 
     /// <summary>
-    /// The account that signs in by this name, however it is written. One whose name is another's by the rules of today is found by its exact
-    /// spelling, and before that other.
+    /// The account with this name, whatever its case and composition. An account whose name collides with an older account's is found by its
+    /// exact spelling, and takes precedence there.
     /// </summary>
     public Task<TAccount?> FindByNameAsync(string name, CancellationToken cancellationToken)
     {
@@ -122,8 +125,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     }
 
     /// <summary>
-    /// Makes the keys of all names what the rules of today make them: accounts may be older than the rules. Where two accounts now have one
-    /// name, the older keeps it, and the newer is found by its exact spelling (<see cref="Names.ExactKeyOf"/>).
+    /// Recomputes the lookup keys of names, since accounts may be older than the present rules. Where two names now collide, the older account
+    /// keeps the name and the newer is found by its exact spelling (<see cref="Names.ExactKeyOf"/>).
     /// </summary>
     protected internal override async Task AfterMigrationAsync(ILogger logger, CancellationToken cancellationToken)
     {
@@ -157,7 +160,7 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     {
         var outdated = new List<TKey>();
 #pragma warning disable MA0009 // PostgreSQL runs it
-        // Names of ASCII alone have had the same key at all times.
+        // The keys of ASCII names never changed.
         var others = Accounts.Where(account => !Regex.IsMatch(EF.Property<string>(account, name), "^[ -~]*$"));
 #pragma warning restore MA0009
         await foreach (var row in others
@@ -165,7 +168,7 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
             .Select(account => new { account.Id, Name = EF.Property<string>(account, name), Key = EF.Property<string>(account, key) })
             .AsNoTracking().AsAsyncEnumerable().WithCancellation(cancellationToken))
         {
-            if (!string.Equals(row.Key, Names.KeyOf(row.Name), StringComparison.Ordinal) && !string.Equals(row.Key, Names.ExactKeyOf(row.Name), StringComparison.Ordinal))
+            if (row.Key != Names.KeyOf(row.Name) && row.Key != Names.ExactKeyOf(row.Name))
             {
                 outdated.Add(row.Id);
             }
@@ -184,7 +187,7 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
                 var newer = holder.CreatedAt > account.CreatedAt ? holder : account;
                 SetKey(newer, Names.ExactKeyOf(NameOf(newer)));
                 await SaveChangesAsync(cancellationToken); // before the older takes the name
-                logger.LogWarning("The {Name} of account {Account} is that of an older one by the rules of today; it signs in by its exact spelling", name, newer.Id);
+                logger.LogWarning("The {Name} of account {Account} collides with an older account's; it is found by its exact spelling", name, newer.Id);
                 if (newer == holder)
                 {
                     SetKey(account, wanted);

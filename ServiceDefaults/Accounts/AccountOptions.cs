@@ -25,13 +25,16 @@ public sealed class AccountOptions
     [Range(1, 10_000_000)]
     public int HashIterations { get; set; } = Passwords.HashIterations;
 
-    /// <summary>Failed sign-ins after which a name is refused to the address they came from; also wrong current passwords of an account.</summary>
+    /// <summary>
+    /// Failed sign-ins under a name from one address, after which the name is refused to that address; also wrong current passwords, after
+    /// which an account's password cannot be changed. 1 to 1,000.
+    /// </summary>
     [Range(1, 1000)]
     public int MaxFailures { get; set; } = 10;
 
     /// <summary>
-    /// Failed sign-ins after which a name is refused to every address. So high that several addresses have to attack a name before its owner
-    /// is held up elsewhere, and so low that many addresses together guess no faster.
+    /// Failed sign-ins under a name from all addresses together, after which the name is refused to every address. High enough that one
+    /// attacker does not lock the owner out elsewhere, and a bound on what many addresses can guess. 1 to 100,000.
     /// </summary>
     [Range(1, 100_000)]
     public int MaxFailuresFromAnywhere { get; set; } = 100;

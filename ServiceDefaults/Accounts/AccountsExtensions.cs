@@ -20,7 +20,7 @@ public static class AccountsExtensions
         where TAccount : Account<TKey>
         where TKey : struct, IParsable<TKey>
     {
-        builder.AddKeySecrets(builder.AddSettings<AccountOptions>("Accounts"));
+        builder.CheckKeySecrets(builder.AddSettings<AccountOptions>("Accounts"));
         builder.TrustInsideProxies();
         builder.Services.AddHttpContextAccessor();
         builder.Services.AddSingleton(new AccountAuthority(issuer));
@@ -54,8 +54,8 @@ public static class AccountsExtensions
             return TypedResults.Json(new { keys = set.Keys.Select(key => new { kty = key.Kty, use = key.Use, alg = key.Alg, kid = key.Kid, n = key.N, e = key.E }) });
         }).AnswerHead().AllowAnonymous().ExcludeFromDescription();
 
-    /// <summary>What encrypts the signing keys has to be given, and what did so before, if it is given.</summary>
-    private static void AddKeySecrets(this WebApplicationBuilder builder, AccountOptions options)
+    /// <summary>Requires the secret that encrypts the signing keys; the previous one is optional.</summary>
+    private static void CheckKeySecrets(this WebApplicationBuilder builder, AccountOptions options)
     {
         const int MinLength = 32;
         var expected = $"the secret of at least {MinLength} characters that the signing keys in the database are encrypted with";
@@ -66,7 +66,7 @@ public static class AccountsExtensions
 
         if (options.PreviousKeySecret.Length is > 0 and < MinLength)
         {
-            builder.RejectSetting(SigningKeys.PreviousSecretKey, expected.Replace("are encrypted", "were encrypted before", StringComparison.Ordinal), isSecret: true);
+            builder.RejectSetting(SigningKeys.PreviousSecretKey, $"{expected} until now, or nothing", isSecret: true);
         }
     }
 
@@ -114,7 +114,7 @@ internal sealed class AccountAuthority(string issuer)
         nobodysHash ??= signIn.Hash(Guid.NewGuid().ToString());
 }
 
-/// <summary>Opens the signing keys before the service takes calls; with a wrong secret it must not run at all.</summary>
+/// <summary>Opens the signing keys before the service takes calls, and stops it when the secret is wrong.</summary>
 internal sealed class SigningKeysStart<TContext>(SigningKeys<TContext> keys) : IHostedService
     where TContext : ServiceDbContext
 {

@@ -25,9 +25,10 @@ public static class Passwords
     internal static PasswordHasher<object> Hasher(int iterations) => new(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
 
     /// <summary>The hash of a password, however its characters were typed (RFC 8265, section 4.2: form KC).</summary>
-    internal static string Hash(this PasswordHasher<object> hasher, string password) => hasher.HashPassword(hasher, Normalization.ToFormKC(password));
+    internal static string Hash(this PasswordHasher<object> hasher, string password) =>
+        hasher.HashPassword(hasher, Normalization.ToFormKC(password));
 
-    /// <summary>Whether the hash is that of the password; one made when passwords were not normalized yet is good as well, and to be renewed.</summary>
+    /// <summary>Whether the hash is that of the password. Hashes made before passwords were normalized are accepted, and are to be renewed.</summary>
     internal static PasswordVerificationResult Verify(this PasswordHasher<object> hasher, string hash, string password)
     {
         var normalized = Normalization.ToFormKC(password);
@@ -60,5 +61,6 @@ public sealed class NewPasswordAttribute() : StringLengthAttribute(Passwords.Max
 public sealed class PasswordAttribute() : TextLengthAttribute(Passwords.MaxLength)
 {
     /// <inheritdoc />
-    public override bool IsValid(object? value) => base.IsValid(value) || (value is string password && Passwords.LengthOf(password) <= Passwords.MaxLength);
+    public override bool IsValid(object? value) =>
+        base.IsValid(value) || (value is string password && Passwords.LengthOf(password) <= Passwords.MaxLength);
 }

@@ -52,7 +52,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
     private readonly Func<CancellationToken, Task<SigningCredentials>> signing;
 
     internal SignIn(
-        TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time, IHttpContextAccessor caller)
+        TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time,
+        IHttpContextAccessor caller)
     {
         address = () => caller.HttpContext is { } http ? CallerAddress.Of(http) : "";
         this.db = db;
@@ -68,7 +69,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     /// <summary>Signs in: starts a session and gives its first tokens.</summary>
     /// <param name="name">The name as given.</param>
-    /// <param name="looksLikeName">Whether it looks like a name; what does not is no account's, counts for none, and is answered like a wrong password.</param>
+    /// <param name="looksLikeName">Whether it has the form of a name. Otherwise it is not looked up or counted, and answered like a wrong password.</param>
     /// <param name="password">The password as given.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
@@ -97,7 +98,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 throw ProblemException.Unauthorized(WrongPassword);
             }
 
-            // Forgiven where the right password came from; what others did elsewhere still counts.
+            // The right password forgives the failures of its own address; those of others still count.
             var forgiven = counters[0].Hash;
             await db.SignInFailures.Where(failures => failures.NameHash == forgiven).ExecuteDeleteAsync(token);
             return await StartSessionAsync(account, token);
@@ -170,7 +171,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
     /// <param name="newPassword">The new password.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is wrong, 429 after too many failures.</exception>
-    public async Task<TokenPair> ChangePasswordAsync(TAccount account, string currentPassword, string newPassword, CancellationToken cancellationToken)
+    public async Task<TokenPair> ChangePasswordAsync(
+        TAccount account, string currentPassword, string newPassword, CancellationToken cancellationToken)
     {
         Counter[] counters = [new($"password:{account.Id}", options.MaxFailures)];
         await RequireNotThrottledAsync(counters, cancellationToken);
@@ -189,7 +191,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         }, cancellationToken);
     }
 
-    /// <summary>Gives somebody else's account a new password and ends every session: the tokens of the next are for its owner alone.</summary>
+    /// <summary>Sets the password of somebody else's account and ends every session; starts none, since its tokens are the owner's alone.</summary>
     public Task ResetPasswordAsync(TAccount account, string newPassword, CancellationToken cancellationToken)
     {
         var hash = Hash(newPassword);
@@ -215,7 +217,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var sql = $"""SELECT password_hash AS "Value" FROM {db.Model.FindEntityType(typeof(TAccount))!.GetTableName()} WHERE id = @id FOR SHARE""";
         var hashes = await db.Database.SqlQueryRaw<string>(sql, new Npgsql.NpgsqlParameter<TKey>("id", account.Id)).ToListAsync(cancellationToken);
         return hashes is [var hash]
-            && (string.Equals(hash, account.PasswordHash, StringComparison.Ordinal) || hasher.Verify(hash, password) != PasswordVerificationResult.Failed);
+            && (string.Equals(hash, account.PasswordHash, StringComparison.Ordinal)
+                || hasher.Verify(hash, password) != PasswordVerificationResult.Failed);
     }
 
     private async Task<TokenPair> IssueAsync(TAccount account, Guid sessionId, CancellationToken cancellationToken)
@@ -244,12 +247,15 @@ public sealed class SignIn<TContext, TAccount, TKey>
     {
         var hashes = Array.ConvertAll(counters, counter => counter.Hash);
         var windowStart = time.GetUtcNow() - options.FailureWindow;
-        var found = await db.SignInFailures.AsNoTracking().Where(row => hashes.Contains(row.NameHash) && row.WindowStart > windowStart).ToListAsync(cancellationToken);
-        var full = found.Where(row => row.Count >= Array.Find(counters, counter => counter.Hash.AsSpan().SequenceEqual(row.NameHash))!.Most).ToList();
+        var found = await db.SignInFailures.AsNoTracking()
+            .Where(row => hashes.Contains(row.NameHash) && row.WindowStart > windowStart)
+            .ToListAsync(cancellationToken);
+        var full = found.Where(row => row.Count >= counters.Single(counter => counter.Hash.AsSpan().SequenceEqual(row.NameHash)).Most).ToList();
         if (full.Count > 0)
         {
             Failures.Add(1);
-            throw ProblemException.TooManyRequests("Too many failed attempts; wait as long as Retry-After says.", full.Max(row => row.WindowStart) - windowStart);
+            throw ProblemException.TooManyRequests(
+                "Too many failed attempts; wait as long as Retry-After says.", full.Max(row => row.WindowStart) - windowStart);
         }
     }
 
@@ -263,7 +269,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 INSERT INTO sign_in_failures (name_hash, count, window_start) VALUES ({counter.Hash}, 1, {now})
                 ON CONFLICT (name_hash) DO UPDATE SET
                     count = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN 1 ELSE sign_in_failures.count + 1 END,
-                    window_start = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN {now} ELSE sign_in_failures.window_start END
+                    window_start = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN {now}
+                        ELSE sign_in_failures.window_start END
                 """, cancellationToken);
         }
     }

@@ -17,18 +17,21 @@ internal static class SigningKeys
     public const string PreviousSecretKey = "Accounts:PreviousKeySecret";
 
     // The secret is generated and long; the iterations are for one that somebody thought up (NIST SP 800-132 asks for 1,000 at least).
-    public static readonly PbeParameters Encryption = new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, iterationCount: 100_000);
+    public static readonly PbeParameters Encryption =
+        new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, iterationCount: 100_000);
 }
 
 /// <summary>The keys in the database are encrypted with another secret.</summary>
 internal sealed class WrongKeySecretException() : Exception(
-    $"The setting {SigningKeys.SecretKey} does not open the signing keys in the database: give the secret they are encrypted with, as {SigningKeys.PreviousSecretKey} if it is being changed.");
+    $"The setting {SigningKeys.SecretKey} does not open the signing keys in the database: give the secret they are encrypted with, "
+    + $"as {SigningKeys.PreviousSecretKey} if it is being changed.");
 
 /// <summary>
 /// The authority's keys. They live in its database, shared by its replicas; a new one is announced in the key set
 /// before it signs and stays there until its last token has expired, so that rotation interrupts nobody.
 /// </summary>
-internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOptions<AccountOptions> options, TimeProvider time, ILogger<SigningKeys<TContext>> logger)
+internal sealed class SigningKeys<TContext>(
+    IServiceScopeFactory scopes, IOptions<AccountOptions> options, TimeProvider time, ILogger<SigningKeys<TContext>> logger)
     : IConfigurationManager<OpenIdConnectConfiguration>, IDisposable
     where TContext : ServiceDbContext
 {
@@ -38,7 +41,7 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
     private readonly SemaphoreSlim refreshing = new(1, 1);
     private volatile KeyRing? ring;
 
-    // Those opened once stay usable, whatever secret another replica encrypts them with meanwhile; changed only by who refreshes.
+    // A key opened once stays usable when a replica with a new secret encrypts it anew. Guarded by the semaphore.
     private Dictionary<string, RSA> opened = new(StringComparer.Ordinal);
 
     /// <summary>The key that signs now.</summary>
@@ -147,8 +150,8 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
         }
 
         opened = await OpenAsync(db, keys, cancellationToken);
-        return new(now, [.. keys.Where(key => opened.ContainsKey(key.Id))
-            .Select(key => new RingKey(key.ActiveFrom, new(new RsaSecurityKey(opened[key.Id]) { KeyId = key.Id }, SecurityAlgorithms.RsaSha256)))]);
+        return new(now, [.. keys.Where(key => opened.ContainsKey(key.Id)).Select(key =>
+            new RingKey(key.ActiveFrom, new(new RsaSecurityKey(opened[key.Id]) { KeyId = key.Id }, SecurityAlgorithms.RsaSha256)))]);
 
         Task<List<SigningKey>> ReadAsync() =>
             db.Set<SigningKey>().AsNoTracking().Where(key => key.PublishedUntil >= now).OrderBy(key => key.ActiveFrom).ToListAsync(cancellationToken);
@@ -156,7 +159,7 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
         bool IsNextDue() => keys.Count == 0 || keys[^1].ActiveFrom + options.Value.KeyLifetime - options.Value.KeyAnnouncement <= now;
     }
 
-    /// <summary>The keys by their ids. One that was plain, or encrypted with the secret before, is stored encrypted with the present one.</summary>
+    /// <summary>Opens the keys. One that is plain, or encrypted with the previous secret, is stored encrypted with the present one.</summary>
     /// <exception cref="WrongKeySecretException">No secret opens a key, and no key was ever open here.</exception>
     private async Task<Dictionary<string, RSA>> OpenAsync(TContext db, List<SigningKey> keys, CancellationToken cancellationToken)
     {
@@ -167,7 +170,8 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
             {
                 result[key.Id] = known;
             }
-            else if (TryOpen(key.PrivateKey, options.Value.PreviousKeySecret, out known) || TryOpen(key.PrivateKey, secret: null, out known))
+            else if (TryOpen(key.PrivateKey, options.Value.PreviousKeySecret, out known)
+                || TryOpen(key.PrivateKey, secret: null, out known))
             {
                 result[key.Id] = known;
                 var encrypted = Encrypt(known);
@@ -180,7 +184,7 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
             }
             else
             {
-                logger.LogError("The signing key {Key} is encrypted with another secret than {Setting}; it is left out", key.Id, SigningKeys.SecretKey);
+                logger.LogError("{Setting} does not open the signing key {Key}; it is left out", SigningKeys.SecretKey, key.Id);
             }
         }
 

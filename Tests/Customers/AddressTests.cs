@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -77,6 +78,7 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
                 (context.Request.Method, context.Request.Path, context.Request.ContentType) = ("POST", Accounts.Login, "application/json");
                 context.Request.Headers["X-Forwarded-For"] = forwarded;
                 var body = Encoding.UTF8.GetBytes($$"""{"email":"{{account.Email}}","password":"wrongPass123"}""");
+                context.Features.Set<IHttpRequestBodyDetectionFeature>(new HasBody());
                 (context.Request.Body, context.Request.ContentLength) = (new MemoryStream(body), body.Length);
             });
             return (HttpStatusCode)answer.Response.StatusCode;
@@ -85,4 +87,9 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
 
     private Task<HttpStatusCode> LoginAsync(string email, string password, string from) =>
         http.SendAsync("POST", Accounts.Login, new { email, password }, headers: ("X-Forwarded-For", from)).StatusAsync();
+
+    private sealed class HasBody : IHttpRequestBodyDetectionFeature
+    {
+        public bool CanHaveBody => true;
+    }
 }

@@ -46,7 +46,7 @@ public sealed class SettingsTests(Cluster cluster)
         { "Customers", "Accounts:MaxFailure", "5", "give none of that name; Accounts has AccessTokenLifetime," },
         { "Customers", "Accounts:KeySecret", null, "is missing: give the secret of at least 32 characters that the signing keys in the database are encrypted with" },
         { "Customers", "Accounts:KeySecret", "se-cret of 31 characters-------", "is malformed: give the secret of at least 32 characters" },
-        { "Customers", "Accounts:PreviousKeySecret", "se-cret", "is malformed: give the secret of at least 32 characters" },
+        { "Customers", "Accounts:PreviousKeySecret", "se-cret", "encrypted with until now, or nothing" },
         { "Customers", "TrustedProxies:0", "gateway", "is \"gateway\": give the network of proxies in front" },
         { "Gateway", "RateLimit:Burst", "many", "is \"many\": give a whole number, from 1 to 1000000" },
         { "Gateway", "Proxy:Deadline", "1 min", "is \"1 min\": give a time as" },

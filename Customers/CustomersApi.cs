@@ -25,7 +25,8 @@ internal static class CustomersApi
         var one = app.MapApi("/customers/{customerId}", "Customers").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("/", GetAsync).WithSummary("Show a customer");
         one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a customer");
-        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status412PreconditionFailed)
             .WithSummary("Delete a customer, with the cart, and end every session; not the last admin");
         one.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict)
             .WithSummary("Change the password and end every session; the owner gets a new one, an admin who does it for another does not");
@@ -155,7 +156,7 @@ internal static class CustomersApi
         customer.IsAdmin = isAdmin;
     }
 
-    /// <summary>Without an admin nobody could make one again. The lock makes admins who leave at the same time do so one after the other.</summary>
+    /// <summary>Only an admin can make another. The lock makes admins who leave at the same time do so one after the other.</summary>
     private static async Task RequireNotLastAdminAsync(CustomersDbContext db, Customer customer, CancellationToken cancellationToken)
     {
         var admins = db.Database.SqlQuery<long>($"SELECT id FROM customers WHERE is_admin ORDER BY id FOR UPDATE");

@@ -34,7 +34,7 @@ internal static class Routes
 
     private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
 
-    /// <summary>gRPC services open to callers, and their methods that need no token; those in <c>SignIn</c> have a stricter limit.</summary>
+    /// <summary>gRPC services open to callers, and their methods that need no token; <c>SignIn</c> has a stricter limit.</summary>
     private static readonly (string Name, string Service, string[] Public, string[] SignIn)[] Grpc =
     [
         ("users.v1.Users", "users", ["Refresh"], ["Register", "Login"]),

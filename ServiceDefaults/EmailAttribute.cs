@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Requires an e-mail address that mail can be sent to (see <see cref="Names.IsEmail"/>), of up to 254 characters (RFC 5321).</summary>
+/// <summary>Requires an e-mail address by <see cref="Names.IsEmail"/>, of up to 254 characters (RFC 5321).</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class EmailAttribute : ValidationAttribute
 {

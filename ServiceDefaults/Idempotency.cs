@@ -28,8 +28,8 @@ public static class Idempotency
     private static readonly string[] ReplayedHeaders = ["Content-Type", "Location", "ETag", "Cache-Control"];
 
     /// <summary>
-    /// Lets the endpoint honour <c>Idempotency-Key</c>; its work must go through <typeparamref name="TContext"/>. Not for what carries a password:
-    /// a hash of the body is kept; nor for what the anonymous may do.
+    /// Lets the endpoint honour <c>Idempotency-Key</c>; its work must go through <typeparamref name="TContext"/>. Not for bodies with a
+    /// password, since a hash of the body is kept, and not for anonymous callers, who would share their keys.
     /// </summary>
     public static RouteHandlerBuilder WithIdempotency<TContext>(this RouteHandlerBuilder endpoint)
         where TContext : ServiceDbContext =>
@@ -37,7 +37,7 @@ public static class Idempotency
 
     internal static void UseIdempotency(this WebApplication app) => app.Use((context, next) =>
         context.GetEndpoint()?.Metadata.GetMetadata<IdempotentAttribute>() is { } idempotent && context.Request.Headers.TryGetValue(HeaderName, out var key)
-            && context.User.HasClaim(claim => claim.Type is "sub") // strangers would share one another's keys
+            && context.User.HasClaim(claim => claim.Type is "sub") // anonymous callers would share their keys
             ? RunOnceAsync(context, (ServiceDbContext)context.RequestServices.GetRequiredService(idempotent.Context), key, next)
             : next(context));
 

@@ -112,8 +112,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     internal DbSet<SignInFailures> SignInFailures => Set<SignInFailures>();
 
     /// <summary>
-    /// The account with this name, whatever its case and composition. An account whose name collides with an older account's is found by its
-    /// exact spelling, and takes precedence there.
+    /// The account with this name, whatever its case and composition. An account whose name collides with an older account's is found
+    /// by its exact spelling, and takes precedence there.
     /// </summary>
     public Task<TAccount?> FindByNameAsync(string name, CancellationToken cancellationToken)
     {
@@ -125,8 +125,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     }
 
     /// <summary>
-    /// Recomputes the lookup keys of names, since accounts may be older than the present rules. Where two names now collide, the older account
-    /// keeps the name and the newer is found by its exact spelling (<see cref="Names.ExactKeyOf"/>).
+    /// Recomputes the lookup keys of names, since accounts may be older than the present rules. Where two names now collide, the older
+    /// account keeps the name and the newer is found by its exact spelling (<see cref="Names.ExactKeyOf"/>).
     /// </summary>
     protected internal override async Task AfterMigrationAsync(ILogger logger, CancellationToken cancellationToken)
     {
@@ -168,7 +168,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
             .Select(account => new { account.Id, Name = EF.Property<string>(account, name), Key = EF.Property<string>(account, key) })
             .AsNoTracking().AsAsyncEnumerable().WithCancellation(cancellationToken))
         {
-            if (row.Key != Names.KeyOf(row.Name) && row.Key != Names.ExactKeyOf(row.Name))
+            if (!string.Equals(row.Key, Names.KeyOf(row.Name), StringComparison.Ordinal)
+                && !string.Equals(row.Key, Names.ExactKeyOf(row.Name), StringComparison.Ordinal))
             {
                 outdated.Add(row.Id);
             }
@@ -187,7 +188,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
                 var newer = holder.CreatedAt > account.CreatedAt ? holder : account;
                 SetKey(newer, Names.ExactKeyOf(NameOf(newer)));
                 await SaveChangesAsync(cancellationToken); // before the older takes the name
-                logger.LogWarning("The {Name} of account {Account} collides with an older account's; it is found by its exact spelling", name, newer.Id);
+                logger.LogWarning("The {Name} of account {Account} collides with an older account's; it is found by its exact spelling",
+                    name, newer.Id);
                 if (newer == holder)
                 {
                     SetKey(account, wanted);

@@ -156,5 +156,6 @@ internal sealed class AccountsHousekeeping<TContext, TAccount, TKey>(TContext db
         var windowStart = now - options.Value.FailureWindow;
         await db.Sessions.Where(session => session.ExpiresAt < now).ExecuteDeleteAsync(cancellationToken);
         await db.SignInFailures.Where(failures => failures.WindowStart < windowStart).ExecuteDeleteAsync(cancellationToken);
+        await db.SigningKeys.Where(key => key.PublishedUntil < now).ExecuteDeleteAsync(cancellationToken);
     }
 }

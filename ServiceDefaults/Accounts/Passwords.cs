@@ -28,7 +28,7 @@ public static class Passwords
     internal static string Hash(this PasswordHasher<object> hasher, string password) =>
         hasher.HashPassword(hasher, Normalization.ToFormKC(password));
 
-    /// <summary>Whether the hash is that of the password. Hashes made before passwords were normalized are accepted, and are to be renewed.</summary>
+    /// <summary>Whether the hash is that of the password. A hash made without normalization is accepted, to be renewed.</summary>
     internal static PasswordVerificationResult Verify(this PasswordHasher<object> hasher, string hash, string password)
     {
         var normalized = Normalization.ToFormKC(password);

@@ -69,7 +69,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     /// <summary>Signs in: starts a session and gives its first tokens.</summary>
     /// <param name="name">The name as given.</param>
-    /// <param name="looksLikeName">Whether it has the form of a name. Otherwise it is not looked up or counted, and answered like a wrong password.</param>
+    /// <param name="looksLikeName">Whether it has the form of a name; if not, it is not looked up or counted, and answered as a wrong password.</param>
     /// <param name="password">The password as given.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
@@ -191,7 +191,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         }, cancellationToken);
     }
 
-    /// <summary>Sets the password of somebody else's account and ends every session; starts none, since its tokens are the owner's alone.</summary>
+    /// <summary>Sets the password of somebody else's account and ends every session; the tokens of the next are for its owner.</summary>
     public Task ResetPasswordAsync(TAccount account, string newPassword, CancellationToken cancellationToken)
     {
         var hash = Hash(newPassword);
@@ -250,7 +250,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var found = await db.SignInFailures.AsNoTracking()
             .Where(row => hashes.Contains(row.NameHash) && row.WindowStart > windowStart)
             .ToListAsync(cancellationToken);
-        var full = found.Where(row => row.Count >= counters.Single(counter => counter.Hash.AsSpan().SequenceEqual(row.NameHash)).Most).ToList();
+        var full = found.Where(row => row.Count >= counters.Single(counter => counter.Hash.AsSpan().SequenceEqual(row.NameHash)).Most)
+            .ToList();
         if (full.Count > 0)
         {
             Failures.Add(1);

@@ -159,7 +159,7 @@ internal sealed class SigningKeys<TContext>(
         bool IsNextDue() => keys.Count == 0 || keys[^1].ActiveFrom + options.Value.KeyLifetime - options.Value.KeyAnnouncement <= now;
     }
 
-    /// <summary>Opens the keys. One that is plain, or encrypted with the previous secret, is stored encrypted with the present one.</summary>
+    /// <summary>Opens the keys. Plain ones and those of the previous secret are stored anew, encrypted with the present one.</summary>
     /// <exception cref="WrongKeySecretException">No secret opens a key, and no key was ever open here.</exception>
     private async Task<Dictionary<string, RSA>> OpenAsync(TContext db, List<SigningKey> keys, CancellationToken cancellationToken)
     {

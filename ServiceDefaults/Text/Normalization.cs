@@ -53,7 +53,8 @@ internal static class Normalization
                     result.Add(TBase + (syllable % TCount));
                 }
             }
-            else if (Data.Value.Canonical.TryGetValue(codePoint, out var parts) || (compatibility && Data.Value.Compatible.TryGetValue(codePoint, out parts)))
+            else if (Data.Value.Canonical.TryGetValue(codePoint, out var parts)
+                || (compatibility && Data.Value.Compatible.TryGetValue(codePoint, out parts)))
             {
                 Array.ForEach(parts, Add);
             }
@@ -90,7 +91,8 @@ internal static class Normalization
     }
 
     private static int? Composite(int first, int second) =>
-        first - LBase is >= 0 and < LCount and var l && second - VBase is >= 0 and < VCount and var v ? SBase + (((l * VCount) + v) * TCount)
+        first - LBase is >= 0 and < LCount and var l && second - VBase is >= 0 and < VCount and var v
+            ? SBase + (((l * VCount) + v) * TCount)
         : first - SBase is >= 0 and < SCount and var s && s % TCount == 0 && second - TBase is > 0 and < TCount and var t ? SBase + s + t
         : Data.Value.Composites.TryGetValue((first, second), out var composite) ? composite : null;
 
@@ -99,7 +101,8 @@ internal static class Normalization
     private static Tables Read()
     {
         using var file = new StreamReader(typeof(Normalization).Assembly.GetManifestResourceStream("Normalization.txt")!);
-        var (canonical, compatible, classes, excluded) = (new Dictionary<int, int[]>(), new Dictionary<int, int[]>(), new Dictionary<int, int>(), new HashSet<int>());
+        var (canonical, compatible) = (new Dictionary<int, int[]>(), new Dictionary<int, int[]>());
+        var (classes, excluded) = (new Dictionary<int, int>(), new HashSet<int>());
         while (file.ReadLine() is { } line)
         {
             foreach (var entry in line.StartsWith('#') ? [] : line.Split(' '))
@@ -128,12 +131,16 @@ internal static class Normalization
             }
         }
 
-        var composites = canonical.Where(pair => pair.Value.Length == 2 && !excluded.Contains(pair.Key)).ToFrozenDictionary(pair => (pair.Value[0], pair.Value[1]), pair => pair.Key);
+        var composites = canonical.Where(pair => pair.Value.Length == 2 && !excluded.Contains(pair.Key))
+            .ToFrozenDictionary(pair => (pair.Value[0], pair.Value[1]), pair => pair.Key);
         return new(canonical.ToFrozenDictionary(), compatible.ToFrozenDictionary(), classes.ToFrozenDictionary(), composites);
 
         static int Hex(string text) => int.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
     }
 
     private sealed record Tables(
-        FrozenDictionary<int, int[]> Canonical, FrozenDictionary<int, int[]> Compatible, FrozenDictionary<int, int> Classes, FrozenDictionary<(int First, int Second), int> Composites);
+        FrozenDictionary<int, int[]> Canonical,
+        FrozenDictionary<int, int[]> Compatible,
+        FrozenDictionary<int, int> Classes,
+        FrozenDictionary<(int First, int Second), int> Composites);
 }

@@ -259,7 +259,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 Assert.Equal(made, await MadeAsync(operation, body, key));
                 using var other = await fixture.SendAsync(service, operation.Method, operation.Address(), Other(body), key);
                 await ProblemAsync(other, HttpStatusCode.UnprocessableEntity);
-                using var refused = await fixture.SendAsync(service, operation.Method, operation.Address(), Fresh(operation), ("Idempotency-Key", new string('k', 256)));
+                using var refused = await fixture.SendAsync(service, operation.Method, operation.Address(), Fresh(operation),
+                    ("Idempotency-Key", new string('k', 256)));
                 var problem = await ProblemAsync(refused, HttpStatusCode.BadRequest);
                 Assert.Equal(["Idempotency-Key"], problem["errors"]!.AsObject().Select(error => error.Key));
             }

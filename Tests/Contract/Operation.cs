@@ -30,7 +30,8 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
     public bool IsStream => Answer(200)?["content"]?["text/event-stream"] is not null;
 
     /// <summary>Whether its body holds a password.</summary>
-    public bool TakesPassword => BodySchema?["properties"]?.AsObject().Any(property => property.Key.Contains("password", StringComparison.OrdinalIgnoreCase)) == true;
+    public bool TakesPassword => BodySchema?["properties"]?.AsObject()
+        .Any(property => property.Key.Contains("password", StringComparison.OrdinalIgnoreCase)) == true;
 
     public string Name => $"{Method} {Path}";
 

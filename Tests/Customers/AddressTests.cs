@@ -37,7 +37,8 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
             Assert.Equal(HttpStatusCode.Unauthorized, await LoginAsync(account.Email, "wrongPass123", $"203.0.113.{i}"));
         }
 
-        using var refused = await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password }, headers: ("X-Forwarded-For", "198.51.100.7"));
+        using var refused = await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password },
+            headers: ("X-Forwarded-For", "198.51.100.7"));
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 900);
     }

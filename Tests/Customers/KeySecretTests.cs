@@ -63,7 +63,8 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
         using var key = RSA.Create();
         key.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, stored, out _);
         // As a replica does that has the new one.
-        await StoreAsync(key.ExportEncryptedPkcs8PrivateKey(NewSecret, new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
+        await StoreAsync(key.ExportEncryptedPkcs8PrivateKey(NewSecret,
+            new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
         try
         {
             platform.Clock.Advance(TimeSpan.FromSeconds(61));
@@ -122,7 +123,8 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
     private async Task StoreAsync(byte[] privateKey)
     {
         await using var db = await platform.Db("customersdb");
-        await using var command = new NpgsqlCommand("UPDATE signing_keys SET private_key = $1", db) { Parameters = { new() { Value = privateKey } } };
+        await using var command = new NpgsqlCommand("UPDATE signing_keys SET private_key = $1", db);
+        command.Parameters.Add(new() { Value = privateKey });
         Assert.Equal(1, await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken));
     }
 }

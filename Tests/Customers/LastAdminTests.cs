@@ -13,7 +13,7 @@ public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPl
     {
         await using (var db = await platform.Db("customersdb"))
         {
-            await using var command = new Npgsql.NpgsqlCommand("UPDATE customers SET is_admin = false WHERE email = 'admin2@email.com'", db);
+            await using var command = new Npgsql.NpgsqlCommand("UPDATE customers SET is_admin = email = 'admin1@email.com'", db);
             await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         }
 
@@ -31,7 +31,8 @@ public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPl
         var last = await http.LoginAsync((await platform.QueryAsync<string>("customersdb", "SELECT email FROM customers WHERE is_admin"))!);
         Assert.Equal(HttpStatusCode.Conflict, await LeaveAsync(last, isDeleted: true));
         Assert.Equal(HttpStatusCode.Conflict, await LeaveAsync(last, isDeleted: false));
-        Assert.Equal("Still", (await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Still", isAdmin = true }, last.AccessToken).JsonAsync()).Text("firstName"));
+        Assert.Equal("Still", (await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Still", isAdmin = true }, last.AccessToken)
+            .JsonAsync()).Text("firstName"));
     }
 
     private Task<HttpStatusCode> LeaveAsync(Account admin, bool isDeleted) => isDeleted

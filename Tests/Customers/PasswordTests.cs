@@ -70,7 +70,8 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var account = await platform.RegisterAsync();
         var body = new { newPassword = "another123", confirmNewPassword = "another123" };
-        using var reset = await http.SendAsync("PUT", $"{Accounts.Collection}/{account.Id}/password", body, await platform.CustomerTokenAsync(Accounts.Admin));
+        using var reset = await http.SendAsync("PUT", $"{Accounts.Collection}/{account.Id}/password", body,
+            await platform.CustomerTokenAsync(Accounts.Admin));
         Assert.Equal(HttpStatusCode.NoContent, reset.StatusCode);
         Assert.Empty(await reset.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
         Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));

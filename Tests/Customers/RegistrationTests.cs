@@ -171,9 +171,12 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
         var (first, second) = (Accounts.NewEmail(), Accounts.NewEmail());
         foreach (var token in new[] { null, await platform.CustomerTokenAsync(Accounts.Admin) })
         {
-            await http.SendAsync("POST", Accounts.Collection, new { email = $"{token?.Length}{first}", password = "longEnough1" }, token, key).JsonAsync(HttpStatusCode.Created);
-            await http.SendAsync("POST", Accounts.Collection, new { email = $"{token?.Length}{second}", password = "another123" }, token, key).JsonAsync(HttpStatusCode.Created);
-            var again = await http.SendAsync("POST", Accounts.Collection, new { email = $"{token?.Length}{first}", password = "longEnough1" }, token, key).ProblemAsync();
+            await http.SendAsync("POST", Accounts.Collection, new { email = $"{token?.Length}{first}", password = "longEnough1" }, token,
+                key).JsonAsync(HttpStatusCode.Created);
+            await http.SendAsync("POST", Accounts.Collection, new { email = $"{token?.Length}{second}", password = "another123" }, token,
+                key).JsonAsync(HttpStatusCode.Created);
+            var again = await http.SendAsync("POST", Accounts.Collection,
+                new { email = $"{token?.Length}{first}", password = "longEnough1" }, token, key).ProblemAsync();
             Assert.Equal((HttpStatusCode.Conflict, "email"), (again.Status, Assert.Single(again.Fields)));
         }
 

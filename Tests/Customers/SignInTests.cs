@@ -74,9 +74,11 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
         await using var db = await platform.Db("customersdb");
         await using var spoil = new Npgsql.NpgsqlCommand($"UPDATE customers SET password_hash = 'not base64!' WHERE id = {account.Id}", db);
         await spoil.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(HttpStatusCode.InternalServerError, await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = new string('p', 128) }).StatusAsync());
+        Assert.Equal(HttpStatusCode.InternalServerError,
+            await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = new string('p', 128) }).StatusAsync());
 
-        var problem = await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = new string('p', 5000) }).ProblemAsync();
+        var problem = await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = new string('p', 5000) })
+            .ProblemAsync();
         Assert.Equal((HttpStatusCode.BadRequest, "password"), (problem.Status, Assert.Single(problem.Fields)));
     }
 

@@ -102,10 +102,12 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task What_is_no_address_is_refused_like_a_wrong_password_and_not_counted(string name)
     {
         var before = await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sign_in_failures");
-        var known = await http.SendAsync("POST", Accounts.Login, new { email = "nonadmin4@email.com", password = "wrongPass123" }).ProblemAsync();
+        var known = await http.SendAsync("POST", Accounts.Login, new { email = "nonadmin4@email.com", password = "wrongPass123" })
+            .ProblemAsync();
         for (var i = 0; i < 11; i++)
         {
-            Assert.Equivalent(known, await http.SendAsync("POST", Accounts.Login, new { email = name, password = TestPlatform.Password }).ProblemAsync(), strict: true);
+            Assert.Equivalent(known, await http.SendAsync("POST", Accounts.Login, new { email = name, password = TestPlatform.Password })
+                .ProblemAsync(), strict: true);
         }
 
         await http.LoginAsync("nonadmin4@email.com");

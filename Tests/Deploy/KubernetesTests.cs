@@ -86,7 +86,8 @@ public sealed class KubernetesTests
                 .Concat(connections)
                 .Concat(service.References.SelectMany(reference => BuildOutput.Endpoints(Find(reference)).Select(endpoint => $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
                 .Append($"OTEL_SERVICE_NAME={name}")
-                .Concat(name is "customers" or "users" ? [$"Accounts__KeySecret={name}-keys/secret", $"Accounts__PreviousKeySecret={name}-keys/previous"] : [])
+                .Concat(name is "customers" or "users"
+                    ? [$"Accounts__KeySecret={name}-keys/secret", $"Accounts__PreviousKeySecret={name}-keys/previous"] : [])
                 .Concat(service.IsPublic ? ["Kestrel__Endpoints__https__Protocols=Http2"] : []);
             facts.Add($"{name} is told {Join(settings)}");
             if (connections.Count > 0)

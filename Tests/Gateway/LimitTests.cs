@@ -36,7 +36,8 @@ public sealed class LimitTests : IAsyncLifetime
     [Fact]
     public async Task Signing_in_and_registering_share_a_stricter_bucket_of_the_address_whatever_the_token()
     {
-        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:SignInsPerMinute", "1"), ("RateLimit:SignInBurst", "4"), ("RateLimit:Burst", "1000"));
+        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:SignInsPerMinute", "1"),
+            ("RateLimit:SignInBurst", "4"), ("RateLimit:Burst", "1000"));
         using var http = gateway.Http();
         foreach (var path in new[] { "/api/v1/auth/login", "/api/v1/customers", "/api/v1/users/login", "/api/v1/users" })
         {
@@ -53,7 +54,8 @@ public sealed class LimitTests : IAsyncLifetime
         using var channel = gateway.Channel();
         foreach (var method in new[] { "Register", "Login" })
         {
-            Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, "users.v1.Users", method, default))).StatusCode);
+            Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() =>
+                GatewayHost.CallAsync(channel, "users.v1.Users", method, default))).StatusCode);
         }
 
         // What is no attempt at a password goes on.
@@ -67,12 +69,14 @@ public sealed class LimitTests : IAsyncLifetime
     {
         await using var strict = GatewayHost.Start(behind, "Production", ("RateLimit:Burst", "1000"));
         using var http = strict.Http(tls: false);
-        Assert.Contains(HttpStatusCode.TooManyRequests, await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => http.SendAsync("POST", "/api/v1/auth/login", new { }).StatusAsync())));
+        Assert.Contains(HttpStatusCode.TooManyRequests,
+            await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => http.SendAsync("POST", "/api/v1/auth/login", new { }).StatusAsync())));
 
         await using var wide = GatewayHost.Start(behind);
         using var development = wide.Http(tls: false);
         Assert.All(
-            await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => development.SendAsync("POST", "/api/v1/auth/login", new { }).StatusAsync())),
+            await Task.WhenAll(Enumerable.Range(0, 400)
+                .Select(_ => development.SendAsync("POST", "/api/v1/auth/login", new { }).StatusAsync())),
             status => Assert.Equal(HttpStatusCode.OK, status));
     }
 

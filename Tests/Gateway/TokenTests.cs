@@ -147,8 +147,10 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         var next = new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-2" };
         back.KeySet = TestTokens.KeySetOf(next);
         gateway.Clock.Advance(TimeSpan.FromMinutes(6));
-        var token = TestTokens.Make(Issuers.Customers, "3", "customer", descriptor => descriptor.SigningCredentials = new(next, SecurityAlgorithms.RsaSha256));
+        var token = TestTokens.Make(Issuers.Customers, "3", "customer", descriptor =>
+            descriptor.SigningCredentials = new(next, SecurityAlgorithms.RsaSha256));
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/me", token: token).StatusAsync());
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer()).StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer())
+            .StatusAsync());
     }
 }

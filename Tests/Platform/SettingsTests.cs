@@ -44,7 +44,8 @@ public sealed class SettingsTests(Cluster cluster)
         { "Customers", "Accounts:AccessTokenLifetime", "15", "is \"15\": give a time as hours:minutes:seconds or days.hours:minutes:seconds, from 00:00:10 to 1.00:00:00" },
         { "Customers", "Accounts:MaxFailures", "0", "is \"0\": give a whole number, from 1 to 1000" },
         { "Customers", "Accounts:MaxFailure", "5", "give none of that name; Accounts has AccessTokenLifetime," },
-        { "Customers", "Accounts:KeySecret", null, "is missing: give the secret of at least 32 characters that the signing keys in the database are encrypted with" },
+        { "Customers", "Accounts:KeySecret", null,
+            "is missing: give the secret of at least 32 characters that the signing keys in the database are encrypted with" },
         { "Customers", "Accounts:KeySecret", "se-cret of 31 characters-------", "is malformed: give the secret of at least 32 characters" },
         { "Customers", "Accounts:PreviousKeySecret", "se-cret", "encrypted with until now, or nothing" },
         { "Customers", "TrustedProxies:0", "gateway", "is \"gateway\": give the network of proxies in front" },
@@ -102,13 +103,15 @@ public sealed class SettingsTests(Cluster cluster)
         {
             await db.OpenAsync(TestContext.Current.CancellationToken);
             await using var insert = new NpgsqlCommand("INSERT INTO signing_keys VALUES ('key', $1, now(), now() + interval '1 day')", db);
-            insert.Parameters.Add(new() { Value = key.ExportEncryptedPkcs8PrivateKey("another-secret", new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)) });
+            insert.Parameters.Add(new() { Value = key.ExportEncryptedPkcs8PrivateKey("another-secret",
+                new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)) });
             await insert.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         }
 
         var (exitCode, _, error) = await RunAsync("Customers", settings);
         Assert.Equal(Settings.ExitCode, exitCode);
-        Assert.StartsWith("The setting Accounts:KeySecret does not open the signing keys in the database: give", Assert.Single(error.Split('\n')), StringComparison.Ordinal);
+        Assert.StartsWith("The setting Accounts:KeySecret does not open the signing keys in the database: give",
+            Assert.Single(error.Split('\n')), StringComparison.Ordinal);
         Assert.DoesNotContain(TestPlatform.KeySecret, error, StringComparison.Ordinal);
     }
 

@@ -26,7 +26,8 @@ public sealed class BlankTextTests(TestPlatform platform) : IClassFixture<TestPl
         { "warehouse", "POST", "/api/v1/warehouse/items/1/stock-adjustments", """{"delta":1,"reason":"X"}""", "reason" },
         { "customers", "PATCH", "/api/v1/customers/me", """{"firstName":"X"}""", "firstName" },
         { "customers", "PATCH", "/api/v1/customers/me", """{"lastName":"X"}""", "lastName" },
-        { "customers", "POST", "/api/v1/customers", """{"email":"blank@example.com","password":"longEnough1","firstName":"X"}""", "firstName" },
+        { "customers", "POST", "/api/v1/customers", """{"email":"blank@example.com","password":"longEnough1","firstName":"X"}""",
+            "firstName" },
     };
 
     [Theory]
@@ -35,7 +36,8 @@ public sealed class BlankTextTests(TestPlatform platform) : IClassFixture<TestPl
     public async Task White_space_and_what_nobody_sees_is_no_text(string service, string method, string path, string body, string field)
     {
         using var http = platform.Http(service);
-        var token = service is "cart" or "customers" ? await platform.CustomerTokenAsync("admin1@email.com") : await platform.UserTokenAsync("clerk");
+        var token = service is "cart" or "customers"
+            ? await platform.CustomerTokenAsync("admin1@email.com") : await platform.UserTokenAsync("clerk");
         foreach (var blank in Blanks)
         {
             var problem = await http.SendAsync(method, path, body.Replace("X", blank, StringComparison.Ordinal), token).ProblemAsync();

@@ -28,8 +28,10 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     public async Task A_key_used_for_another_request_is_refused_and_changes_nothing()
     {
-        await http.SendAsync("POST", Path, new { title = "key-a" }, await Alice, ("Idempotency-Key", "reused")).JsonAsync(HttpStatusCode.Created);
-        var problem = await http.SendAsync("POST", Path, new { title = "key-b" }, await Alice, ("Idempotency-Key", "reused")).ProblemAsync();
+        await http.SendAsync("POST", Path, new { title = "key-a" }, await Alice, ("Idempotency-Key", "reused"))
+            .JsonAsync(HttpStatusCode.Created);
+        var problem = await http.SendAsync("POST", Path, new { title = "key-b" }, await Alice, ("Idempotency-Key", "reused"))
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.UnprocessableEntity, problem.Status);
         Assert.Equal(0, await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM todos WHERE title = 'key-b'"));
     }
@@ -39,7 +41,8 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     {
         var body = new { title = "twenty" };
         var alice = await Alice;
-        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => http.SendAsync("POST", Path, body, alice, ("Idempotency-Key", "twenty")).JsonAsync(HttpStatusCode.Created)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20)
+            .Select(_ => http.SendAsync("POST", Path, body, alice, ("Idempotency-Key", "twenty")).JsonAsync(HttpStatusCode.Created)));
         Assert.Single(answers.Select(answer => answer.GetProperty("id").GetInt64()).Distinct());
     }
 
@@ -47,21 +50,25 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     public async Task A_failed_request_leaves_its_key_free()
     {
         await http.SendAsync("POST", Path, new { title = "" }, await Alice, ("Idempotency-Key", "free")).ProblemAsync();
-        await http.SendAsync("POST", Path, new { title = "free" }, await Alice, ("Idempotency-Key", "free")).JsonAsync(HttpStatusCode.Created);
+        await http.SendAsync("POST", Path, new { title = "free" }, await Alice, ("Idempotency-Key", "free"))
+            .JsonAsync(HttpStatusCode.Created);
     }
 
     [Fact]
     public async Task A_key_is_forgotten_after_a_day()
     {
-        await http.SendAsync("POST", Path, new { title = "day-1" }, await Alice, ("Idempotency-Key", "day")).JsonAsync(HttpStatusCode.Created);
+        await http.SendAsync("POST", Path, new { title = "day-1" }, await Alice, ("Idempotency-Key", "day"))
+            .JsonAsync(HttpStatusCode.Created);
         platform.Clock.Advance(TimeSpan.FromHours(25));
-        await http.SendAsync("POST", Path, new { title = "day-2" }, await NewTokenAsync("alice"), ("Idempotency-Key", "day")).JsonAsync(HttpStatusCode.Created);
+        await http.SendAsync("POST", Path, new { title = "day-2" }, await NewTokenAsync("alice"), ("Idempotency-Key", "day"))
+            .JsonAsync(HttpStatusCode.Created);
     }
 
     [Fact]
     public async Task A_key_longer_than_255_characters_is_refused()
     {
-        var problem = await http.SendAsync("POST", Path, new { title = "bad-key" }, await Alice, ("Idempotency-Key", new string('k', 256))).ProblemAsync();
+        var problem = await http.SendAsync("POST", Path, new { title = "bad-key" }, await Alice,
+            ("Idempotency-Key", new string('k', 256))).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal(["Idempotency-Key"], problem.Fields);
     }
@@ -69,8 +76,10 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     public async Task A_key_of_one_caller_means_nothing_to_another()
     {
-        var mine = await http.SendAsync("POST", Path, new { title = "mine" }, await Alice, ("Idempotency-Key", "shared")).JsonAsync(HttpStatusCode.Created);
-        var theirs = await http.SendAsync("POST", Path, new { title = "theirs" }, await NewTokenAsync("bob"), ("Idempotency-Key", "shared")).JsonAsync(HttpStatusCode.Created);
+        var mine = await http.SendAsync("POST", Path, new { title = "mine" }, await Alice, ("Idempotency-Key", "shared"))
+            .JsonAsync(HttpStatusCode.Created);
+        var theirs = await http.SendAsync("POST", Path, new { title = "theirs" }, await NewTokenAsync("bob"),
+            ("Idempotency-Key", "shared")).JsonAsync(HttpStatusCode.Created);
         Assert.NotEqual(mine.GetProperty("id").GetInt64(), theirs.GetProperty("id").GetInt64());
     }
 
@@ -103,6 +112,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     private async Task<string> NewTokenAsync(string username)
     {
         using var users = platform.Http("users");
-        return (await users.SendAsync("POST", "/api/v1/users/login", new { username, password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
+        return (await users.SendAsync("POST", "/api/v1/users/login", new { username, password = TestPlatform.Password }).JsonAsync())
+            .GetProperty("accessToken").GetString()!;
     }
 }

@@ -40,8 +40,9 @@ public sealed class NamesTests
     /// <summary>The code points, each of a range of its own, that nobody sees in a name.</summary>
     public static TheoryData<int> Invisible =>
     [
-        0x7F, 0x85, 0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180E, 0x180F, 0x200B, 0x200D, 0x200E, 0x202A, 0x202E, 0x2060, 0x2065, 0x2066,
-        0x206F, 0x2800, 0x3164, 0xE000, 0xFE00, 0xFE0F, 0xFEFF, 0xFFA0, 0xFFF0, 0xFFF9, 0x378, 0x13441, 0x16FE4, 0x1BCA0, 0x1D173, 0xE0001, 0xE0020, 0xE0100, 0xE01EF,
+        0x7F, 0x85, 0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180E, 0x180F, 0x200B, 0x200D, 0x200E, 0x202A, 0x202E,
+        0x2060, 0x2065, 0x2066, 0x206F, 0x2800, 0x3164, 0xE000, 0xFE00, 0xFE0F, 0xFEFF, 0xFFA0, 0xFFF0, 0xFFF9, 0x378, 0x13441, 0x16FE4, 0x1BCA0, 0x1D173,
+        0xE0001, 0xE0020, 0xE0100, 0xE01EF,
         0xE0FFF, 0xF0000, 0x10FFFD,
     ];
 
@@ -52,7 +53,8 @@ public sealed class NamesTests
 
     [Theory]
     [MemberData(nameof(Different))]
-    public void These_are_two_names(string one, string other) => Assert.NotEqual(Names.KeyOf(one), Names.KeyOf(other), StringComparer.Ordinal);
+    public void These_are_two_names(string one, string other) =>
+        Assert.NotEqual(Names.KeyOf(one), Names.KeyOf(other), StringComparer.Ordinal);
 
     [Theory]
     [InlineData("clerk7")]
@@ -109,7 +111,8 @@ public sealed class NamesTests
     [InlineData("ﬃﬃab", true)]
     [InlineData("1234567", false)]
     [InlineData("12345678", true)]
-    public void A_password_has_eight_characters_however_many_units_they_take(string password, bool isGood) => Assert.Equal(isGood, new NewPasswordAttribute().IsValid(password));
+    public void A_password_has_eight_characters_however_many_units_they_take(string password, bool isGood) =>
+        Assert.Equal(isGood, new NewPasswordAttribute().IsValid(password));
 
     [Fact]
     public void A_password_has_up_to_128_characters_however_many_units_they_take()

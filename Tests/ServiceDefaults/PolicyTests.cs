@@ -28,15 +28,18 @@ public sealed class PolicyTests
         var services = new ServiceCollection().AddLogging();
         services.AddPolicies();
         await using var provider = services.BuildServiceProvider();
-        var caller = new ClaimsPrincipal(new ClaimsIdentity([new("iss", issuer), new("sub", "1"), new("role", role)], "test", "sub", "role"));
+        var caller = new ClaimsPrincipal(
+            new ClaimsIdentity([new("iss", issuer), new("sub", "1"), new("role", role)], "test", "sub", "role"));
 
-        Assert.Equal(isAllowed, (await provider.GetRequiredService<IAuthorizationService>().AuthorizeAsync(caller, resource: null, policy)).Succeeded);
+        Assert.Equal(isAllowed, (await provider.GetRequiredService<IAuthorizationService>()
+            .AuthorizeAsync(caller, resource: null, policy)).Succeeded);
     }
 
     [Fact]
     public void An_admin_of_Users_is_no_admin_of_the_shop()
     {
-        var caller = new ClaimsPrincipal(new ClaimsIdentity([new("iss", Issuers.Users), new("sub", "1"), new("role", "admin")], "test", "sub", "role"));
+        var caller = new ClaimsPrincipal(
+            new ClaimsIdentity([new("iss", Issuers.Users), new("sub", "1"), new("role", "admin")], "test", "sub", "role"));
         Assert.False(caller.IsShopAdmin());
         Assert.Equal(403, Assert.Throws<ProblemException>(() => caller.SelfOrAdmin("2", "cart")).Status);
     }

@@ -65,7 +65,8 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
         var key = ("Idempotency-Key", "signup-1");
         await http.SendAsync("POST", NewUsers.Collection, request, token: null, key).JsonAsync(HttpStatusCode.Created);
         Assert.Equal(HttpStatusCode.Conflict, await http.SendAsync("POST", NewUsers.Collection, request, token: null, key).StatusAsync());
-        Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", NewUsers.Collection, request with { username = NewUsers.NewName(), email = "x" + request.email }, token: null, key).StatusAsync());
+        Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", NewUsers.Collection,
+            request with { username = NewUsers.NewName(), email = "x" + request.email }, token: null, key).StatusAsync());
         Assert.Equal(0, await platform.QueryAsync<long>("usersdb", "SELECT count(*) FROM idempotency_keys"));
     }
 

@@ -45,10 +45,12 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
         using var http = platform.Http("users");
         var newer = await http.SignInAsync("ÄRGER.Σ");
 
-        var moved = await http.SendAsync("PATCH", NewUsers.Me, new { username = "ÄRGER.Σ", email = "moved@example.com" }, newer.AccessToken).JsonAsync();
+        var moved = await http.SendAsync("PATCH", NewUsers.Me, new { username = "ÄRGER.Σ", email = "moved@example.com" },
+            newer.AccessToken).JsonAsync();
         Assert.Equal(("ÄRGER.Σ", "moved@example.com"), (moved.Text("username"), moved.Text("email")));
         Assert.Equal("moved@example.com", await EmailOfAsync(http, "ÄRGER.Σ"));
-        Assert.Equal(HttpStatusCode.Conflict, await http.SendAsync("PATCH", NewUsers.Me, new { username = "ärger.σ" }, newer.AccessToken).StatusAsync());
+        Assert.Equal(HttpStatusCode.Conflict, await http.SendAsync("PATCH", NewUsers.Me, new { username = "ärger.σ" }, newer.AccessToken)
+            .StatusAsync());
         await http.SendAsync("PATCH", NewUsers.Me, new { username = "peace" }, newer.AccessToken).JsonAsync();
         Assert.Equal("moved@example.com", await EmailOfAsync(http, "PEACE"));
         Assert.Equal("older@example.com", await EmailOfAsync(http, "ÄRGER.Σ"));
@@ -62,8 +64,10 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
         foreach (var (first, second) in new[] { ("νίκος", "ΝΊΚΟΣ"), ("Rene\u0301", "RENÉ"), ("Weiß", "WEISS") })
         {
             var email = $"{Guid.NewGuid():N}@example.com";
-            await http.SendAsync("POST", NewUsers.Collection, new { username = first, password = TestPlatform.Password, email }).JsonAsync(HttpStatusCode.Created);
-            var problem = await http.SendAsync("POST", NewUsers.Collection, new { username = second, password = TestPlatform.Password, email = "x" + email }).ProblemAsync();
+            await http.SendAsync("POST", NewUsers.Collection, new { username = first, password = TestPlatform.Password, email })
+                .JsonAsync(HttpStatusCode.Created);
+            var problem = await http.SendAsync("POST", NewUsers.Collection,
+                new { username = second, password = TestPlatform.Password, email = "x" + email }).ProblemAsync();
             Assert.Equal((HttpStatusCode.Conflict, "username"), (problem.Status, Assert.Single(problem.Fields)));
             Assert.Equal(email, await EmailOfAsync(http, second));
         }
@@ -74,7 +78,8 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
     {
         using var http = platform.Http("users");
         var me = await platform.NewUserAsync();
-        await http.SendAsync("PUT", NewUsers.Me + "/password", new { currentPassword = TestPlatform.Password, newPassword = "crème brûlée", confirmNewPassword = "crème brûlée" }, me.AccessToken).JsonAsync();
+        var change = new { currentPassword = TestPlatform.Password, newPassword = "crème brûlée", confirmNewPassword = "crème brûlée" };
+        await http.SendAsync("PUT", NewUsers.Me + "/password", change, me.AccessToken).JsonAsync();
         await http.SignInAsync(me.Username, "cre\u0300me bru\u0302le\u0301e");
 
         // As the version before hashed it.

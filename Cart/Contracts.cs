@@ -32,11 +32,11 @@ public sealed record ProductRequest
     internal const int MaxDescriptionLength = 2000;
 
     /// <summary>The stock-keeping unit of the warehouse item that the product sells, 1 to 64 characters.</summary>
-    [Required, TextLength(MaxSkuLength)]
+    [Required, TextLength(MaxSkuLength), NotBlank]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters.</summary>
-    [Required, TextLength(MaxNameLength)]
+    [Required, TextLength(MaxNameLength), NotBlank]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2000 characters; absent means empty.</summary>

@@ -16,7 +16,7 @@ internal static class ProductsApi
         catalogue.MapGet("/", ListAsync).MayLag().WithSummary("List products, or those whose name contains a text");
         catalogue.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a product");
 
-        var keeping = app.MapApi("/products", "Products").RequirePolicy(Policies.Admin);
+        var keeping = app.MapApi("/products", "Products").RequirePolicy(Policies.ShopAdmin);
         keeping.MapPost("/", CreateAsync).WithIdempotency<CartDbContext>().WithSummary("Add a product");
         keeping.MapPut("/{id:long}", ReplaceAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status412PreconditionFailed)
             .WithSummary("Replace a product; carts that hold it show the new price");

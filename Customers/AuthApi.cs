@@ -1,7 +1,6 @@
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Customers;
 
@@ -16,12 +15,9 @@ internal static class AuthApi
         auth.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
     }
 
-    private static async Task<Ok<TokenPair>> LoginAsync(LoginRequest request, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
-    {
-        var key = Customer.KeyOf(request.Email!);
-        var account = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.EmailKey == key, cancellationToken);
-        return TypedResults.Ok(await signIn.StartAsync(key, account, request.Password!, cancellationToken));
-    }
+    private static async Task<Ok<TokenPair>> LoginAsync(LoginRequest request, SignIn signIn, CancellationToken cancellationToken) =>
+        TypedResults.Ok(
+            await signIn.StartAsync(request.Email!, Names.LooksLikeEmail(request.Email!), request.Password!, cancellationToken));
 
     private static async Task<Ok<TokenPair>> RefreshAsync(RefreshRequest request, SignIn signIn, CancellationToken cancellationToken) =>
         TypedResults.Ok(await signIn.RefreshAsync(request.RefreshToken!, cancellationToken));

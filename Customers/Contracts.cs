@@ -28,7 +28,7 @@ public sealed record CustomerResponse(
 /// <summary>A new account.</summary>
 public sealed record RegisterCustomerRequest
 {
-    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
     [Required, Email]
     public string? Email { get; init; }
 
@@ -36,12 +36,12 @@ public sealed record RegisterCustomerRequest
     [Required, NewPassword]
     public string? Password { get; init; }
 
-    /// <summary>Given name, 1 to 256 characters.</summary>
-    [TextLength(256, MinimumLength = 1)]
+    /// <summary>Given name, 1 to 256 characters, not only blanks.</summary>
+    [TextLength(256, MinimumLength = 1), NotBlank]
     public string? FirstName { get; init; }
 
-    /// <summary>Family name, 1 to 256 characters.</summary>
-    [TextLength(256, MinimumLength = 1)]
+    /// <summary>Family name, 1 to 256 characters, not only blanks.</summary>
+    [TextLength(256, MinimumLength = 1), NotBlank]
     public string? LastName { get; init; }
 
     /// <summary>Whether the customer runs the shop; only an admin may say true.</summary>
@@ -51,16 +51,16 @@ public sealed record RegisterCustomerRequest
 /// <summary>What to change of a customer, at least one field; what is absent stays.</summary>
 public sealed record UpdateCustomerRequest
 {
-    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
     [Email]
     public string? Email { get; init; }
 
-    /// <summary>Given name, 1 to 256 characters.</summary>
-    [TextLength(256, MinimumLength = 1)]
+    /// <summary>Given name, 1 to 256 characters, not only blanks.</summary>
+    [TextLength(256, MinimumLength = 1), NotBlank]
     public string? FirstName { get; init; }
 
-    /// <summary>Family name, 1 to 256 characters.</summary>
-    [TextLength(256, MinimumLength = 1)]
+    /// <summary>Family name, 1 to 256 characters, not only blanks.</summary>
+    [TextLength(256, MinimumLength = 1), NotBlank]
     public string? LastName { get; init; }
 
     /// <summary>Whether the customer runs the shop; only an admin may change it.</summary>
@@ -71,7 +71,7 @@ public sealed record UpdateCustomerRequest
 public sealed record ChangePasswordRequest : IValidatableObject
 {
     /// <summary>The present password; needed unless an admin changes somebody else's.</summary>
-    [StringLength(Passwords.MaxLength)]
+    [Password]
     public string? CurrentPassword { get; init; }
 
     /// <summary>The new password, 8 to 128 characters.</summary>
@@ -96,10 +96,10 @@ public sealed record ChangePasswordRequest : IValidatableObject
 public sealed record LoginRequest
 {
     /// <summary>E-mail address, in any case.</summary>
-    [Required, StringLength(EmailAttribute.MaxLength)]
+    [Required, TextLength(EmailAttribute.MaxLength)]
     public string? Email { get; init; }
 
     /// <summary>Password.</summary>
-    [Required, StringLength(Passwords.MaxLength)]
+    [Required, Password]
     public string? Password { get; init; }
 }

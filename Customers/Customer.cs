@@ -1,3 +1,4 @@
+using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 
 namespace MicroPlatform.Customers;
@@ -6,9 +7,9 @@ namespace MicroPlatform.Customers;
 public sealed class Customer : Account<long>
 {
     /// <summary>E-mail address; unique, whatever the case of its letters.</summary>
-    public required string Email { get; set { field = value; EmailKey = KeyOf(value); } }
+    public required string Email { get; set { field = value; EmailKey = Names.KeyOf(value); } }
 
-    /// <summary>The address in lower case: what uniqueness and sign-in go by.</summary>
+    /// <summary>What uniqueness of the address and sign-in go by.</summary>
     public string EmailKey { get; private set; } = "";
 
     /// <summary>Given name, may be empty.</summary>
@@ -22,7 +23,4 @@ public sealed class Customer : Account<long>
 
     /// <inheritdoc />
     public override string Role => IsAdmin ? "admin" : "customer";
-
-    /// <summary>What two addresses have in common that differ only in the case of letters.</summary>
-    public static string KeyOf(string email) => email.ToLowerInvariant();
 }

@@ -8,8 +8,11 @@ namespace MicroPlatform.Customers;
 /// <summary>The database of Customers.</summary>
 public sealed class CustomersDbContext(DbContextOptions<CustomersDbContext> options) : AccountsDbContext<Customer, long>(options)
 {
-    /// <summary>Name of the unique index on the lower-case e-mail address.</summary>
+    /// <summary>Name of the unique index on the e-mail address.</summary>
     public const string EmailIndex = "ix_customers_email_key";
+
+    /// <inheritdoc />
+    protected override IReadOnlyList<string> NameProperties => [nameof(Customer.Email)];
 
     /// <summary>Adds the demo accounts, once; their password is <c>testPass123</c>.</summary>
     public static async Task SeedAsync(CustomersDbContext db, CancellationToken cancellationToken)
@@ -40,7 +43,6 @@ public sealed class CustomersDbContext(DbContextOptions<CustomersDbContext> opti
         {
             customer.ToTable("customers");
             customer.Property(c => c.Email).HasMaxLength(EmailAttribute.MaxLength);
-            customer.Property(c => c.EmailKey).HasMaxLength(EmailAttribute.MaxLength);
             customer.HasIndex(c => c.EmailKey).IsUnique();
             customer.HasIndex(c => new { c.Email, c.FirstName, c.LastName }).HasMethod("gin").HasOperators("gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops");
             customer.Property(c => c.FirstName).HasMaxLength(256);

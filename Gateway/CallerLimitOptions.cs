@@ -13,6 +13,14 @@ internal sealed class CallerLimitOptions
     [Range(1, 1_000_000)]
     public int Burst { get; set; } = 60;
 
+    /// <summary>Sign-ins and registrations of one address, a minute in the long run.</summary>
+    [Range(1, 1_000_000)]
+    public int SignInsPerMinute { get; set; } = 20;
+
+    /// <summary>Sign-ins and registrations of one address at once.</summary>
+    [Range(1, 1_000_000)]
+    public int SignInBurst { get; set; } = 20;
+
     /// <summary>Streams of one caller that are open at the same time.</summary>
     [Range(1, 1_000_000)]
     public int StreamsPerCaller { get; set; } = 10;

@@ -1,10 +1,7 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Claims;
 using System.Threading.RateLimiting;
 using MicroPlatform.ServiceDefaults;
-using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.Extensions.Options;
@@ -27,6 +24,7 @@ internal static class Edge
                 PartitionedRateLimiter.Create<HttpContext, string>(context => LimitOf(context, limits.Value)),
                 PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, CallerOf(context), limits.Value.StreamsPerCaller)),
                 PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, "all", limits.Value.Streams)));
+            limiter.AddPolicy(Routes.SignInLimit, context => SignInLimitOf(context, limits.Value));
             // Only the bucket knows when there is room again; of open streams nobody does.
             limiter.OnRejected = (rejected, _) => new(rejected.HttpContext.WriteProblemAsync(rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait)
                 ? ProblemException.TooManyRequests("You are calling faster than this platform allows; wait as long as Retry-After says.", wait)
@@ -39,20 +37,7 @@ internal static class Edge
                 .WithOrigins(origins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(ReadableHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
         }
 
-        if (builder.GetSettings("TrustedProxies", "the network of proxies in front, such as 10.0.0.0/8", proxy => System.Net.IPNetwork.TryParse(proxy, out _)) is { Length: > 0 } proxies)
-        {
-            builder.Services.Configure<ForwardedHeadersOptions>(options =>
-            {
-                options.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
-                options.KnownProxies.Clear();
-                options.KnownIPNetworks.Clear();
-                foreach (var proxy in proxies)
-                {
-                    options.KnownIPNetworks.Add(System.Net.IPNetwork.Parse(proxy));
-                }
-            });
-        }
-
+        builder.TrustProxies();
         builder.Services.AddSingleton<IResponseCompressionProvider, Compression>();
         builder.Services.AddResponseCompression(options => options.EnableForHttps = true);
     }
@@ -60,11 +45,6 @@ internal static class Edge
     /// <summary>What comes before anything can fail.</summary>
     public static void UseEdge(this WebApplication app)
     {
-        if (app.Configuration.GetSection("TrustedProxies").Exists())
-        {
-            app.UseForwardedHeaders();
-        }
-
         if (!app.Environment.IsDevelopment())
         {
             app.UseHsts();
@@ -144,6 +124,16 @@ internal static class Edge
                 QueueLimit = 0,
             });
 
+    /// <summary>A bucket for each address, whatever token comes with the request: signing in and registering need none.</summary>
+    private static RateLimitPartition<string> SignInLimitOf(HttpContext context, CallerLimitOptions limits) =>
+        RateLimitPartition.GetTokenBucketLimiter(CallerAddress.Of(context), _ => new()
+        {
+            TokensPerPeriod = 1,
+            TokenLimit = limits.SignInBurst,
+            ReplenishmentPeriod = TimeSpan.FromMinutes(1) / limits.SignInsPerMinute,
+            QueueLimit = 0,
+        });
+
     private static bool IsOrigin(string text) => Settings.IsUrl(text) && string.Equals(new Uri(text).GetLeftPart(UriPartial.Authority), text, StringComparison.OrdinalIgnoreCase);
 
     private static RateLimitPartition<string> StreamLimitOf(HttpContext context, string whose, int most) =>
@@ -153,18 +143,7 @@ internal static class Edge
 
     private static string CallerOf(HttpContext context) => context.User.FindFirstValue("sub") is { } subject
         ? $"{context.User.FindFirstValue("iss")}/{subject}"
-        : AddressOf(context.Connection.RemoteIpAddress ?? IPAddress.None);
-
-    private static string AddressOf(IPAddress address)
-    {
-        if (address.IsIPv4MappedToIPv6 || address.AddressFamily == AddressFamily.InterNetwork)
-        {
-            return address.MapToIPv4().ToString();
-        }
-
-        // Whoever has one IPv6 address has a whole /64 of them.
-        return new IPAddress([.. address.GetAddressBytes()[..8], 0, 0, 0, 0, 0, 0, 0, 0]).ToString();
-    }
+        : CallerAddress.Of(context);
 
     /// <summary>
     /// Compresses what is worth it, but nothing that carries tokens: the length of what is compressed speaks of its content.

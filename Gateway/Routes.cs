@@ -9,6 +9,9 @@ namespace MicroPlatform.Gateway;
 /// <summary>What can be reached from outside: all of it is in these tables, and what is not does not exist for callers.</summary>
 internal static class Routes
 {
+    /// <summary>The policy of the limit for signing in and registering.</summary>
+    public const string SignInLimit = "sign-in";
+
     /// <summary>The services, in the order people meet them.</summary>
     public static readonly string[] Services = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
@@ -19,11 +22,14 @@ internal static class Routes
     /// </summary>
     private static readonly Resource[] Rest =
     [
-        new("/auth", "customers", "/login", "/refresh", "/logout"),
-        new("/customers", "customers", "/ GET", "/{id} GET,PATCH,DELETE", "/{id}/password PUT"),
+        new("/auth", "customers", "/refresh", "/logout") { SignIn = ["ANY /login"] },
+        new("/customers", "customers", "/ GET", "/{id} GET,PATCH,DELETE", "/{id}/password PUT") { SignIn = ["POST /"] },
         new("/products", "cart", "/ POST", "/{id} PUT,DELETE", "/{id}/{**rest}"),
-        new("/carts", "cart", "/{id} GET,DELETE", "/{id}/items POST", "/{id}/items/{itemId} PATCH,DELETE", "/{id}/checkout POST"),
-        new("/users", "users", "/ GET", "/login", "/refresh", "/logout", "/me GET,PATCH,DELETE", "/me/password PUT", "/{id} GET,PATCH"),
+        new("/carts", "cart", "/{id} GET,DELETE", "/{id}/items POST", "/{id}/items/{itemId} PATCH,DELETE", "/{id}/checkout POST,DELETE"),
+        new("/users", "users", "/ GET", "/refresh", "/logout", "/me GET,PATCH,DELETE", "/me/password PUT", "/{id} GET,PATCH")
+        {
+            SignIn = ["POST /", "ANY /login"],
+        },
         new("/todos", "todo", "/ GET,POST", "/{id} GET,PUT,PATCH,DELETE"),
         new(
             "/warehouse", "warehouse", "/items GET,POST", "/items/{id} GET,PUT,PATCH,DELETE",
@@ -36,11 +42,11 @@ internal static class Routes
 
     private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
 
-    /// <summary>gRPC services open to callers, and their methods that need no token.</summary>
-    private static readonly (string Name, string Service, string[] Public)[] Grpc =
+    /// <summary>gRPC services open to callers, and their methods that need no token; <c>SignIn</c> has a stricter limit.</summary>
+    private static readonly (string Name, string Service, string[] Public, string[] SignIn)[] Grpc =
     [
-        ("users.v1.Users", "users", ["Register", "Login", "Refresh"]),
-        ("todo.v1.Todos", "todo", []),
+        ("users.v1.Users", "users", ["Refresh"], ["Register", "Login"]),
+        ("todo.v1.Todos", "todo", [], []),
     ];
 
     /// <summary>gRPC methods that change nothing, so that another replica may be asked when the first gives no answer.</summary>
@@ -82,12 +88,14 @@ internal static class Routes
            where listed.Verbs.Length > 0
            select Route(rest.Service, listed.Verbs, rest.Path + listed.Path),
         .. Services.Select(service => Public(service, "GET,HEAD", $"/openapi/{service}.json")),
+        .. Rest.SelectMany(rest => rest.SignIn.Select(open => SignIn(rest.Service, open.Split(' ')[0], rest.Path + open.Split(' ')[1]))),
         .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf).Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
         {
             Transforms = [new Dictionary<string, string>(StringComparer.Ordinal) { ["PathSet"] = "/.well-known/jwks.json" }],
         }),
         .. Grpc.Select(grpc => Route(GrpcOf(grpc.Service), "POST", $"/{grpc.Name}/{{method}}")),
         .. Grpc.SelectMany(grpc => grpc.Public.Select(method => Public(GrpcOf(grpc.Service), "POST", $"/{grpc.Name}/{method}"))),
+        .. Grpc.SelectMany(grpc => grpc.SignIn.Select(method => SignIn(GrpcOf(grpc.Service), "POST", $"/{grpc.Name}/{method}"))),
     ];
 
     /// <summary>One cluster for each service, and one more where its gRPC is open to callers; the addresses are for service discovery.</summary>
@@ -131,10 +139,16 @@ internal static class Routes
 
     private static RouteConfig Public(string cluster, string verbs, string path) => Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
 
+    private static RouteConfig SignIn(string cluster, string verbs, string path) =>
+        Public(cluster, verbs, path) with { RateLimiterPolicy = SignInLimit };
+
     /// <summary>A resource and all that is below it; a second version of it is a second row.</summary>
     private sealed record Resource(string Prefix, string Service, params string[] Paths)
     {
         public int Version { get; init; } = 1;
+
+        /// <summary>What is open as well, and has a stricter limit: signing in and registering.</summary>
+        public string[] SignIn { get; init; } = [];
 
         public string Path => Api.PrefixOf(Version) + Prefix;
 

@@ -11,7 +11,8 @@ internal static class OrderPolicies
 
     public static void AddOrderPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
         .AddPolicy(Reader, policy => policy.RequireAuthenticatedUser().RequireAssertion(context =>
-            context.User.IsCustomer() || context.User.IsInRole("staff") || context.User.IsInRole("admin")));
+            context.User.IsCustomer()
+            || (context.User.HasClaim("iss", Issuers.Users) && (context.User.IsInRole("staff") || context.User.IsInRole("admin")))));
 
     /// <summary>The orders that the caller may see.</summary>
     public static IQueryable<Order> VisibleTo(this IQueryable<Order> orders, ClaimsPrincipal caller)

@@ -11,7 +11,7 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>The policies that endpoints name. Which accounts they mean follows from the issuers that the service accepts.</summary>
+/// <summary>The policies that endpoints name. Each checks the issuer too: a service may accept the tokens of both authorities.</summary>
 public static class Policies
 {
     /// <summary>Any customer of the shop; where the path has a <c>{customerId}</c>, that customer or a shop admin.</summary>
@@ -23,7 +23,10 @@ public static class Policies
     /// <summary>An account of Users with the role <c>staff</c> or <c>admin</c>: the back office.</summary>
     public const string Staff = "staff";
 
-    /// <summary>Role <c>admin</c> of the authority whose tokens the service takes.</summary>
+    /// <summary>A customer with the role <c>admin</c>: the shop.</summary>
+    public const string ShopAdmin = "shop-admin";
+
+    /// <summary>An account of Users with the role <c>admin</c>.</summary>
     public const string Admin = "admin";
 }
 
@@ -85,13 +88,14 @@ public static class Authentication
         .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers).RequireAssertion(IsSelfOrAdmin))
         .AddPolicy(Policies.User, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Users))
         .AddPolicy(Policies.Staff, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("staff", "admin"))
-        .AddPolicy(Policies.Admin, policy => policy.RequireRole("admin"))
+        .AddPolicy(Policies.ShopAdmin, policy => policy.RequireAssertion(context => context.User.IsShopAdmin()))
+        .AddPolicy(Policies.Admin, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("admin"))
         .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
 
     /// <summary>Whose data a path with <c>{customerId}</c> means is settled before the body is read, so that nobody probes with bodies.</summary>
     private static bool IsSelfOrAdmin(AuthorizationHandlerContext context) =>
         (context.Resource as HttpContext)?.GetRouteValue("customerId") is not string customerId
-        || context.User.IsInRole("admin")
+        || context.User.IsShopAdmin()
         || !long.TryParse(customerId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id)
         // Compared as text: every requirement is looked at, also for the anonymous and for accounts of Users.
         || string.Equals(id.ToString(System.Globalization.CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
@@ -178,8 +182,11 @@ public static class Authentication
             throw ProblemException.NotFound(what, idOrMe);
         }
 
-        return id == self || user.IsInRole("admin") ? id : throw ProblemException.Forbidden($"This {what} is not yours.");
+        return id == self || user.IsShopAdmin() ? id : throw ProblemException.Forbidden($"This {what} is not yours.");
     }
+
+    /// <summary>Whether the caller runs the shop; an admin of Users does not.</summary>
+    public static bool IsShopAdmin(this ClaimsPrincipal user) => user.HasClaim("iss", Issuers.Customers) && user.IsInRole("admin");
 
     /// <summary>The caller's customer id.</summary>
     public static long Id(this ClaimsPrincipal user) =>

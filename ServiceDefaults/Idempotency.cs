@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
@@ -36,6 +35,7 @@ public static class Idempotency
 
     internal static void UseIdempotency(this WebApplication app) => app.Use((context, next) =>
         context.GetEndpoint()?.Metadata.GetMetadata<IdempotentAttribute>() is { } idempotent && context.Request.Headers.TryGetValue(HeaderName, out var key)
+            && context.User.HasClaim(claim => claim.Type is "sub") // anonymous callers would share their keys
             ? RunOnceAsync(context, (ServiceDbContext)context.RequestServices.GetRequiredService(idempotent.Context), key, next)
             : next(context));
 
@@ -109,9 +109,7 @@ public static class Idempotency
         }
     }
 
-    private static string CallerOf(ClaimsPrincipal user) => user.FindFirstValue("sub") is { } subject
-        ? string.Create(CultureInfo.InvariantCulture, $"{user.FindFirstValue("iss")}/{subject}")
-        : "anonymous";
+    private static string CallerOf(ClaimsPrincipal user) => $"{user.FindFirstValue("iss")}/{user.FindFirstValue("sub")}";
 
     private static async Task<byte[]> FingerprintAsync(HttpRequest request, CancellationToken cancellationToken)
     {

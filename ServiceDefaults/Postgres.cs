@@ -235,6 +235,7 @@ public static class Postgres
             await turn.OpenAsync(cancellationToken);
             await WaitForTurnAsync(turn, cancellationToken);
             await db.Database.MigrateAsync(cancellationToken);
+            await db.AfterMigrationAsync(logger, cancellationToken);
             logger.LogInformation("The database is up to date");
         }
 

@@ -67,6 +67,9 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
         return count;
     }
 
+    /// <summary>Brings data up to date that SQL cannot; called after the migrations at every start, by one replica at a time.</summary>
+    protected internal virtual Task AfterMigrationAsync(ILogger logger, CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <inheritdoc />
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder) =>
         configurationBuilder.Properties<decimal>().HavePrecision(12, 2);

@@ -28,8 +28,10 @@ public sealed record TodoResponse(
 /// <summary>A whole to-do, new or in place of an old one: what is absent is empty.</summary>
 public sealed record TodoRequest
 {
+    internal const int MaxTitleLength = 200;
+
     /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
-    [Required, Title]
+    [Required, TextLength(MaxTitleLength), NotBlank]
     public string? Title { get; init; }
 
     /// <summary>More about it, up to 2000 characters.</summary>
@@ -47,7 +49,7 @@ public sealed record TodoRequest
 public sealed record UpdateTodoRequest
 {
     /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
-    [Title]
+    [TextLength(TodoRequest.MaxTitleLength), NotBlank]
     public string? Title { get; init; }
 
     /// <summary>More about it, up to 2000 characters.</summary>
@@ -62,18 +64,4 @@ public sealed record UpdateTodoRequest
 
     /// <summary>Whether <see cref="DueAt"/> was in the request at all.</summary>
     internal bool IsDueAtGiven { get; private init; }
-}
-
-/// <summary>Requires 1 to 200 characters, not only blanks.</summary>
-[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
-public sealed class TitleAttribute() : TextLengthAttribute(MaxLength)
-{
-    /// <summary>The longest title, in characters.</summary>
-    public const int MaxLength = 200;
-
-    /// <inheritdoc />
-    public override bool IsValid(object? value) => base.IsValid(value) && (value is null || !string.IsNullOrWhiteSpace((string)value));
-
-    /// <inheritdoc />
-    public override string FormatErrorMessage(string name) => $"A title has 1 to {MaxLength} characters, not only blanks.";
 }

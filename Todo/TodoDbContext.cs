@@ -46,7 +46,7 @@ public sealed class TodoDbContext(DbContextOptions<TodoDbContext> options) : Ser
             // The key is the order and the owner of every list; its index serves them all.
             todo.HasKey(t => new { t.UserId, t.Id });
             todo.Property(t => t.Id).UseIdentityByDefaultColumn();
-            todo.Property(t => t.Title).HasMaxLength(TitleAttribute.MaxLength);
+            todo.Property(t => t.Title).HasMaxLength(TodoRequest.MaxTitleLength);
             todo.Property(t => t.Text).HasMaxLength(2000);
             todo.HasIndex(t => new { t.UserId, t.Completed, t.Id });
             todo.HasIndex(t => new { t.Title, t.Text }).HasMethod("gin").HasOperators("gin_trgm_ops", "gin_trgm_ops");

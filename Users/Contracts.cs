@@ -1,7 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Linq.Expressions;
 using System.Text.Json.Serialization;
-using System.Text.RegularExpressions;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 
@@ -35,7 +34,7 @@ public sealed record RegisterUserRequest
     [Required, NewPassword]
     public string? Password { get; init; }
 
-    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
     [Required, Email]
     public string? Email { get; init; }
 }
@@ -47,7 +46,7 @@ public sealed record UpdateMeRequest
     [Username]
     public string? Username { get; init; }
 
-    /// <summary>E-mail address, up to 254 characters; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
     [Email]
     public string? Email { get; init; }
 }
@@ -64,7 +63,7 @@ public sealed record ChangeRoleRequest
 public sealed record ChangePasswordRequest : IValidatableObject
 {
     /// <summary>The present password.</summary>
-    [Required, StringLength(Passwords.MaxLength)]
+    [Required, Password]
     public string? CurrentPassword { get; init; }
 
     /// <summary>The new password, 8 to 128 characters.</summary>
@@ -89,27 +88,24 @@ public sealed record ChangePasswordRequest : IValidatableObject
 public sealed record LoginRequest
 {
     /// <summary>The username, in any case.</summary>
-    [Required, StringLength(UsernameAttribute.MaxLength)]
+    [Required, TextLength(UsernameAttribute.MaxLength)]
     public string? Username { get; init; }
 
     /// <summary>Password.</summary>
-    [Required, StringLength(Passwords.MaxLength)]
+    [Required, Password]
     public string? Password { get; init; }
 }
 
 /// <summary>Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
-public sealed partial class UsernameAttribute() : StringLengthAttribute(MaxLength)
+public sealed class UsernameAttribute() : TextLengthAttribute(MaxLength)
 {
     /// <summary>The longest username, in characters.</summary>
     public const int MaxLength = 100;
 
     /// <inheritdoc />
-    public override bool IsValid(object? value) => value is null || (value is string { Length: > 0 and <= MaxLength } text && Allowed().IsMatch(text));
+    public override bool IsValid(object? value) => value is null || (base.IsValid(value) && Names.IsUsername((string)value));
 
     /// <inheritdoc />
     public override string FormatErrorMessage(string name) => $"A username has 1 to {MaxLength} letters, digits and . _ - @ +.";
-
-    [GeneratedRegex(@"\A[\p{L}\p{M}\p{Nd}._@+-]+\z", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 100)]
-    private static partial Regex Allowed();
 }

@@ -1,3 +1,4 @@
+using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 
 namespace MicroPlatform.Users;
@@ -21,13 +22,13 @@ public sealed class User : Account<Guid>
     private string role = Roles.User;
 
     /// <summary>The name to sign in with; unique, whatever the case of its letters.</summary>
-    public required string Username { get; set { field = value; UsernameKey = KeyOf(value); } }
+    public required string Username { get; set { field = value; UsernameKey = Names.KeyOf(value); } }
 
     /// <summary>What uniqueness of the name and sign-in go by.</summary>
     public string UsernameKey { get; private set; } = "";
 
     /// <summary>E-mail address; unique, whatever the case of its letters.</summary>
-    public required string Email { get; set { field = value; EmailKey = KeyOf(value); } }
+    public required string Email { get; set { field = value; EmailKey = Names.KeyOf(value); } }
 
     /// <summary>What uniqueness of the address goes by.</summary>
     public string EmailKey { get; private set; } = "";
@@ -37,7 +38,4 @@ public sealed class User : Account<Guid>
 
     /// <summary>Gives the account another role, one of <see cref="Roles"/>.</summary>
     public void Grant(string granted) => role = granted;
-
-    /// <summary>Equal for names that differ only in case; made here, so that no database's locale has a say in who may sign in.</summary>
-    public static string KeyOf(string name) => name.ToLowerInvariant();
 }

@@ -24,12 +24,8 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         return UserResponse.Of(user);
     }
 
-    public async Task<TokenPair> LoginAsync(LoginRequest request, CancellationToken cancellationToken)
-    {
-        var key = User.KeyOf(request.Username!);
-        var account = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(u => u.UsernameKey == key, cancellationToken);
-        return await signIn.StartAsync(key, account, request.Password!, cancellationToken);
-    }
+    public Task<TokenPair> LoginAsync(LoginRequest request, CancellationToken cancellationToken) =>
+        signIn.StartAsync(request.Username!, Names.LooksLikeUsername(request.Username!), request.Password!, cancellationToken);
 
     public async Task<UserResponse> GetAsync(Guid id, CancellationToken cancellationToken) =>
         await db.Accounts.Where(u => u.Id == id).Select(UserResponse.FromUser).SingleOrDefaultAsync(cancellationToken) ?? throw ProblemException.NotFound("user", id);
@@ -43,8 +39,17 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         }
 
         var user = await FindAsync(id, preconditions, cancellationToken);
-        user.Username = request.Username ?? user.Username;
-        user.Email = request.Email ?? user.Email;
+        // What stays keeps its key, which may be older than the rules of today.
+        if (request.Username is { } username && !string.Equals(username, user.Username, StringComparison.Ordinal))
+        {
+            user.Username = username;
+        }
+
+        if (request.Email is { } email && !string.Equals(email, user.Email, StringComparison.Ordinal))
+        {
+            user.Email = email;
+        }
+
         await SaveAsync(cancellationToken);
         return UserResponse.Of(user);
     }

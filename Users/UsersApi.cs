@@ -13,7 +13,7 @@ internal static class UsersApi
     public static void MapUsersApi(this IEndpointRouteBuilder app)
     {
         var open = app.MapApi("/users", "Users").AllowAnonymous();
-        open.MapPost("/", RegisterAsync).WithIdempotency<UsersDbContext>().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Register a user");
+        open.MapPost("/", RegisterAsync).ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Register a user");
         open.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Sign in with username and password");
         open.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Exchange a refresh token for the next pair of tokens");
         open.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");

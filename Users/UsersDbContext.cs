@@ -14,6 +14,9 @@ public sealed class UsersDbContext(DbContextOptions<UsersDbContext> options) : A
     /// <summary>Name of the unique index on the e-mail address.</summary>
     public const string EmailIndex = "ix_users_email_key";
 
+    /// <inheritdoc />
+    protected override IReadOnlyList<string> NameProperties => [nameof(User.Username), nameof(User.Email)];
+
     /// <summary>Adds the demo accounts, once; their password is <c>testPass123</c>, and their ids are fixed, so that other services' demo data can name them.</summary>
     public static async Task SeedAsync(UsersDbContext db, CancellationToken cancellationToken)
     {
@@ -47,9 +50,7 @@ public sealed class UsersDbContext(DbContextOptions<UsersDbContext> options) : A
         {
             user.ToTable("users", table => table.HasCheckConstraint("ck_users_role", "role IN ('user', 'staff', 'admin')"));
             user.Property(u => u.Username).HasMaxLength(UsernameAttribute.MaxLength);
-            user.Property(u => u.UsernameKey).HasMaxLength(UsernameAttribute.MaxLength);
             user.Property(u => u.Email).HasMaxLength(EmailAttribute.MaxLength);
-            user.Property(u => u.EmailKey).HasMaxLength(EmailAttribute.MaxLength);
             user.Property(u => u.Role).HasMaxLength(5);
             user.HasIndex(u => u.UsernameKey).IsUnique();
             user.HasIndex(u => u.EmailKey).IsUnique();

@@ -29,14 +29,13 @@ public sealed record ItemResponse(
 /// <summary>A new item.</summary>
 public sealed record CreateItemRequest
 {
-    internal const string NotBlank = @"^\s*\S[\s\S]*$";
 
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
-    [Required, TextLength(64)]
+    [Required, TextLength(64), NotBlank]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
-    [Required, TextLength(200)]
+    [Required, TextLength(200), NotBlank]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2,000 characters; empty when absent.</summary>
@@ -44,7 +43,7 @@ public sealed record CreateItemRequest
     public string? Description { get; init; }
 
     /// <summary>Country of origin, 1 to 200 characters.</summary>
-    [Required, TextLength(200)]
+    [Required, TextLength(200), NotBlank]
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
@@ -60,11 +59,11 @@ public sealed record CreateItemRequest
 public sealed record UpdateItemRequest
 {
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
-    [TextLength(64, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [TextLength(64, MinimumLength = 1), NotBlank]
     public string? Sku { get; init; }
 
     /// <summary>Name, 1 to 200 characters; unique within a country of origin.</summary>
-    [TextLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [TextLength(200, MinimumLength = 1), NotBlank]
     public string? Name { get; init; }
 
     /// <summary>Description, up to 2,000 characters, may be empty.</summary>
@@ -72,7 +71,7 @@ public sealed record UpdateItemRequest
     public string? Description { get; init; }
 
     /// <summary>Country of origin, 1 to 200 characters.</summary>
-    [TextLength(200, MinimumLength = 1), RegularExpression(CreateItemRequest.NotBlank, ErrorMessage = "This must not be blank.")]
+    [TextLength(200, MinimumLength = 1), NotBlank]
     public string? CountryOfOrigin { get; init; }
 
     /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
@@ -113,7 +112,7 @@ public sealed record AdjustStockRequest : IValidatableObject
     public long? Delta { get; init; }
 
     /// <summary>Why, 1 to 200 characters.</summary>
-    [Required, TextLength(200)]
+    [Required, TextLength(200), NotBlank]
     public string? Reason { get; init; }
 
     /// <inheritdoc />

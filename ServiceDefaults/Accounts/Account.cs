@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.RegularExpressions;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
@@ -60,7 +62,7 @@ public sealed class SigningKey
     /// <summary>The <c>kid</c> of its tokens.</summary>
     public required string Id { get; init; }
 
-    /// <summary>The private key, PKCS#8.</summary>
+    /// <summary>The private key, PKCS#8, encrypted with <see cref="AccountOptions.KeySecret"/>.</summary>
     public required byte[] PrivateKey { get; init; }
 
     /// <summary>From when it signs; it is published before that, so that every service knows it in time.</summary>
@@ -70,10 +72,13 @@ public sealed class SigningKey
     public DateTimeOffset PublishedUntil { get; init; }
 }
 
-/// <summary>Failed sign-ins under one name, existing or not.</summary>
+/// <summary>
+/// Failures of one kind: sign-ins under a name, whether it exists or not, from one address or from all of them, or wrong current passwords
+/// of an account.
+/// </summary>
 public sealed class SignInFailures
 {
-    /// <summary>SHA-256 of the name, lower case: what people mistype into the name field is nobody's business.</summary>
+    /// <summary>SHA-256 of the kind and the name: what people mistype into the name field is nobody's business.</summary>
     public required byte[] NameHash { get; init; }
 
     /// <summary>Failures since <see cref="WindowStart"/>.</summary>
@@ -94,11 +99,42 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     /// <summary>Live sessions; an ended one is deleted.</summary>
     public DbSet<Session<TKey>> Sessions => Set<Session<TKey>>();
 
+    /// <summary>
+    /// The properties that name an account, the one to sign in with first. Each has its lookup key in a property of the same name and
+    /// <c>Key</c>.
+    /// </summary>
+    protected abstract IReadOnlyList<string> NameProperties { get; }
+
     internal DbSet<RefreshToken> RefreshTokens => Set<RefreshToken>();
 
     internal DbSet<SigningKey> SigningKeys => Set<SigningKey>();
 
     internal DbSet<SignInFailures> SignInFailures => Set<SignInFailures>();
+
+    /// <summary>
+    /// The account with this name, whatever its case and composition. An account whose name collides with an older account's is found
+    /// by its exact spelling, and takes precedence there.
+    /// </summary>
+    public Task<TAccount?> FindByNameAsync(string name, CancellationToken cancellationToken)
+    {
+        var (property, key, exact) = (NameProperties[0] + "Key", Names.KeyOf(name), Names.ExactKeyOf(name));
+        return Accounts.AsNoTracking()
+            .Where(account => EF.Property<string>(account, property) == key || EF.Property<string>(account, property) == exact)
+            .OrderByDescending(account => EF.Property<string>(account, property) == exact)
+            .FirstOrDefaultAsync(cancellationToken);
+    }
+
+    /// <summary>
+    /// Recomputes the lookup keys of names, since accounts may be older than the present rules. Where two names now collide, the older
+    /// account keeps the name and the newer is found by its exact spelling (<see cref="Names.ExactKeyOf"/>).
+    /// </summary>
+    protected internal override async Task AfterMigrationAsync(ILogger logger, CancellationToken cancellationToken)
+    {
+        foreach (var name in NameProperties)
+        {
+            await this.InTransactionAsync(async token => await RenewKeysAsync(name, name + "Key", logger, token), cancellationToken);
+        }
+    }
 
     /// <inheritdoc />
     protected override void OnModelCreating(ModelBuilder modelBuilder)
@@ -118,5 +154,55 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
         modelBuilder.Entity<SigningKey>().ToTable("signing_keys");
         modelBuilder.Entity<SignInFailures>().ToTable("sign_in_failures", table => table.HasCheckConstraint("ck_sign_in_failures_count", "count > 0"))
             .HasKey(failures => failures.NameHash);
+    }
+
+    private async Task<int> RenewKeysAsync(string name, string key, ILogger logger, CancellationToken cancellationToken)
+    {
+        var outdated = new List<TKey>();
+#pragma warning disable MA0009 // PostgreSQL runs it
+        // The keys of ASCII names never changed.
+        var others = Accounts.Where(account => !Regex.IsMatch(EF.Property<string>(account, name), "^[ -~]*$"));
+#pragma warning restore MA0009
+        await foreach (var row in others
+            .OrderBy(account => account.CreatedAt).ThenBy(account => account.Id)
+            .Select(account => new { account.Id, Name = EF.Property<string>(account, name), Key = EF.Property<string>(account, key) })
+            .AsNoTracking().AsAsyncEnumerable().WithCancellation(cancellationToken))
+        {
+            if (!string.Equals(row.Key, Names.KeyOf(row.Name), StringComparison.Ordinal)
+                && !string.Equals(row.Key, Names.ExactKeyOf(row.Name), StringComparison.Ordinal))
+            {
+                outdated.Add(row.Id);
+            }
+        }
+
+        foreach (var id in outdated)
+        {
+            var account = await Accounts.SingleAsync(a => a.Id.Equals(id), cancellationToken);
+            var wanted = Names.KeyOf(NameOf(account));
+            if (await Accounts.SingleOrDefaultAsync(a => EF.Property<string>(a, key) == wanted, cancellationToken) is not { } holder)
+            {
+                SetKey(account, wanted);
+            }
+            else
+            {
+                var newer = holder.CreatedAt > account.CreatedAt ? holder : account;
+                SetKey(newer, Names.ExactKeyOf(NameOf(newer)));
+                await SaveChangesAsync(cancellationToken); // before the older takes the name
+                logger.LogWarning("The {Name} of account {Account} collides with an older account's; it is found by its exact spelling",
+                    name, newer.Id);
+                if (newer == holder)
+                {
+                    SetKey(account, wanted);
+                }
+            }
+
+            await SaveChangesAsync(cancellationToken);
+        }
+
+        return outdated.Count;
+
+        string NameOf(TAccount account) => (string)Entry(account).Property(name).CurrentValue!;
+
+        void SetKey(TAccount account, string value) => Entry(account).Property(key).CurrentValue = value;
     }
 }

@@ -25,11 +25,27 @@ public sealed class AccountOptions
     [Range(1, 10_000_000)]
     public int HashIterations { get; set; } = Passwords.HashIterations;
 
-    /// <summary>Failed sign-ins after which a name is refused.</summary>
+    /// <summary>
+    /// Failed sign-ins under a name from one address, after which the name is refused to that address; also wrong current passwords, after
+    /// which an account's password cannot be changed. 1 to 1,000.
+    /// </summary>
     [Range(1, 1000)]
     public int MaxFailures { get; set; } = 10;
+
+    /// <summary>
+    /// Failed sign-ins under a name from all addresses together, after which the name is refused to every address. High enough that one
+    /// attacker does not lock the owner out elsewhere, and a bound on what many addresses can guess. 1 to 100,000.
+    /// </summary>
+    [Range(1, 100_000)]
+    public int MaxFailuresFromAnywhere { get; set; } = 100;
 
     /// <summary>The window in which failures count, and for which the name is then refused.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan FailureWindow { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>The secret that encrypts the signing keys in the database, at least 32 characters. There is no default.</summary>
+    public string KeySecret { get; set; } = "";
+
+    /// <summary>The secret before, while it is being changed: keys that it opens are encrypted anew with <see cref="KeySecret"/>.</summary>
+    public string PreviousKeySecret { get; set; } = "";
 }

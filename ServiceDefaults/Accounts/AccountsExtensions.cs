@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
 using OpenTelemetry;
@@ -20,7 +21,9 @@ public static class AccountsExtensions
         where TAccount : Account<TKey>
         where TKey : struct, IParsable<TKey>
     {
-        builder.AddSettings<AccountOptions>("Accounts");
+        builder.CheckKeySecrets(builder.AddSettings<AccountOptions>("Accounts"));
+        builder.TrustInsideProxies();
+        builder.Services.AddHttpContextAccessor();
         builder.Services.AddSingleton(new AccountAuthority(issuer));
         builder.Services.AddSingleton<SigningKeys<TContext>>();
         builder.Services.AddScoped(services => new SignIn<TContext, TAccount, TKey>(
@@ -28,7 +31,9 @@ public static class AccountsExtensions
             services.GetRequiredService<AccountAuthority>(),
             services.GetRequiredService<SigningKeys<TContext>>(),
             services.GetRequiredService<IOptions<AccountOptions>>(),
-            services.GetRequiredService<TimeProvider>()));
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<IHttpContextAccessor>()));
+        builder.Services.AddHostedService<SigningKeysStart<TContext>>();
         builder.Services.AddScoped<IHousekeepingTask, AccountsHousekeeping<TContext, TAccount, TKey>>();
         builder.Services.AddHealthChecks()
             .AddCheck<SigningKeysCheck<TContext>>("signing-keys", tags: ["ready"], timeout: TimeSpan.FromSeconds(2));
@@ -50,6 +55,22 @@ public static class AccountsExtensions
             var set = await keys.GetKeySetAsync(cancellationToken);
             return TypedResults.Json(new { keys = set.Keys.Select(key => new { kty = key.Kty, use = key.Use, alg = key.Alg, kid = key.Kid, n = key.N, e = key.E }) });
         }).AnswerHead().AllowAnonymous().ExcludeFromDescription();
+
+    /// <summary>Requires the secret that encrypts the signing keys; the previous one is optional.</summary>
+    private static void CheckKeySecrets(this WebApplicationBuilder builder, AccountOptions options)
+    {
+        const int MinLength = 32;
+        var expected = $"the secret of at least {MinLength} characters that the signing keys in the database are encrypted with";
+        if (options.KeySecret.Length < MinLength)
+        {
+            builder.RejectSetting(SigningKeys.SecretKey, expected, isSecret: true);
+        }
+
+        if (options.PreviousKeySecret.Length is > 0 and < MinLength)
+        {
+            builder.RejectSetting(SigningKeys.PreviousSecretKey, $"{expected} until now, or nothing", isSecret: true);
+        }
+    }
 
     /// <summary>In the authority itself a token is worth no more than its session, and the role is the present one.</summary>
     private static async Task RequireLiveSessionAsync<TContext, TAccount, TKey>(TokenValidatedContext context)
@@ -95,6 +116,26 @@ internal sealed class AccountAuthority(string issuer)
         nobodysHash ??= signIn.Hash(Guid.NewGuid().ToString());
 }
 
+/// <summary>Opens the signing keys before the service takes calls, and stops it when the secret is wrong.</summary>
+internal sealed class SigningKeysStart<TContext>(SigningKeys<TContext> keys) : IHostedService
+    where TContext : ServiceDbContext
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await keys.GetSigningCredentialsAsync(cancellationToken);
+        }
+        catch (WrongKeySecretException wrong)
+        {
+            await Console.Error.WriteLineAsync(wrong.Message);
+            Environment.Exit(Settings.ExitCode);
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
 /// <summary>Ready means, for an authority, that it can sign.</summary>
 internal sealed class SigningKeysCheck<TContext>(SigningKeys<TContext> keys) : IHealthCheck
     where TContext : ServiceDbContext
@@ -125,5 +166,6 @@ internal sealed class AccountsHousekeeping<TContext, TAccount, TKey>(TContext db
         var windowStart = now - options.Value.FailureWindow;
         await db.Sessions.Where(session => session.ExpiresAt < now).ExecuteDeleteAsync(cancellationToken);
         await db.SignInFailures.Where(failures => failures.WindowStart < windowStart).ExecuteDeleteAsync(cancellationToken);
+        await db.SigningKeys.Where(key => key.PublishedUntil < now).ExecuteDeleteAsync(cancellationToken);
     }
 }

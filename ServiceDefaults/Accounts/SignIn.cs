@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.EntityFrameworkCore;
@@ -50,10 +51,14 @@ public sealed class SignIn<TContext, TAccount, TKey>
     private readonly TimeProvider time;
     private readonly AccountOptions options;
     private readonly PasswordHasher<object> hasher;
+    private readonly Func<string> address;
     private readonly Func<CancellationToken, Task<SigningCredentials>> signing;
 
-    internal SignIn(TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time)
+    internal SignIn(
+        TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time,
+        IHttpContextAccessor caller)
     {
+        address = () => caller.HttpContext is { } http ? CallerAddress.Of(http) : "";
         this.db = db;
         this.authority = authority;
         this.time = time;
@@ -63,29 +68,32 @@ public sealed class SignIn<TContext, TAccount, TKey>
     }
 
     /// <summary>The hash to store for a new password.</summary>
-    public string Hash(string password) => hasher.HashPassword(hasher, password);
+    public string Hash(string password) => hasher.Hash(password);
 
     /// <summary>Signs in: starts a session and gives its first tokens.</summary>
-    /// <param name="name">The name as given, for counting failures.</param>
-    /// <param name="account">The account of that name, or null if there is none: the work, the time and the answer are the same.</param>
+    /// <param name="name">The name as given.</param>
+    /// <param name="looksLikeName">Whether it has the form of a name; if not, it is not looked up or counted, and answered as a wrong password.</param>
     /// <param name="password">The password as given.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
-    public async Task<TokenPair> StartAsync(string name, TAccount? account, string password, CancellationToken cancellationToken)
+    public async Task<TokenPair> StartAsync(string name, bool looksLikeName, string password, CancellationToken cancellationToken)
     {
-        await RequireNotThrottledAsync(name, cancellationToken);
+        Counter[] counters = looksLikeName
+            ? [LoginFrom(name), new($"login:{Names.KeyOf(name)}", options.MaxFailuresFromAnywhere)]
+            : [];
+        await RequireNotThrottledAsync(counters, cancellationToken);
+        var account = looksLikeName ? await db.FindByNameAsync(name, cancellationToken) : null;
         // For an unknown name the same work, so that the time tells nothing about whether it exists.
-        var verified = hasher.VerifyHashedPassword(hasher, account?.PasswordHash ?? authority.NobodysHash(this), password);
+        var verified = hasher.Verify(account?.PasswordHash ?? authority.NobodysHash(this), password);
         if (account is null || verified == PasswordVerificationResult.Failed)
         {
             Failures.Add(1);
-            await CountFailureAsync(name, cancellationToken);
+            await CountFailureAsync(counters, cancellationToken);
             throw ProblemException.Unauthorized(WrongPassword);
         }
 
         // Others may have failed under this name while the password was checked: guessing in parallel gains nothing.
-        await RequireNotThrottledAsync(name, cancellationToken);
-        var nameHash = NameHashOf(name);
+        await RequireNotThrottledAsync(counters, cancellationToken);
         var pair = await db.InTransactionAsync(async token =>
         {
             if (!await IsStillAsync(account, password, token))
@@ -93,7 +101,9 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 throw ProblemException.Unauthorized(WrongPassword);
             }
 
-            await db.SignInFailures.Where(failures => failures.NameHash == nameHash).ExecuteDeleteAsync(token);
+            // The right password forgives the failures of its own address; those of others still count.
+            var forgiven = counters[0].Hash;
+            await db.SignInFailures.Where(failures => failures.NameHash == forgiven).ExecuteDeleteAsync(token);
             return await StartSessionAsync(account, token);
         }, cancellationToken);
         if (verified == PasswordVerificationResult.SuccessRehashNeeded)
@@ -164,37 +174,47 @@ public sealed class SignIn<TContext, TAccount, TKey>
     public Task EndAllAsync(TKey accountId, CancellationToken cancellationToken) =>
         db.Sessions.Where(session => session.AccountId.Equals(accountId)).ExecuteDeleteAsync(cancellationToken);
 
-    /// <summary>Changes the password, ends every session and starts a new one.</summary>
+    /// <summary>Changes the password for its owner, ends every session and starts a new one.</summary>
     /// <param name="account">The account, not tracked.</param>
-    /// <param name="currentPassword">The present password, or null when an admin does this for somebody.</param>
+    /// <param name="currentPassword">The present password.</param>
     /// <param name="newPassword">The new password.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is wrong, 429 after too many failures.</exception>
-    public async Task<TokenPair> ChangePasswordAsync(TAccount account, string? currentPassword, string newPassword, CancellationToken cancellationToken)
+    public async Task<TokenPair> ChangePasswordAsync(
+        TAccount account, string currentPassword, string newPassword, CancellationToken cancellationToken)
     {
-        if (currentPassword is not null)
+        Counter[] counters = [new($"password:{account.Id}", options.MaxFailures)];
+        await RequireNotThrottledAsync(counters, cancellationToken);
+        if (hasher.Verify(account.PasswordHash, currentPassword) == PasswordVerificationResult.Failed)
         {
-            var name = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"password of {account.Id}");
-            await RequireNotThrottledAsync(name, cancellationToken);
-            if (hasher.VerifyHashedPassword(hasher, account.PasswordHash, currentPassword) == PasswordVerificationResult.Failed)
-            {
-                await CountFailureAsync(name, cancellationToken);
-                throw ProblemException.Invalid("currentPassword", "This is not the current password.");
-            }
-
-            await RequireNotThrottledAsync(name, cancellationToken); // as when signing in
+            await CountFailureAsync(counters, cancellationToken);
+            throw ProblemException.Invalid("currentPassword", "This is not the current password.");
         }
 
+        await RequireNotThrottledAsync(counters, cancellationToken); // as when signing in
         var hash = Hash(newPassword);
         return await db.InTransactionAsync(async token =>
         {
-            // Attached here, since a new transaction starts with nothing tracked.
-            db.Attach(account).Property(a => a.PasswordHash).CurrentValue = hash;
-            db.Entry(account).Property(a => a.PasswordHash).IsModified = true;
-            await db.SaveChangesAsync(token);
-            await EndAllAsync(account.Id, token);
+            await SetPasswordAsync(account, hash, token);
             return await StartSessionAsync(account, token);
         }, cancellationToken);
+    }
+
+    /// <summary>Sets the password of somebody else's account and ends every session; the tokens of the next are for its owner.</summary>
+    public Task ResetPasswordAsync(TAccount account, string newPassword, CancellationToken cancellationToken)
+    {
+        var hash = Hash(newPassword);
+        return db.InTransactionAsync(async token => await SetPasswordAsync(account, hash, token), cancellationToken);
+    }
+
+    private async Task<int> SetPasswordAsync(TAccount account, string hash, CancellationToken cancellationToken)
+    {
+        // Attached here, since a new transaction starts with nothing tracked.
+        db.Attach(account).Property(a => a.PasswordHash).CurrentValue = hash;
+        db.Entry(account).Property(a => a.PasswordHash).IsModified = true;
+        var saved = await db.SaveChangesAsync(cancellationToken);
+        await EndAllAsync(account.Id, cancellationToken);
+        return saved;
     }
 
     /// <summary>
@@ -206,7 +226,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var sql = $"""SELECT password_hash AS "Value" FROM {db.Model.FindEntityType(typeof(TAccount))!.GetTableName()} WHERE id = @id FOR SHARE""";
         var hashes = await db.Database.SqlQueryRaw<string>(sql, new Npgsql.NpgsqlParameter<TKey>("id", account.Id)).ToListAsync(cancellationToken);
         return hashes is [var hash]
-            && (string.Equals(hash, account.PasswordHash, StringComparison.Ordinal) || hasher.VerifyHashedPassword(hasher, hash, password) != PasswordVerificationResult.Failed);
+            && (string.Equals(hash, account.PasswordHash, StringComparison.Ordinal)
+                || hasher.Verify(hash, password) != PasswordVerificationResult.Failed);
     }
 
     private async Task<TokenPair> IssueAsync(TAccount account, Guid sessionId, CancellationToken cancellationToken)
@@ -231,30 +252,46 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return new(access, "Bearer", (int)options.AccessTokenLifetime.TotalSeconds, refresh);
     }
 
-    private async Task RequireNotThrottledAsync(string name, CancellationToken cancellationToken)
+    private async Task RequireNotThrottledAsync(Counter[] counters, CancellationToken cancellationToken)
     {
-        var nameHash = NameHashOf(name);
-        var failures = await db.SignInFailures.AsNoTracking().SingleOrDefaultAsync(row => row.NameHash == nameHash, cancellationToken);
-        if (failures is not null && failures.Count >= options.MaxFailures && failures.WindowStart + options.FailureWindow > time.GetUtcNow())
+        var hashes = Array.ConvertAll(counters, counter => counter.Hash);
+        var windowStart = time.GetUtcNow() - options.FailureWindow;
+        var found = await db.SignInFailures.AsNoTracking()
+            .Where(row => hashes.Contains(row.NameHash) && row.WindowStart > windowStart)
+            .ToListAsync(cancellationToken);
+        var full = found.Where(row => row.Count >= counters.Single(counter => counter.Hash.AsSpan().SequenceEqual(row.NameHash)).Most)
+            .ToList();
+        if (full.Count > 0)
         {
             Failures.Add(1);
-            throw ProblemException.TooManyRequests("Too many failed attempts; wait as long as Retry-After says.", failures.WindowStart + options.FailureWindow - time.GetUtcNow());
+            throw ProblemException.TooManyRequests(
+                "Too many failed attempts; wait as long as Retry-After says.", full.Max(row => row.WindowStart) - windowStart);
         }
     }
 
-    private Task<int> CountFailureAsync(string name, CancellationToken cancellationToken)
+    private async Task CountFailureAsync(Counter[] counters, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var windowStart = now - options.FailureWindow;
-        return db.Database.ExecuteSqlAsync($"""
-            INSERT INTO sign_in_failures (name_hash, count, window_start) VALUES ({NameHashOf(name)}, 1, {now})
-            ON CONFLICT (name_hash) DO UPDATE SET
-                count = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN 1 ELSE sign_in_failures.count + 1 END,
-                window_start = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN {now} ELSE sign_in_failures.window_start END
-            """, cancellationToken);
+        foreach (var counter in counters)
+        {
+            await db.Database.ExecuteSqlAsync($"""
+                INSERT INTO sign_in_failures (name_hash, count, window_start) VALUES ({counter.Hash}, 1, {now})
+                ON CONFLICT (name_hash) DO UPDATE SET
+                    count = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN 1 ELSE sign_in_failures.count + 1 END,
+                    window_start = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN {now}
+                        ELSE sign_in_failures.window_start END
+                """, cancellationToken);
+        }
     }
 
-    private static byte[] NameHashOf(string name) => HashOf(name.ToLowerInvariant());
+    private Counter LoginFrom(string name) => new($"login-from:{address()} {Names.KeyOf(name)}", options.MaxFailures);
 
     private static byte[] HashOf(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Counts failures of a kind under a name, up to so many.</summary>
+    private sealed record Counter(string Name, int Most)
+    {
+        public byte[] Hash { get; } = HashOf(Name);
+    }
 }

@@ -1,6 +1,8 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.Protocols;
 using Microsoft.IdentityModel.Protocols.OpenIdConnect;
@@ -8,11 +10,28 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
+/// <summary>How signing keys are stored.</summary>
+internal static class SigningKeys
+{
+    public const string SecretKey = "Accounts:KeySecret";
+    public const string PreviousSecretKey = "Accounts:PreviousKeySecret";
+
+    // The secret is generated and long; the iterations are for one that somebody thought up (NIST SP 800-132 asks for 1,000 at least).
+    public static readonly PbeParameters Encryption =
+        new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, iterationCount: 100_000);
+}
+
+/// <summary>The keys in the database are encrypted with another secret.</summary>
+internal sealed class WrongKeySecretException() : Exception(
+    $"The setting {SigningKeys.SecretKey} does not open the signing keys in the database: give the secret they are encrypted with, "
+    + $"as {SigningKeys.PreviousSecretKey} if it is being changed.");
+
 /// <summary>
 /// The authority's keys. They live in its database, shared by its replicas; a new one is announced in the key set
 /// before it signs and stays there until its last token has expired, so that rotation interrupts nobody.
 /// </summary>
-internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOptions<AccountOptions> options, TimeProvider time)
+internal sealed class SigningKeys<TContext>(
+    IServiceScopeFactory scopes, IOptions<AccountOptions> options, TimeProvider time, ILogger<SigningKeys<TContext>> logger)
     : IConfigurationManager<OpenIdConnectConfiguration>, IDisposable
     where TContext : ServiceDbContext
 {
@@ -21,6 +40,9 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
 
     private readonly SemaphoreSlim refreshing = new(1, 1);
     private volatile KeyRing? ring;
+
+    // A key opened once stays usable when a replica with a new secret encrypts it anew. Guarded by the semaphore.
+    private Dictionary<string, RSA> opened = new(StringComparer.Ordinal);
 
     /// <summary>The key that signs now.</summary>
     public async Task<SigningCredentials> GetSigningCredentialsAsync(CancellationToken cancellationToken)
@@ -114,7 +136,7 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
                     db.Add(new SigningKey
                     {
                         Id = Guid.CreateVersion7(now).ToString("N"),
-                        PrivateKey = rsa.ExportPkcs8PrivateKey(),
+                        PrivateKey = Encrypt(rsa),
                         ActiveFrom = activeFrom,
                         PublishedUntil = activeFrom + options.Value.KeyLifetime + options.Value.KeyAnnouncement + (2 * options.Value.AccessTokenLifetime),
                     });
@@ -127,17 +149,73 @@ internal sealed class SigningKeys<TContext>(IServiceScopeFactory scopes, IOption
             }, cancellationToken);
         }
 
-        return new(now, [.. keys.Select(key =>
-        {
-            var rsa = RSA.Create();
-            rsa.ImportPkcs8PrivateKey(key.PrivateKey, out _);
-            return new RingKey(key.ActiveFrom, new(new RsaSecurityKey(rsa) { KeyId = key.Id }, SecurityAlgorithms.RsaSha256));
-        })]);
+        opened = await OpenAsync(db, keys, cancellationToken);
+        return new(now, [.. keys.Where(key => opened.ContainsKey(key.Id)).Select(key =>
+            new RingKey(key.ActiveFrom, new(new RsaSecurityKey(opened[key.Id]) { KeyId = key.Id }, SecurityAlgorithms.RsaSha256)))]);
 
         Task<List<SigningKey>> ReadAsync() =>
             db.Set<SigningKey>().AsNoTracking().Where(key => key.PublishedUntil >= now).OrderBy(key => key.ActiveFrom).ToListAsync(cancellationToken);
 
         bool IsNextDue() => keys.Count == 0 || keys[^1].ActiveFrom + options.Value.KeyLifetime - options.Value.KeyAnnouncement <= now;
+    }
+
+    /// <summary>Opens the keys. Plain ones and those of the previous secret are stored anew, encrypted with the present one.</summary>
+    /// <exception cref="WrongKeySecretException">No secret opens a key, and no key was ever open here.</exception>
+    private async Task<Dictionary<string, RSA>> OpenAsync(TContext db, List<SigningKey> keys, CancellationToken cancellationToken)
+    {
+        var result = new Dictionary<string, RSA>(StringComparer.Ordinal);
+        foreach (var key in keys)
+        {
+            if (opened.TryGetValue(key.Id, out var known) || TryOpen(key.PrivateKey, options.Value.KeySecret, out known))
+            {
+                result[key.Id] = known;
+            }
+            else if (TryOpen(key.PrivateKey, options.Value.PreviousKeySecret, out known)
+                || TryOpen(key.PrivateKey, secret: null, out known))
+            {
+                result[key.Id] = known;
+                var encrypted = Encrypt(known);
+                await db.Set<SigningKey>().Where(row => row.Id == key.Id && row.PrivateKey == key.PrivateKey)
+                    .ExecuteUpdateAsync(row => row.SetProperty(r => r.PrivateKey, encrypted), cancellationToken);
+            }
+            else if (opened.Count == 0)
+            {
+                throw new WrongKeySecretException();
+            }
+            else
+            {
+                logger.LogError("{Setting} does not open the signing key {Key}; it is left out", SigningKeys.SecretKey, key.Id);
+            }
+        }
+
+        return result;
+    }
+
+    private byte[] Encrypt(RSA key) => key.ExportEncryptedPkcs8PrivateKey(options.Value.KeySecret, SigningKeys.Encryption);
+
+    /// <summary>Opens a key with the secret; a plain one without.</summary>
+    private static bool TryOpen(byte[] privateKey, string? secret, [NotNullWhen(true)] out RSA? key)
+    {
+        key = RSA.Create();
+        try
+        {
+            if (secret is null)
+            {
+                key.ImportPkcs8PrivateKey(privateKey, out _);
+            }
+            else
+            {
+                key.ImportEncryptedPkcs8PrivateKey(secret, privateKey, out _);
+            }
+
+            return true;
+        }
+        catch (CryptographicException)
+        {
+            key.Dispose();
+            key = null;
+            return false;
+        }
     }
 
     private sealed record KeyRing(DateTimeOffset LoadedAt, IReadOnlyList<RingKey> Keys);

@@ -127,7 +127,9 @@ public sealed class ContractTests(ContractFixture fixture)
             Need(operation.Body is null || (operation.Answer(400) is not null && operation.Answer(413) is not null && operation.Answer(415) is not null), "400, 413 and 415");
             Need(!operation.Path.Contains('{', StringComparison.Ordinal) || operation.Answer(404) is not null, "404");
             Need(operation.Body is null || operation.Example is not null, "an example of the body");
-            Need(operation.Answer(201) is null || operation.Takes("Idempotency-Key"), "Idempotency-Key");
+            // What is kept with a key would let a password be guessed.
+            Need(operation.Answer(201) is null || operation.TakesPassword || operation.Takes("Idempotency-Key"), "Idempotency-Key");
+            Need(!operation.TakesPassword || !operation.Takes("Idempotency-Key"), "the absence of Idempotency-Key");
             Need(operation.Answer(201) is null || operation.Answer(201)!["headers"]?["Location"] is not null, "Location");
             foreach (var (status, answer) in operation.Answers)
             {

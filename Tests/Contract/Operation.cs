@@ -29,6 +29,10 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
     /// <summary>Whether its answer goes on for as long as somebody listens.</summary>
     public bool IsStream => Answer(200)?["content"]?["text/event-stream"] is not null;
 
+    /// <summary>Whether its body holds a password.</summary>
+    public bool TakesPassword => BodySchema?["properties"]?.AsObject()
+        .Any(property => property.Key.Contains("password", StringComparison.OrdinalIgnoreCase)) == true;
+
     public string Name => $"{Method} {Path}";
 
     public JsonObject? Answer(int status) => Answers.Where(answer => answer.Status == status).Select(answer => answer.Answer).FirstOrDefault();

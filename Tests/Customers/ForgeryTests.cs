@@ -11,17 +11,11 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
 
     public static TheoryData<string> Forgeries => [.. Forgery.All.Keys];
 
-    public static TheoryData<string, string?> Headers => new()
-    {
-        { "no header", null },
-        { "no scheme", "{0}" },
-        { "no token", "Bearer" },
-        { "two tokens", "Bearer {0} {0}" },
-        { "another scheme", "Basic {0}" },
-        { "a scheme that only begins like ours", "Beareraaa {0}" },
-        { "a scheme glued to the token", "Bearer{0}" },
-        { "a scheme and a colon", "Bearer: {0}" },
-    };
+    /// <summary>What stands in the header, with the token for <c>{0}</c>; empty for no header.</summary>
+    public static TheoryData<string> Headers =>
+    [
+        "", "{0}", "Bearer", "Bearer {0} {0}", "Basic {0}", "Beareraaa {0}", "Bearer{0}", "Bearer: {0}",
+    ];
 
     [Theory]
     [MemberData(nameof(Forgeries))]
@@ -54,14 +48,13 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     [Trait("Covers", "A-GR-01")]
     [Trait("Covers", "A-GR-02")]
     [Trait("Covers", "A-GR-03")]
-    public async Task A_header_that_is_not_ours_is_refused_even_with_a_good_token(string why, string? header)
+    public async Task A_header_that_is_not_ours_is_refused_even_with_a_good_token(string header)
     {
-        Assert.NotEmpty(why);
         var good = await platform.CustomerTokenAsync(Customer);
         foreach (var (service, path) in new[] { ("customers", Accounts.Me), ("cart", "/api/v1/carts/me") })
         {
             using var http = platform.Http(service);
-            using var refused = header is null
+            using var refused = header.Length == 0
                 ? await http.SendAsync("GET", path)
                 : await http.SendAsync("GET", path, headers: ("Authorization", string.Format(System.Globalization.CultureInfo.InvariantCulture, header, good)));
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);

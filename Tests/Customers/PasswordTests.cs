@@ -70,7 +70,11 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var account = await platform.RegisterAsync();
         var body = new { newPassword = "another123", confirmNewPassword = "another123" };
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PUT", $"{Accounts.Collection}/{account.Id}/password", body, await platform.CustomerTokenAsync(Accounts.Admin)).StatusAsync());
+        using var reset = await http.SendAsync("PUT", $"{Accounts.Collection}/{account.Id}/password", body,
+            await platform.CustomerTokenAsync(Accounts.Admin));
+        Assert.Equal(HttpStatusCode.NoContent, reset.StatusCode);
+        Assert.Empty(await reset.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
         await http.LoginAsync(account.Email, "another123");
     }

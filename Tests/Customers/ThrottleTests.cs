@@ -79,5 +79,40 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equal(HttpStatusCode.TooManyRequests, await http.SendAsync("PUT", Accounts.Me + "/password", guess with { currentPassword = TestPlatform.Password }, account.AccessToken).StatusAsync());
     }
 
+    [Fact]
+    public async Task No_name_that_somebody_signs_in_with_counts_for_the_password_of_an_account()
+    {
+        var account = await platform.RegisterAsync();
+        foreach (var name in new[] { $"password of {account.Id}", $"password:{account.Id}", $"password:{account.Id}@example.com" })
+        {
+            for (var i = 0; i < 10; i++)
+            {
+                Assert.Equal(HttpStatusCode.Unauthorized, await LoginAsync(name, "wrongPass123"));
+            }
+        }
+
+        var change = new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" };
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PUT", Accounts.Me + "/password", change, account.AccessToken).StatusAsync());
+    }
+
+    [Theory]
+    [InlineData("nobody")]
+    [InlineData("password of 3")]
+    [InlineData("@")]
+    public async Task What_is_no_address_is_refused_like_a_wrong_password_and_not_counted(string name)
+    {
+        var before = await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sign_in_failures");
+        var known = await http.SendAsync("POST", Accounts.Login, new { email = "nonadmin4@email.com", password = "wrongPass123" })
+            .ProblemAsync();
+        for (var i = 0; i < 11; i++)
+        {
+            Assert.Equivalent(known, await http.SendAsync("POST", Accounts.Login, new { email = name, password = TestPlatform.Password })
+                .ProblemAsync(), strict: true);
+        }
+
+        await http.LoginAsync("nonadmin4@email.com");
+        Assert.InRange(await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sign_in_failures"), before, before + 1);
+    }
+
     private Task<HttpStatusCode> LoginAsync(string email, string password) => http.SendAsync("POST", Accounts.Login, new { email, password }).StatusAsync();
 }

@@ -20,6 +20,7 @@ public sealed class KubernetesTests
     [InlineData("cart.yaml", "http://sales:5162", "http://sales:5161")]
     [InlineData("todo.yaml", "name: ConnectionStrings__tododb", "name: ConnectionStrings__todo")]
     [InlineData("todo.yaml", "key: busdb", "key: bus")]
+    [InlineData("users.yaml", "name: users-keys", "name: customers-keys")]
     [InlineData("sales.yaml", "args: [--migrate]", "args: []")]
     [InlineData("users.yaml", "app.kubernetes.io/name: sales", "app.kubernetes.io/name: cart")]
     [InlineData("sales.yaml", "        - port: 5142\n", "")]
@@ -85,6 +86,8 @@ public sealed class KubernetesTests
                 .Concat(connections)
                 .Concat(service.References.SelectMany(reference => Find(reference).Endpoints.Select(endpoint => $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
                 .Append($"OTEL_SERVICE_NAME={name}")
+                .Concat(name is "customers" or "users"
+                    ? [$"Accounts__KeySecret={name}-keys/secret", $"Accounts__PreviousKeySecret={name}-keys/previous"] : [])
                 .Concat(service.IsPublic ? ["Kestrel__Endpoints__https__Protocols=Http2"] : []);
             facts.Add($"{name} is told {Join(settings)}");
             if (connections.Count > 0)

@@ -68,7 +68,9 @@ internal sealed class Forgery
     public static async Task<Forgery> CreateAsync(TestPlatform platform, string authority, string token)
     {
         var signing = RSA.Create();
-        signing.ImportPkcs8PrivateKey(await platform.QueryAsync<byte[]>($"{authority}db", "SELECT private_key FROM signing_keys ORDER BY active_from LIMIT 1"), out _);
+        var stored = await platform.QueryAsync<byte[]>($"{authority}db",
+            "SELECT private_key FROM signing_keys ORDER BY active_from LIMIT 1");
+        signing.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, stored, out _);
         return new(token, signing, authority is "users" ? Issuers.Customers : Issuers.Users, platform.Clock.GetUtcNow());
     }
 

@@ -20,6 +20,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The password of every demo account.</summary>
     public const string Password = "testPass123";
 
+    /// <summary>The secret that the signing keys are encrypted with.</summary>
+    public const string KeySecret = "the-secret-of-the-tests-and-of-nobody-else";
+
     /// <summary>The services that one can be wired to.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
@@ -37,6 +40,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["SeedDemoData"] = "true",
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
+        ["Accounts:KeySecret"] = KeySecret,
         ["Messaging:PollingMilliseconds"] = "20",
         // Slowness is the subject of few tests, which set a deadline of their own.
         ["Requests:Deadline"] = "00:00:30",

@@ -41,6 +41,9 @@ internal sealed class FakeService : IAsyncDisposable
 
     public string Name { get; }
 
+    /// <summary>The keys that it publishes.</summary>
+    public string KeySet { get; set; } = TestTokens.KeySet;
+
     /// <summary>What REST requests get; by default 200 and what was asked.</summary>
     public RequestDelegate Answer { get; set; }
 
@@ -118,7 +121,7 @@ internal sealed class FakeService : IAsyncDisposable
 
         if (context.Request.Path == "/.well-known/jwks.json")
         {
-            await context.Response.WriteAsync(TestTokens.KeySet);
+            await context.Response.WriteAsync(KeySet);
             return;
         }
 

@@ -34,6 +34,53 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Signing_in_and_registering_share_a_stricter_bucket_of_the_address_whatever_the_token()
+    {
+        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:SignInsPerMinute", "1"),
+            ("RateLimit:SignInBurst", "4"), ("RateLimit:Burst", "1000"));
+        using var http = gateway.Http();
+        foreach (var path in new[] { "/api/v1/auth/login", "/api/v1/customers", "/api/v1/users/login", "/api/v1/users" })
+        {
+            Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", path, new { }, TestTokens.Customer(path)).StatusAsync());
+        }
+
+        foreach (var path in new[] { "/api/v1/auth/login", "/api/v1/customers/", "/api/v1/users/LOGIN", "/api/v1/users" })
+        {
+            using var refused = await http.SendAsync("POST", path, new { }, TestTokens.Customer());
+            Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+            Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
+        }
+
+        using var channel = gateway.Channel();
+        foreach (var method in new[] { "Register", "Login" })
+        {
+            Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() =>
+                GatewayHost.CallAsync(channel, "users.v1.Users", method, default))).StatusCode);
+        }
+
+        // What is no attempt at a password goes on.
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/auth/refresh", new { }).StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products").StatusAsync());
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/customers", token: TestTokens.Customer()).StatusAsync());
+    }
+
+    [Fact]
+    public async Task Signing_in_is_limited_unless_settings_say_otherwise_and_wide_in_development()
+    {
+        await using var strict = GatewayHost.Start(behind, "Production", ("RateLimit:Burst", "1000"));
+        using var http = strict.Http(tls: false);
+        Assert.Contains(HttpStatusCode.TooManyRequests,
+            await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => http.SendAsync("POST", "/api/v1/auth/login", new { }).StatusAsync())));
+
+        await using var wide = GatewayHost.Start(behind);
+        using var development = wide.Http(tls: false);
+        Assert.All(
+            await Task.WhenAll(Enumerable.Range(0, 400)
+                .Select(_ => development.SendAsync("POST", "/api/v1/auth/login", new { }).StatusAsync())),
+            status => Assert.Equal(HttpStatusCode.OK, status));
+    }
+
+    [Fact]
     public async Task A_forged_subject_buys_no_bucket_of_its_own()
     {
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"));

@@ -13,16 +13,27 @@ internal static class TestTokens
     public static readonly RsaSecurityKey Key = new(RSA.Create(2048)) { KeyId = "test-1" };
 
     /// <summary>The published half of <see cref="Key"/>.</summary>
-    public static string KeySet
+    public static string KeySet => KeySetOf(Key);
+
+    /// <summary>The published half of a key.</summary>
+    public static string KeySetOf(RsaSecurityKey key)
     {
-        get
+        var parameters = key.Rsa.ExportParameters(includePrivateParameters: false);
+        return JsonSerializer.Serialize(new
         {
-            var parameters = Key.Rsa.ExportParameters(includePrivateParameters: false);
-            return JsonSerializer.Serialize(new
+            keys = new[]
             {
-                keys = new[] { new { kty = "RSA", use = "sig", alg = "RS256", kid = Key.KeyId, n = Base64UrlEncoder.Encode(parameters.Modulus), e = Base64UrlEncoder.Encode(parameters.Exponent) } },
-            });
-        }
+                new
+                {
+                    kty = "RSA",
+                    use = "sig",
+                    alg = "RS256",
+                    kid = key.KeyId,
+                    n = Base64UrlEncoder.Encode(parameters.Modulus),
+                    e = Base64UrlEncoder.Encode(parameters.Exponent),
+                },
+            },
+        });
     }
 
     public static string Customer(string subject = "3") => Make(Issuers.Customers, subject, "customer");

@@ -144,7 +144,13 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         }
 
         await using var back = await FakeService.StartAsync("customers", port: address.Port);
+        var next = new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-2" };
+        back.KeySet = TestTokens.KeySetOf(next);
         gateway.Clock.Advance(TimeSpan.FromMinutes(6));
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer()).StatusAsync());
+        var token = TestTokens.Make(Issuers.Customers, "3", "customer", descriptor =>
+            descriptor.SigningCredentials = new(next, SecurityAlgorithms.RsaSha256));
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/me", token: token).StatusAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer())
+            .StatusAsync());
     }
 }

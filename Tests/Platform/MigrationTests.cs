@@ -49,6 +49,30 @@ public sealed class MigrationTests(Cluster cluster)
     }
 
     [Theory]
+    [InlineData("Customers")]
+    [InlineData("Users")]
+    public async Task What_was_kept_of_registrations_goes_with_the_migration(string service)
+    {
+        var connectionString = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("kept"));
+        await using var db = Open(Assembly.Load(service).GetTypes()
+            .Single(type => type.IsAssignableTo(typeof(ServiceDbContext))), connectionString);
+        var migrator = db.GetService<IMigrator>();
+        await migrator.MigrateAsync(db.Database.GetMigrations()
+            .Single(name => name.EndsWith("_Initial", StringComparison.Ordinal)), TestContext.Current.CancellationToken);
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            INSERT INTO idempotency_keys (caller, key, fingerprint, status, created_at)
+            VALUES ('anonymous', 'signup-1', sha256('with a password'), 201, now())
+            """,
+            TestContext.Current.CancellationToken);
+
+        await migrator.MigrateAsync(targetMigration: null, TestContext.Current.CancellationToken);
+
+        Assert.Equal(0, await db.Database.SqlQuery<int>($"""SELECT count(*)::int AS "Value" FROM idempotency_keys""")
+            .SingleAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
     [MemberData(nameof(Contexts))]
     public void The_migrations_are_those_of_the_model(Type context)
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.Tests.Fixtures;
 using Npgsql;
@@ -17,7 +18,12 @@ public sealed class SettingsTests(Cluster cluster)
         TestPlatform.Names.SelectMany(name => new[] { KeyValuePair.Create($"services:{name}:http:0", $"http://{name}"), KeyValuePair.Create($"services:{name}:grpc:0", $"http://{name}") }), StringComparer.Ordinal);
 
     private static readonly Dictionary<string, string> Sales = new(Gateway, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = Database, ["ConnectionStrings:busdb"] = Database };
-    private static readonly Dictionary<string, string> Customers = new(StringComparer.Ordinal) { ["ConnectionStrings:customersdb"] = Database, ["ConnectionStrings:busdb"] = Database };
+    private static readonly Dictionary<string, string> Customers = new(StringComparer.Ordinal)
+    {
+        ["ConnectionStrings:customersdb"] = Database,
+        ["ConnectionStrings:busdb"] = Database,
+        ["Accounts:KeySecret"] = TestPlatform.KeySecret,
+    };
 
     public static TheoryData<string, string, string?, string> Wrong => new()
     {
@@ -38,6 +44,11 @@ public sealed class SettingsTests(Cluster cluster)
         { "Customers", "Accounts:AccessTokenLifetime", "15", "is \"15\": give a time as hours:minutes:seconds or days.hours:minutes:seconds, from 00:00:10 to 1.00:00:00" },
         { "Customers", "Accounts:MaxFailures", "0", "is \"0\": give a whole number, from 1 to 1000" },
         { "Customers", "Accounts:MaxFailure", "5", "give none of that name; Accounts has AccessTokenLifetime," },
+        { "Customers", "Accounts:KeySecret", null,
+            "is missing: give the secret of at least 32 characters that the signing keys in the database are encrypted with" },
+        { "Customers", "Accounts:KeySecret", "se-cret of 31 characters-------", "is malformed: give the secret of at least 32 characters" },
+        { "Customers", "Accounts:PreviousKeySecret", "se-cret", "encrypted with until now, or nothing" },
+        { "Customers", "TrustedProxies:0", "gateway", "is \"gateway\": give the network of proxies in front" },
         { "Gateway", "RateLimit:Burst", "many", "is \"many\": give a whole number, from 1 to 1000000" },
         { "Gateway", "Proxy:Deadline", "1 min", "is \"1 min\": give a time as" },
         { "Gateway", "Cors:Origins:0", "shop.example.com", "is \"shop.example.com\": give the origin of web pages that may call" },
@@ -73,6 +84,35 @@ public sealed class SettingsTests(Cluster cluster)
         Assert.Equal(0, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
         settings["ConnectionStrings:salesdb"] = "nonsense";
         Assert.Equal(Settings.ExitCode, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_secret_that_does_not_open_the_signing_keys_stops_the_service_with_one_line()
+    {
+        var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("secret"));
+        var settings = new Dictionary<string, string>(Customers, StringComparer.Ordinal)
+        {
+            ["ConnectionStrings:customersdb"] = connection,
+            ["ConnectionStrings:busdb"] = connection,
+            ["Kestrel:Endpoints:http:Url"] = "http://127.0.0.1:0",
+            ["Kestrel:Endpoints:grpc:Url"] = "http://127.0.0.1:0",
+        };
+        Assert.Equal(0, (await RunAsync("Customers", settings, "--migrate")).ExitCode);
+        using var key = RSA.Create(2048);
+        await using (var db = new NpgsqlConnection(connection))
+        {
+            await db.OpenAsync(TestContext.Current.CancellationToken);
+            await using var insert = new NpgsqlCommand("INSERT INTO signing_keys VALUES ('key', $1, now(), now() + interval '1 day')", db);
+            insert.Parameters.Add(new() { Value = key.ExportEncryptedPkcs8PrivateKey("another-secret",
+                new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)) });
+            await insert.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+
+        var (exitCode, _, error) = await RunAsync("Customers", settings);
+        Assert.Equal(Settings.ExitCode, exitCode);
+        Assert.StartsWith("The setting Accounts:KeySecret does not open the signing keys in the database: give",
+            Assert.Single(error.Split('\n')), StringComparison.Ordinal);
+        Assert.DoesNotContain(TestPlatform.KeySecret, error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -208,8 +208,7 @@ namespace MicroPlatform.Users.Migrations
 
                     b.Property<string>("EmailKey")
                         .IsRequired()
-                        .HasMaxLength(254)
-                        .HasColumnType("character varying(254)")
+                        .HasColumnType("text")
                         .HasColumnName("email_key");
 
                     b.Property<string>("PasswordHash")
@@ -231,8 +230,7 @@ namespace MicroPlatform.Users.Migrations
 
                     b.Property<string>("UsernameKey")
                         .IsRequired()
-                        .HasMaxLength(100)
-                        .HasColumnType("character varying(100)")
+                        .HasColumnType("text")
                         .HasColumnName("username_key");
 
                     b.Property<uint>("Version")

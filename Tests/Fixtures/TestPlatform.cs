@@ -6,6 +6,7 @@ using System.Reflection;
 using System.Text.Json;
 using Grpc.Net.Client;
 using MicroPlatform.ServiceDefaults.Messaging;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 
@@ -37,11 +38,13 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["SeedDemoData"] = "true",
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
-        ["Messaging:PollingMilliseconds"] = "20",
         // Slowness is the subject of few tests, which set a deadline of their own.
         ["Requests:Deadline"] = "00:00:30",
         ["Calls:Deadline"] = "00:00:15",
     };
+
+    /// <summary>Adds to the services of hosts that start later.</summary>
+    internal Action<IServiceCollection>? Added { get; set; }
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -114,6 +117,14 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         _ = Host(service).Services;
     }
 
+    /// <summary>Starts another replica of a service, on the same databases; it takes events, and no requests.</summary>
+    internal IAsyncDisposable StartReplica(string service)
+    {
+        var replica = Create(service);
+        _ = replica.Services;
+        return replica;
+    }
+
     /// <summary>Waits until no event is on its way between the services.</summary>
     public Task QuietAsync() => Eventually.TrueAsync(async () =>
     {
@@ -138,11 +149,13 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     internal string ConnectionString(string database) => cluster.ConnectionStringTo(databases.GetOrAdd(database, key => new(() =>
         key is "busdb" ? cluster.CreateEmptyAsync("bus") : cluster.CloneAsync(key[..^2]))).Value.GetAwaiter().GetResult());
 
-    private IServiceHost Host(string service) => hosts.GetOrAdd(service, key => new(() =>
+    private IServiceHost Host(string service) => hosts.GetOrAdd(service, key => new(() => Create(key))).Value;
+
+    private IServiceHost Create(string service)
     {
-        var program = Assembly.Load(char.ToUpperInvariant(key[0]) + key[1..]).EntryPoint!.DeclaringType!;
-        return (IServiceHost)Activator.CreateInstance(typeof(ServiceHost<>).MakeGenericType(program), this, key)!;
-    })).Value;
+        var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!.DeclaringType!;
+        return (IServiceHost)Activator.CreateInstance(typeof(ServiceHost<>).MakeGenericType(program), this, service)!;
+    }
 
     private async Task<string> LoginAsync(string service, string path, object credentials)
     {

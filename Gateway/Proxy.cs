@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text;
 using MicroPlatform.ServiceDefaults;
@@ -26,9 +27,15 @@ internal static class Proxy
             .AddTransforms(transforms => transforms.AddResponseTransform(response =>
             {
                 // Between a replica and the Gateway only.
-                if (response.HttpContext.Response.Headers.Remove(Draining.HeaderName))
+                var context = response.HttpContext;
+                if (context.Response.Headers.Remove(Draining.HeaderName))
                 {
-                    response.HttpContext.Features.GetRequiredFeature<Attempt>().IsDraining = true;
+                    context.Features.GetRequiredFeature<Attempt>().IsDraining = true;
+                }
+
+                if (context.Response.Headers.Remove(Telemetry.RouteHeader, out var route))
+                {
+                    context.Items[Telemetry.RouteHeader] = route.ToString();
                 }
 
                 return default;
@@ -139,6 +146,7 @@ internal static class Proxy
                 var service = proxy.Cluster.Config.ClusterId.Split('.')[0];
                 context.RequestServices.GetRequiredService<ILogger<ProxyOptions>>().LogWarning(
                     "{Service} did not answer {Route}: {Error}, {Reason}", service, proxy.Route.Config.RouteId, failure.Error, failure.Exception?.Message);
+                Activity.Current?.SetStatus(ActivityStatusCode.Error, $"{service}: {failure.Error}, {failure.Exception?.Message}");
                 return context.WriteProblemAsync(ProblemException.Unavailable($"The {service} service does not answer; try again shortly."));
         }
     }

@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.ServiceDiscovery;
-using OpenTelemetry;
 
 namespace MicroPlatform.Gateway;
 
@@ -46,8 +45,6 @@ internal static class HealthApi
 
     private static async Task<PlatformHealth> GatherAsync(ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
     {
-        // Probes come every few seconds and say nothing in a trace.
-        using var quiet = SuppressInstrumentationScope.Begin();
         using var client = http.CreateClient(Probe);
         var services = await Task.WhenAll(Routes.Services.Select(service => AskAsync(service, resolver, client, cancellationToken)));
         return new(Array.TrueForAll(services, service => service.Status is ServiceStatus.Ready) ? ServiceStatus.Ready : ServiceStatus.Degraded,

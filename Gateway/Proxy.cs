@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.Features;
@@ -32,6 +33,11 @@ internal static class Proxy
                 if (context.Response.Headers.Remove(Draining.HeaderName))
                 {
                     context.Features.GetRequiredFeature<Attempt>().IsDraining = true;
+                }
+
+                if (context.Response.Headers.Remove(Telemetry.RouteHeader, out var route))
+                {
+                    context.Items[Telemetry.RouteHeader] = route.ToString();
                 }
 
                 if (response.ProxyResponse is { } answer && IsBareError(context.Request, answer))
@@ -135,6 +141,7 @@ internal static class Proxy
                 var service = proxy.Cluster.Config.ClusterId.Split('.')[0];
                 context.RequestServices.GetRequiredService<ILogger<ProxyOptions>>().LogWarning(
                     "{Service} did not answer {Route}: {Error}, {Reason}", service, proxy.Route.Config.RouteId, failure.Error, failure.Exception?.Message);
+                Activity.Current?.SetStatus(ActivityStatusCode.Error, $"{service}: {failure.Error}, {failure.Exception?.Message}");
                 return context.WriteProblemAsync(ProblemException.Unavailable($"The {service} service does not answer; try again shortly."));
         }
     }

@@ -202,8 +202,6 @@ public static class Postgres
     private sealed class DatabaseMigrator<TContext>(IServiceScopeFactory scopes, ILogger<TContext> logger) : IHostedService, IDatabaseMigrator
         where TContext : ServiceDbContext
     {
-        private static readonly ActivitySource Source = new(Telemetry.Prefix + "Migrations");
-
         public async Task StartAsync(CancellationToken cancellationToken)
         {
             for (var attempt = 1; ; attempt++)
@@ -225,7 +223,6 @@ public static class Postgres
 
         public async Task MigrateAsync(CancellationToken cancellationToken)
         {
-            using var activity = Source.StartActivity($"Migrate {typeof(TContext).Name}");
             await using var scope = scopes.CreateAsyncScope();
             var db = scope.ServiceProvider.GetRequiredService<TContext>();
             db.Database.SetCommandTimeout(TimeSpan.FromMinutes(10)); // an index on a large table

@@ -1,17 +1,25 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using MicroPlatform.ServiceDefaults.Messaging;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.Configuration;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration.Memory;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
+using StatusCode = Grpc.Core.StatusCode;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>OpenTelemetry traces, metrics and logs, exported over OTLP when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set.</summary>
-public static class Telemetry
+public static partial class Telemetry
 {
     /// <summary>Prefix of every activity source and meter of the platform; what is named so is exported without registration.</summary>
     public const string Prefix = "MicroPlatform.";
@@ -34,6 +42,11 @@ public static class Telemetry
         ["Yarp.ReverseProxy.Forwarder.HttpForwarder"] = LogLevel.Error,
     };
 
+    /// <summary>The response header that tells the Gateway a service's route; the Gateway removes it and names the trace after it.</summary>
+    public const string RouteHeader = "X-Route";
+
+    private const string CatchAll = "/{**rest}";
+
     internal static void AddTelemetry(this WebApplicationBuilder builder)
     {
         // First among the sources, so that each of the others can say otherwise.
@@ -55,14 +68,134 @@ public static class Telemetry
                 .AddMeter("Npgsql", Prefix + "*"))
             .WithTracing(tracing => tracing
                 .AddSource(builder.Environment.ApplicationName, Prefix + "*")
-                // Probes come every few seconds and say nothing in a trace.
-                .AddAspNetCoreInstrumentation(options => options.Filter = context => !context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal))
-                .AddHttpClientInstrumentation()
+                .AddProcessor(new Spans())
+                .AddAspNetCoreInstrumentation(options =>
+                {
+                    options.Filter = IsAsked;
+                    options.EnrichWithHttpResponse = Describe;
+                })
+                .AddHttpClientInstrumentation(options => options.EnrichWithHttpRequestMessage = Describe)
                 .AddNpgsql());
 
         if (!string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
         {
             telemetry.UseOtlpExporter();
+        }
+    }
+
+    /// <summary>Tells the Gateway which route was asked for.</summary>
+    internal static Task TellRouteAsync(HttpContext context, RequestDelegate next)
+    {
+        if (!context.IsGrpc() && context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } route })
+        {
+            context.Response.OnStarting(() =>
+            {
+                context.Response.Headers[RouteHeader] = route;
+                return Task.CompletedTask;
+            });
+        }
+
+        return next(context);
+    }
+
+    // Probes come every few seconds, and so do the questions of a page that shows a stream.
+    private static bool IsAsked(HttpContext context) =>
+        !context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
+        && !context.Request.Path.StartsWithSegments("/grpc.health.v1.Health", StringComparison.Ordinal)
+        && !context.Request.Path.Value!.EndsWith("/stream", StringComparison.Ordinal);
+
+    private static void Describe(Activity activity, HttpResponse response)
+    {
+        var context = response.HttpContext;
+        if (context.IsGrpc())
+        {
+            DescribeGrpc(activity, context);
+            return;
+        }
+
+        if ((context.Items[RouteHeader] ?? activity.GetTagItem("http.route")) is string route)
+        {
+            // A call that was refused before a service saw it keeps the Gateway's own route, without the pattern at its end.
+            route = (route.EndsWith(CatchAll, StringComparison.Ordinal) ? route[..^CatchAll.Length] : route).TrimEnd('/');
+            route = route.Length > 0 ? Constraint().Replace(route, "") : "/";
+            activity.DisplayName = $"{context.Request.Method} {route}";
+            activity.SetTag("http.route", route);
+        }
+
+        if (activity.Status == ActivityStatusCode.Error && context.Features.Get<IExceptionHandlerFeature>() is { Error: var failure })
+        {
+            activity.SetStatus(ActivityStatusCode.Error, DeadLetters.ReasonOf(failure));
+        }
+    }
+
+    // A failed call is an answer with status 200. What its caller is to blame for is no failure, as with 4xx.
+    private static void DescribeGrpc(Activity activity, HttpContext context)
+    {
+        var isAnswered = Enum.TryParse<StatusCode>(Find("grpc-status"), out var status);
+        if (status is StatusCode.Unimplemented)
+        {
+            return; // nobody knows what was asked for
+        }
+
+        activity.DisplayName = context.Request.Path.Value!.TrimStart('/');
+        if (isAnswered)
+        {
+            activity.SetTag("rpc.grpc.status_code", (int)status);
+        }
+
+        if (status is StatusCode.Unknown or StatusCode.DeadlineExceeded or StatusCode.Internal
+            or StatusCode.Unavailable or StatusCode.DataLoss)
+        {
+            activity.SetStatus(ActivityStatusCode.Error, Uri.UnescapeDataString(Find("grpc-message")));
+        }
+
+        string Find(string name) =>
+            context.Response.Headers.TryGetValue(name, out var value)
+            || context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers.TryGetValue(name, out value) == true
+                ? value.ToString()
+                : "";
+    }
+
+    private static void Describe(Activity activity, HttpRequestMessage request)
+    {
+        if (request.Content?.Headers.ContentType?.MediaType is "application/grpc")
+        {
+            activity.DisplayName = request.RequestUri!.AbsolutePath.TrimStart('/');
+        }
+    }
+
+    // Both take time in proportion to the text; a time-out would fail the work that the span is of, so it is long.
+    [GeneratedRegex("""(?<=\{\w+):[^}]+""", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex Constraint();
+
+    [GeneratedRegex(
+        """^(?:\s|--[^\n]*\n)*(?<verb>[a-z]+)(?:.*?\b(?:from|into|update)\s+"?(?<table>\w+))?""",
+        RegexOptions.IgnoreCase | RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex Statement();
+
+    /// <summary>Keeps what somebody asked for, and names statements.</summary>
+    private sealed class Spans : BaseProcessor<Activity>
+    {
+        public override void OnStart(Activity data)
+        {
+            // Begun by no request and no message: polling and housekeeping. What fails there is logged.
+            if (data.ParentId is null && data.Kind is ActivityKind.Internal or ActivityKind.Client)
+            {
+                data.IsAllDataRequested = false;
+                data.ActivityTraceFlags &= ~ActivityTraceFlags.Recorded;
+            }
+        }
+
+        public override void OnEnd(Activity data)
+        {
+            if (data.GetTagItem("db.query.text") is string sql && Statement().Match(sql) is { Success: true, Groups: var groups })
+            {
+                data.DisplayName = $"{groups["verb"].Value.ToUpperInvariant()} {groups["table"].Value}".TrimEnd();
+            }
+            else if (data.Kind == ActivityKind.Client && data.GetTagItem("http.response.status_code") is >= 400 and < 500)
+            {
+                data.SetStatus(ActivityStatusCode.Unset);
+            }
         }
     }
 }

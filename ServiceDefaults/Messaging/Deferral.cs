@@ -23,7 +23,8 @@ internal sealed class Deferral(IServiceProvider services, int limit)
         }
 
         services.GetRequiredService<MessagingTelemetry>().CountRetry(headers.GetValueOrDefault(Headers.Type, "unknown"));
-        await services.GetRequiredService<IBus>().Advanced.TransportMessage.Defer(TimeSpan.FromSeconds(1L << Math.Min(count, 16)));
+        // The transport cuts off fractions of a second, and some of this one pass on the way.
+        await services.GetRequiredService<IBus>().Advanced.TransportMessage.Defer(TimeSpan.FromSeconds((1L << Math.Min(count, 16)) + 0.5));
         return true;
     }
 }

@@ -9,7 +9,7 @@ using Rebus.Transport;
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>Events leave and enter in the same transaction as the work they belong to.</summary>
-public sealed class EventBus<TContext>(TContext db, IBus bus, TimeProvider time)
+public sealed class EventBus<TContext>(TContext db, IBus bus, OutboxSignal outbox, TimeProvider time)
     where TContext : ServiceDbContext
 {
     private static IMessageContext CurrentMessage =>
@@ -25,13 +25,19 @@ public sealed class EventBus<TContext>(TContext db, IBus bus, TimeProvider time)
             var events = new List<object>();
             var result = await work(events, token);
             using var scope = new RebusTransactionScope();
-            scope.UseOutbox((NpgsqlConnection)db.Database.GetDbConnection(), (NpgsqlTransaction)db.Database.CurrentTransaction!.GetDbTransaction());
+            var transaction = (NpgsqlTransaction)db.Database.CurrentTransaction!.GetDbTransaction();
+            scope.UseOutbox((NpgsqlConnection)db.Database.GetDbConnection(), transaction);
             foreach (var happened in events)
             {
                 await bus.Publish(happened);
             }
 
             await scope.CompleteAsync();
+            if (events.Count > 0)
+            {
+                outbox.Expect(transaction);
+            }
+
             return result;
         }, cancellationToken);
 

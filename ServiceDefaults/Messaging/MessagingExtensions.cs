@@ -2,16 +2,20 @@ using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Rebus.Config;
 using Rebus.Config.Outbox;
 using Rebus.Handlers;
+using Rebus.Logging;
 using Rebus.Pipeline;
 using Rebus.Pipeline.Receive;
 using Rebus.Pipeline.Send;
+using Rebus.PostgreSql.Outbox;
 using Rebus.Retry;
 using Rebus.Retry.Simple;
 using Rebus.Serialization.Custom;
 using Rebus.Serialization.Json;
+using Rebus.Threading;
 using Rebus.Topic;
 using Rebus.Workers.ThreadPoolBased;
 
@@ -26,6 +30,11 @@ public static class MessagingExtensions
     /// <summary>The queue of messages that could not be handled.</summary>
     public const string DeadLetterQueue = "dead-letters";
 
+    private const int MaxParallelism = 8;
+
+    // Only a replica that was killed leaves events that nobody signals, so the outbox is looked at less often than the queue.
+    private const double OutboxPolls = 2.5;
+
     /// <summary>Adds the bus, with the service's name as its queue, and the handlers <paramref name="addHandlers"/> names with <c>AddEventHandler</c>.</summary>
     public static WebApplicationBuilder AddMessaging<TContext>(this WebApplicationBuilder builder, string database, Action<IServiceCollection>? addHandlers = null)
         where TContext : ServiceDbContext
@@ -33,7 +42,12 @@ public static class MessagingExtensions
         var queue = builder.Environment.ApplicationName.ToLowerInvariant();
         var bus = builder.GetPostgresConnectionString("busdb");
         var own = builder.GetPostgresConnectionString(database);
-        var idle = TimeSpan.FromMilliseconds(builder.GetSetting("Messaging:PollingMilliseconds", 500, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
+        var poll = TimeSpan.FromMilliseconds(builder.GetSetting(
+            "Messaging:PollingMilliseconds", 2_000, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
+        var receivers = new Receivers(MaxParallelism);
+        builder.Services.AddSingleton(_ => new OutboxSignal(poll * OutboxPolls));
+        builder.Services.ConfigureDbContext<TContext>((services, options) =>
+            options.AddInterceptors(services.GetRequiredService<OutboxSignal>()));
         builder.Services.AddSingleton(services => new MessagingTelemetry(services.GetRequiredService<IMeterFactory>(), queue, own));
         var deferrals = builder.GetSetting("Messaging:Deferrals", Deferral.DefaultLimit, "a whole number, from 0 to 1000", limit => limit is >= 0 and <= 1_000);
         builder.Services.AddSingleton(services => new Deferral(services, deferrals));
@@ -52,7 +66,7 @@ public static class MessagingExtensions
                     transport.UsePostgreSql(bus, "messages", queue);
                 }
             })
-            .Outbox(outbox => outbox.StoreInPostgreSql(own, "outbox"))
+            .Outbox(storage => storage.StoreInPostgreSql(own, "outbox"))
             .Subscriptions(subscriptions => subscriptions.Register(_ => new EventContracts.Subscriptions()))
             .Serialization(serializer =>
             {
@@ -66,8 +80,10 @@ public static class MessagingExtensions
             .Options(options =>
             {
                 options.SetNumberOfWorkers(addHandlers is null ? 0 : 1);
-                options.SetMaxParallelism(8);
-                options.Register<IBackoffStrategy>(_ => new IdlePolling(idle));
+                options.SetMaxParallelism(MaxParallelism);
+                options.Register<IBackoffStrategy>(_ => receivers);
+                options.Decorate<IAsyncTaskFactory>(c => new OutboxSignal.TaskFactory(
+                    c.Get<IAsyncTaskFactory>(), services.GetRequiredService<OutboxSignal>(), c.Get<IRebusLoggerFactory>()));
                 options.RetryStrategy(DeadLetterQueue, maxDeliveryAttempts: 3, secondLevelRetriesEnabled: true);
                 options.Register<ITopicNameConvention>(_ => new EventContracts.Topics());
                 var telemetry = services.GetRequiredService<MessagingTelemetry>();
@@ -76,6 +92,12 @@ public static class MessagingExtensions
                     .OnSend(new MessagingTelemetry.OutgoingStep(), PipelineRelativePosition.Before, typeof(SerializeOutgoingMessageStep))
                     .OnReceive(new MessagingTelemetry.IncomingStep(telemetry, services.GetRequiredService<Deferral>()), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
             }));
+        if (addHandlers is not null)
+        {
+            builder.Services.AddHostedService(services =>
+                new ArrivalListener(bus, queue, poll, receivers, services, services.GetRequiredService<ILogger<ArrivalListener>>()));
+        }
+
         return builder;
     }
 
@@ -92,7 +114,7 @@ public static class MessagingExtensions
     /// stands before the handling of failures: a service that cannot reach its database would set everything aside at once instead of waiting.
     /// </summary>
     private static PipelineStepRemover WithoutOutboxOnReceipt(IPipeline pipeline) =>
-        new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().FullName is "Rebus.PostgreSql.Outbox.OutboxIncomingStep");
+        new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().Assembly == typeof(IOutboxStorage).Assembly);
 
     private sealed class RetryLater<TEvent>(Deferral deferral) : IHandleMessages<IFailed<TEvent>>
     {

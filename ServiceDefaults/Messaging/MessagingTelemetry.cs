@@ -120,11 +120,12 @@ internal sealed class MessagingTelemetry
             }
             catch (Exception failure)
             {
-                activity?.SetStatus(ActivityStatusCode.Error, failure.GetType().Name);
+                var reason = DeadLetters.ReasonOf(failure);
+                activity?.SetStatus(ActivityStatusCode.Error, reason);
                 tags.Add("error.type", failure.GetType().FullName);
                 telemetry.failures.Add(1, tags);
                 // What is set aside in the end is this copy: staff read there why.
-                context.Load<OriginalTransportMessage>().TransportMessage.Headers[DeadLetters.ReasonHeader] = DeadLetters.ReasonOf(failure);
+                context.Load<OriginalTransportMessage>().TransportMessage.Headers[DeadLetters.ReasonHeader] = reason;
                 throw;
             }
         }

@@ -88,6 +88,7 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
         builder.ConfigureTestServices(services =>
         {
             services.AddSingleton<TimeProvider>(platform.Clock);
+            platform.Added?.Invoke(services);
             services.ConfigureAll<HttpClientFactoryOptions>(options =>
                 options.HttpMessageHandlerBuilderActions.Add(handler => handler.PrimaryHandler = platform.CreateRouter()));
         });

@@ -6,6 +6,7 @@ using System.Reflection;
 using System.Text.Json;
 using Grpc.Net.Client;
 using MicroPlatform.ServiceDefaults.Messaging;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 
@@ -41,7 +42,6 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
         ["Accounts:KeySecret"] = KeySecret,
-        ["Messaging:PollingMilliseconds"] = "20",
         // Slowness is the subject of few tests, which set a deadline of their own.
         ["Requests:Deadline"] = "00:00:30",
         ["Calls:Deadline"] = "00:00:15",
@@ -52,6 +52,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// Null lets calls through.
     /// </summary>
     internal Func<HttpRequestMessage, Func<Task<HttpResponseMessage>>, Task<HttpResponseMessage>>? OnCall { get; set; }
+
+    /// <summary>Adds to the services of hosts that start later.</summary>
+    internal Action<IServiceCollection>? Added { get; set; }
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -124,6 +127,14 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         _ = Host(service).Services;
     }
 
+    /// <summary>Starts another replica of a service, on the same databases; it takes events, and no requests.</summary>
+    internal IAsyncDisposable StartReplica(string service)
+    {
+        var replica = Create(service);
+        _ = replica.Services;
+        return replica;
+    }
+
     /// <summary>Waits until no event is on its way between the services.</summary>
     public Task QuietAsync() => Eventually.TrueAsync(async () =>
     {
@@ -148,11 +159,13 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     internal string ConnectionString(string database) => cluster.ConnectionStringTo(databases.GetOrAdd(database, key => new(() =>
         key is "busdb" ? cluster.CreateEmptyAsync("bus") : cluster.CloneAsync(key[..^2]))).Value.GetAwaiter().GetResult());
 
-    private IServiceHost Host(string service) => hosts.GetOrAdd(service, key => new(() =>
+    private IServiceHost Host(string service) => hosts.GetOrAdd(service, key => new(() => Create(key))).Value;
+
+    private IServiceHost Create(string service)
     {
-        var program = Assembly.Load(char.ToUpperInvariant(key[0]) + key[1..]).EntryPoint!.DeclaringType!;
-        return (IServiceHost)Activator.CreateInstance(typeof(ServiceHost<>).MakeGenericType(program), this, key)!;
-    })).Value;
+        var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!.DeclaringType!;
+        return (IServiceHost)Activator.CreateInstance(typeof(ServiceHost<>).MakeGenericType(program), this, service)!;
+    }
 
     private async Task<string> LoginAsync(string service, string path, object credentials)
     {

@@ -111,6 +111,7 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
             services.AddSingleton<TimeProvider>(platform?.Clock ?? Clock);
             if (platform is not null)
             {
+                platform.Added?.Invoke(services);
                 services.AddSingleton<IForwarderHttpClientFactory>(new InMemory(platform));
                 services.ConfigureAll<HttpClientFactoryOptions>(options => options.HttpMessageHandlerBuilderActions.Add(handler => handler.PrimaryHandler = platform.CreateRouter()));
             }

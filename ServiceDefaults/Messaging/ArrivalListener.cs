@@ -1,0 +1,94 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Rebus.Bus;
+
+namespace MicroPlatform.ServiceDefaults.Messaging;
+
+/// <summary>
+/// Wakes the receivers of a queue when PostgreSQL says that a message came (LISTEN). Signals may be lost, with their connection or in a
+/// pooler that keeps no sessions, so it also looks by itself: after <paramref name="poll"/>, or earlier when a deferred message is due.
+/// </summary>
+internal sealed class ArrivalListener(
+    string connectionString, string queue, TimeSpan poll, Receivers receivers, IServiceProvider services, ILogger<ArrivalListener> logger)
+    : BackgroundService
+{
+    // One channel for each queue, whose name PostgreSQL cuts off as here. An update sends a dead letter again.
+    private const string Install = """
+        DO $do$ BEGIN
+            PERFORM pg_advisory_xact_lock(hashtext('messages_signal'));
+            IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'messages'::regclass AND tgname = 'messages_signal') THEN
+                CREATE OR REPLACE FUNCTION messages_signal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    PERFORM pg_notify(left('messages.' || NEW.recipient, 63), CASE WHEN NEW.visible > now() THEN 'deferred' ELSE '' END);
+                    RETURN NULL;
+                END $$;
+                CREATE TRIGGER messages_signal AFTER INSERT OR UPDATE OF recipient, visible ON messages
+                    FOR EACH ROW EXECUTE FUNCTION messages_signal();
+            END IF;
+        END $do$
+        """;
+
+    private const string UntilFirst = "SELECT min(visible) - now() FROM messages WHERE recipient = $1 AND expiration > now()";
+
+    private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(1);
+
+    private readonly string connectionString =
+        new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, ApplicationName = $"{queue} listener" }.ConnectionString;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        _ = services.GetRequiredService<IBus>(); // makes the table
+        while (true)
+        {
+            try
+            {
+                await ListenAsync(stoppingToken);
+            }
+            catch (Exception lost) when (lost is NpgsqlException or TimeoutException)
+            {
+                logger.LogWarning(
+                    "Events for {Queue} are not announced ({Reason}); looking for them every {Seconds} s", queue, lost.Message, AfterError.TotalSeconds);
+                receivers.Signal();
+                await Task.Delay(AfterError, stoppingToken);
+            }
+        }
+    }
+
+    private async Task ListenAsync(CancellationToken stoppingToken)
+    {
+        await using var connection = new NpgsqlConnection(connectionString);
+        var isDeferred = false;
+        connection.Notification += (_, arrival) =>
+        {
+            if (arrival.Payload.Length > 0)
+            {
+                isDeferred = true;
+            }
+            else
+            {
+                receivers.Signal();
+            }
+        };
+        await connection.OpenAsync(stoppingToken);
+        await using var listen = new NpgsqlCommand($"{Install}; LISTEN \"messages.{queue}\"", connection);
+        await listen.ExecuteNonQueryAsync(stoppingToken);
+        await using var untilFirst = new NpgsqlCommand(UntilFirst, connection) { Parameters = { new() { Value = queue } } };
+        while (true)
+        {
+            isDeferred = false;
+            var due = await untilFirst.ExecuteScalarAsync(stoppingToken) as TimeSpan? ?? poll;
+            if (due <= TimeSpan.Zero)
+            {
+                receivers.Signal();
+                due = poll;
+            }
+
+            // To the driver, a wait of less than a millisecond is one without end.
+            var wait = (due < poll ? due : poll) + TimeSpan.FromMilliseconds(1);
+            while (!isDeferred && await connection.WaitAsync(wait, stoppingToken))
+            {
+            }
+        }
+    }
+}

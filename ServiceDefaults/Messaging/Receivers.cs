@@ -1,0 +1,70 @@
+using System.Threading.Channels;
+using Rebus.Workers.ThreadPoolBased;
+
+namespace MicroPlatform.ServiceDefaults.Messaging;
+
+/// <summary>
+/// Puts the receivers of a service to sleep while no message comes. A signal lets one of them look, and whoever finds a message
+/// wakes the next: a service at rest runs no statement, and a burst has all receivers at work within milliseconds.
+/// </summary>
+/// <param name="count">How many receivers there are.</param>
+internal sealed class Receivers(int count) : IBackoffStrategy
+{
+    private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(1);
+
+    private readonly Channel<bool> signal =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly object worker = new();
+    private int asleep;
+
+    /// <summary>Lets one receiver look for a message. A signal that comes while all are at work is kept.</summary>
+    public void Signal() => signal.Writer.TryWrite(true);
+
+    /// <summary>A message came, and messages seldom come alone.</summary>
+    public void Reset() => Signal();
+
+    /// <summary>A receiver found no message.</summary>
+    public async Task WaitNoMessageAsync(CancellationToken token)
+    {
+        Count(1);
+        try
+        {
+            await signal.Reader.ReadAsync(token);
+        }
+        finally
+        {
+            Count(-1);
+        }
+    }
+
+    public void WaitNoMessage(CancellationToken token) => WaitNoMessageAsync(token).GetAwaiter().GetResult();
+
+    /// <summary>The worker, which starts receivers, found none to start: all are asleep, or some are at work and free in a moment.</summary>
+    public void Wait(CancellationToken token)
+    {
+        using var stop = token.Register(() => Count(0));
+        lock (worker)
+        {
+            if (!token.IsCancellationRequested)
+            {
+                Monitor.Wait(worker, asleep < count ? Busy : Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    public Task WaitAsync(CancellationToken token) => Task.Delay(Busy, token);
+
+    public void WaitError(CancellationToken token) => token.WaitHandle.WaitOne(AfterError);
+
+    public Task WaitErrorAsync(CancellationToken token) => Task.Delay(AfterError, token);
+
+    private void Count(int more)
+    {
+        lock (worker)
+        {
+            asleep += more;
+            Monitor.Pulse(worker);
+        }
+    }
+}

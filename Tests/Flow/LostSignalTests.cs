@@ -1,0 +1,49 @@
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Flow;
+
+/// <summary>Signals that never arrive: whatever is handled was found by looking.</summary>
+public sealed class LostSignalTests : IClassFixture<TestPlatform>
+{
+    private readonly TestPlatform platform;
+
+    public LostSignalTests(TestPlatform platform)
+    {
+        this.platform = platform;
+        platform.Settings["Messaging:PollingMilliseconds"] = "200";
+    }
+
+    [Fact]
+    public async Task Without_the_trigger_a_checkout_is_settled_by_looking()
+    {
+        await StartAsync();
+        // It is made by a service that connects, so all have to be connected before it goes for good.
+        await Eventually.TrueAsync(async () => await ListenersAsync() == 4, "all services listen");
+        await platform.QueryAsync<object>("busdb", "DROP TRIGGER messages_signal ON messages");
+        await platform.CheckOutAsync();
+        Assert.Equal(0, await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM pg_trigger WHERE tgname = 'messages_signal'"));
+    }
+
+    [Fact]
+    public async Task What_a_killed_replica_left_in_the_outbox_is_sent_by_another()
+    {
+        await StartAsync();
+        var account = await platform.BuyerAsync();
+        await platform.FillOutboxAsync(account.Id);
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id) == 0, "the last of its events is handled", seconds: 60);
+    }
+
+    private async Task StartAsync()
+    {
+        foreach (var service in new[] { "customers", "users", "warehouse", "accounting", "sales", "cart" })
+        {
+            platform.Http(service).Dispose();
+        }
+
+        await platform.QuietAsync();
+    }
+
+    private Task<long> ListenersAsync() => platform.QueryAsync<long>(
+        "busdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '% listener' AND query LIKE 'SELECT min%'");
+}

@@ -10,18 +10,20 @@ var folder = DataFolder.Open(settings, Path.Combine(builder.AppHostDirectory, ".
 var postgres = await PostgresServer.AddAsync(builder, "postgres", settings, folder);
 var bus = postgres.AddDatabase("busdb");
 
-// The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business
-var customers = AddService<Projects.Customers>("customers", "Customers", "PersonAccounts");
-var users = AddService<Projects.Users>("users", "Users", "PeopleTeam");
+// The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business.
+// The keys that sign their tokens are encrypted in their databases.
+var keySecret = builder.AddGeneratedSecret("account-key-secret", folder);
+var customers = AddService<Projects.Customers>("customers", "PersonAccounts").WithEnvironment("Accounts__KeySecret", keySecret);
+var users = AddService<Projects.Users>("users", "PeopleTeam").WithEnvironment("Accounts__KeySecret", keySecret);
 
 // The back office
-var warehouse = AddService<Projects.Warehouse>("warehouse", "Warehouse", "BuildingFactory").WithReference(users);
-var accounting = AddService<Projects.Accounting>("accounting", "Accounting", "Calculator").WithReference(users);
-var sales = AddService<Projects.Sales>("sales", "Sales", "Receipt").WithReference(users).WithReference(customers).WithReference(warehouse);
+var warehouse = AddService<Projects.Warehouse>("warehouse", "BuildingFactory").WithReference(users);
+var accounting = AddService<Projects.Accounting>("accounting", "Calculator").WithReference(users);
+var sales = AddService<Projects.Sales>("sales", "Receipt").WithReference(users).WithReference(customers).WithReference(warehouse);
 
 // The shop and the to-do application
-var cart = AddService<Projects.Cart>("cart", "Cart", "Cart").WithReference(customers).WithReference(sales);
-var todo = AddService<Projects.Todo>("todo", "Todo", "TaskListSquare").WithReference(users);
+var cart = AddService<Projects.Cart>("cart", "Cart").WithReference(customers).WithReference(sales);
+var todo = AddService<Projects.Todo>("todo", "TaskListSquare").WithReference(users);
 
 // The only public entrance
 builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
@@ -35,7 +37,7 @@ builder.AddOperations(postgres, folder);
 await builder.Build().RunAsync();
 
 // Services wait for their databases and not for each other: each bears the absence of those it calls.
-IResourceBuilder<ProjectResource> AddService<TProject>(string name, string displayName, string icon)
+IResourceBuilder<ProjectResource> AddService<TProject>(string name, string icon)
     where TProject : IProjectMetadata, new()
 {
     var database = postgres.AddDatabase($"{name}db");

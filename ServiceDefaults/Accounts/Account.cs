@@ -132,6 +132,7 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     {
         foreach (var name in NameProperties)
         {
+            ChangeTracker.Clear(); // the accounts that seeding added
             await this.InTransactionAsync(async token => await RenewKeysAsync(name, name + "Key", logger, token), cancellationToken);
         }
     }

@@ -1,5 +1,5 @@
 using System.Net;
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.Tests.Customers;
 using MicroPlatform.Tests.Fixtures;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using Grpc.Health.V1;
-using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.Tests.Customers;
 using MicroPlatform.Tests.Fixtures;
 using MicroPlatform.Tests.Gateway;

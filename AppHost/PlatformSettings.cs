@@ -60,7 +60,7 @@ internal sealed class PlatformSettings
     public static PlatformSettings From(IDistributedApplicationBuilder builder, string[] args)
     {
         var known = typeof(PlatformSettings).GetProperties().ToDictionary(setting => setting.Name, StringComparer.OrdinalIgnoreCase);
-        foreach (var argument in args.Where(argument => argument.StartsWith("--", StringComparison.Ordinal)))
+        foreach (var (index, argument) in args.Index().Where(argument => argument.Item.StartsWith("--", StringComparison.Ordinal)))
         {
             var key = argument[2..].Split('=')[0];
             if (!known.ContainsKey(key) && !IsOfOthers(key))
@@ -68,7 +68,9 @@ internal sealed class PlatformSettings
                 throw new StartupException($"There is no setting {argument}. The settings are {string.Join(", ", known.Keys.Select(name => $"--{name}=…"))}.");
             }
 
-            if (known.ContainsKey(key) && builder.Configuration[key] is null)
+            var hasValue = argument.Contains('=', StringComparison.Ordinal)
+                || (args.ElementAtOrDefault(index + 1) is { } next && !next.StartsWith("--", StringComparison.Ordinal));
+            if (known.ContainsKey(key) && !hasValue)
             {
                 throw new StartupException($"The setting --{key} has no value. Write --{key}=value, such as --Ephemeral=true.");
             }

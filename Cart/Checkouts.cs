@@ -79,9 +79,9 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
             throw Decided();
         }
 
-        // Told, Sales may have settled it here by now with the cancellation of its order.
+        // Sales may have settled it here by now with the cancellation of its order, even where its answer was lost.
         var isSalesTold = await TellSalesAsync(last.Id, authorization, cancellationToken);
-        if (!await GiveUpAsync(last, isSalesTold, checkout => isSalesTold || checkout.SettledAt is null, cancellationToken))
+        if (!await GiveUpAsync(last, isSalesTold, _ => true, cancellationToken))
         {
             throw Decided();
         }

@@ -166,7 +166,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
                 programs.Program("pg_basebackup"),
                 ["--pgdata", Path.Combine(home, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname", $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}"],
                 folder: home, ct: ct);
-            await replica.ControlAsync("start", "--log", Path.Combine(home, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 -c fsync=off"));
+            await replica.ControlAsync("start", "--log", Path.Combine(home, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=1000 -c fsync=off"));
             return replica;
         }
 

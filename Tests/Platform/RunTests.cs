@@ -6,6 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using MicroPlatform.AppHost;
 using MicroPlatform.AppHost.Operations;
 using MicroPlatform.AppHost.Postgres;
+using MicroPlatform.Tests.Contract;
 using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Platform;
@@ -234,6 +235,7 @@ public sealed class RunTests : IDisposable
         {
             var start = new ProcessStartInfo(Dotnet, [Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. arguments])
             {
+                WorkingDirectory = Path.Combine(Repository.Root, "AppHost"), // as dotnet run does it: a service's settings beside the tests are not for it
                 UseShellExecute = false,
                 RedirectStandardError = true,
                 RedirectStandardOutput = true,

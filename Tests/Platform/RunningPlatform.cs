@@ -11,8 +11,11 @@ public sealed class PlatformTestGroup : ICollectionFixture<RunningPlatform>, ICo
 public sealed class RunningPlatform : IAsyncLifetime
 {
     private AspirePlatform platform = null!;
+    private TelemetryReceiver telemetry = null!;
 
     internal AspirePlatform Engine => platform;
+
+    internal TelemetryReceiver Telemetry => telemetry;
 
     /// <summary>A client of the Gateway over HTTPS, which trusts this run's certificate and no other.</summary>
     public HttpClient Https() => platform.Https();
@@ -20,9 +23,18 @@ public sealed class RunningPlatform : IAsyncLifetime
     /// <summary>A client of the Gateway over HTTP.</summary>
     public HttpClient Http() => platform.Http();
 
-    public async ValueTask InitializeAsync() => platform = await AspirePlatform.StartAsync(["--Ephemeral=true"]);
+    public async ValueTask InitializeAsync()
+    {
+        telemetry = await TelemetryReceiver.StartAsync();
+        platform = await AspirePlatform.StartAsync(
+            ["--Ephemeral=true"], AspirePlatform.Unhurried.Concat(telemetry.Environment).ToDictionary(StringComparer.Ordinal));
+    }
 
-    public async ValueTask DisposeAsync() => await platform.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await platform.DisposeAsync();
+        await telemetry.DisposeAsync();
+    }
 }
 
 /// <summary>These tests run eighteen processes, and want the machine for themselves.</summary>

@@ -1,0 +1,34 @@
+using System.Net;
+using MicroPlatform.Tests.Fixtures;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>What a person opens in the dashboard is signal: the platform at rest writes no trace.</summary>
+[Collection(PlatformTestGroup.Name)]
+public sealed class RestTests(RunningPlatform platform)
+{
+    private const int Services = 8;
+    private const int Rounds = 20; // a second each
+
+    [Fact]
+    public async Task At_rest_for_twenty_seconds_the_platform_exports_no_span_and_a_request_makes_it_export_again()
+    {
+        var telemetry = platform.Telemetry;
+        var (seen, since) = (telemetry.Traces, telemetry.Metrics);
+        await Eventually.TrueAsync(
+            () =>
+            {
+                if (telemetry.Traces != seen)
+                {
+                    (seen, since) = (telemetry.Traces, telemetry.Metrics); // what tests before this one started still goes on
+                }
+
+                return Task.FromResult(telemetry.Metrics - since >= Services * Rounds);
+            },
+            "the platform is at rest for twenty rounds of metrics", seconds: 120);
+
+        using var http = platform.Http();
+        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products").StatusAsync());
+        await Eventually.TrueAsync(() => Task.FromResult(telemetry.Traces > seen), "the request is exported");
+    }
+}

@@ -1,0 +1,51 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace MicroPlatform.Tests.Platform;
+
+/// <summary>Takes what the services export over OTLP (HTTP), and counts it.</summary>
+internal sealed class TelemetryReceiver : IAsyncDisposable
+{
+    private readonly WebApplication app;
+    private int metrics;
+    private int traces;
+
+    private TelemetryReceiver(WebApplication app) => this.app = app;
+
+    /// <summary>How many times metrics have come in.</summary>
+    public int Metrics => Volatile.Read(ref metrics);
+
+    /// <summary>How many times spans have come in.</summary>
+    public int Traces => Volatile.Read(ref traces);
+
+    /// <summary>What makes a service export to this receiver, once a second.</summary>
+    public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["OTEL_EXPORTER_OTLP_ENDPOINT"] = app.Urls.Single(),
+        ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+        ["OTEL_METRIC_EXPORT_INTERVAL"] = "1000",
+        ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
+    };
+
+    public static async Task<TelemetryReceiver> StartAsync()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        var receiver = new TelemetryReceiver(builder.Build());
+        receiver.app.Urls.Add("http://127.0.0.1:0");
+        receiver.app.MapPost("/v1/metrics", () => Accept(ref receiver.metrics));
+        receiver.app.MapPost("/v1/traces", () => Accept(ref receiver.traces));
+        await receiver.app.StartAsync();
+        return receiver;
+    }
+
+    public ValueTask DisposeAsync() => app.DisposeAsync();
+
+    // An empty answer is an empty protobuf message: all was accepted.
+    private static IResult Accept(ref int count)
+    {
+        Interlocked.Increment(ref count);
+        return Results.Bytes([], "application/x-protobuf");
+    }
+}

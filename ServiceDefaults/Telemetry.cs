@@ -178,8 +178,10 @@ public static partial class Telemetry
     {
         public override void OnStart(Activity data)
         {
-            // Begun by no request and no message: polling and housekeeping. What fails there is logged.
-            if (data.ParentId is null && data.Kind is ActivityKind.Internal or ActivityKind.Client)
+            // Begun by no request and no message, or by a probe: polling and housekeeping. What fails there is logged.
+            // A sampler that takes everything (OTEL_TRACES_SAMPLER=always_on) does not ask whether the parent is recorded.
+            var isOwnWork = data.ParentId is null && data.Kind is ActivityKind.Internal or ActivityKind.Client;
+            if (isOwnWork || data.Parent is { Recorded: false })
             {
                 data.IsAllDataRequested = false;
                 data.ActivityTraceFlags &= ~ActivityTraceFlags.Recorded;

@@ -124,8 +124,8 @@ internal sealed class AspirePlatform : IAsyncDisposable
             return null;
         }
 
-        var launcher = Convert.ToInt32(started, CultureInfo.InvariantCulture);
-        return resource is "postgres" ? Running(launcher) : ChildOf(launcher);
+        var id = Convert.ToInt32(started, CultureInfo.InvariantCulture);
+        return Array.Exists(Process.GetProcesses(), process => process.Id == id && !process.HasExited) ? id : null;
     }
 
     /// <summary>Kills a process as <c>kill -9</c> does. The AppHost starts it again.</summary>
@@ -247,17 +247,5 @@ internal sealed class AspirePlatform : IAsyncDisposable
         {
             // The platform is taken down.
         }
-    }
-
-    private static int? Running(int processId) => Array.Exists(Process.GetProcesses(), process => process.Id == processId && !process.HasExited) ? processId : null;
-
-    // The orchestrator starts `dotnet run`, which starts the service.
-    private static int? ChildOf(int launcher)
-    {
-        var start = new ProcessStartInfo("pgrep", ["-P", launcher.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardOutput = true, UseShellExecute = false };
-        using var pgrep = Process.Start(start)!;
-        var output = pgrep.StandardOutput.ReadToEnd();
-        pgrep.WaitForExit();
-        return int.TryParse(output, CultureInfo.InvariantCulture, out var child) ? child : null;
     }
 }

@@ -26,6 +26,7 @@ internal sealed class TelemetryReceiver : IAsyncDisposable
         ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
         ["OTEL_METRIC_EXPORT_INTERVAL"] = "1000",
         ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
+        ["OTEL_TRACES_SAMPLER"] = "always_on", // as Aspire sets it
     };
 
     public static async Task<TelemetryReceiver> StartAsync()

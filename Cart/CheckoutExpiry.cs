@@ -52,7 +52,7 @@ internal sealed class CheckoutExpiry(
 
     private async Task<List<Checkout>> FindAsync(CancellationToken cancellationToken)
     {
-        
+
         await using var scope = scopes.CreateAsyncScope();
         var startedBefore = time.GetUtcNow() - options.Value.GiveUpAfter;
         return await scope.ServiceProvider.GetRequiredService<CartDbContext>().Checkouts.AsNoTracking()

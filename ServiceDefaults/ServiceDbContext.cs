@@ -139,7 +139,7 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         // Probes come every few seconds and say nothing in a trace.
-        
+
         try
         {
             await using var reading = services.GetReadContext<TContext>();
@@ -181,7 +181,7 @@ internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimePr
         using var timer = new PeriodicTimer(TimeSpan.FromHours(1), time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            
+
             try
             {
                 await using var scope = scopes.CreateAsyncScope();

@@ -103,8 +103,11 @@ public sealed class SettingsTests(Cluster cluster)
         {
             await db.OpenAsync(TestContext.Current.CancellationToken);
             await using var insert = new NpgsqlCommand("INSERT INTO signing_keys VALUES ('key', $1, now(), now() + interval '1 day')", db);
-            insert.Parameters.Add(new() { Value = key.ExportEncryptedPkcs8PrivateKey("another-secret",
-                new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)) });
+            insert.Parameters.Add(new()
+            {
+                Value = key.ExportEncryptedPkcs8PrivateKey("another-secret",
+                new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000))
+            });
             await insert.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         }
 

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
-
+using OpenTelemetry;
 
 namespace MicroPlatform.Cart;
 
@@ -52,7 +52,7 @@ internal sealed class CheckoutExpiry(
 
     private async Task<List<Checkout>> FindAsync(CancellationToken cancellationToken)
     {
-
+        using var untraced = SuppressInstrumentationScope.Begin();
         await using var scope = scopes.CreateAsyncScope();
         var startedBefore = time.GetUtcNow() - options.Value.GiveUpAfter;
         return await scope.ServiceProvider.GetRequiredService<CartDbContext>().Checkouts.AsNoTracking()

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
-
+using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults;
 
@@ -139,7 +139,7 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         // Probes come every few seconds and say nothing in a trace.
-
+        using var untraced = SuppressInstrumentationScope.Begin();
         try
         {
             await using var reading = services.GetReadContext<TContext>();
@@ -181,7 +181,7 @@ internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimePr
         using var timer = new PeriodicTimer(TimeSpan.FromHours(1), time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-
+            using var untraced = SuppressInstrumentationScope.Begin();
             try
             {
                 await using var scope = scopes.CreateAsyncScope();

@@ -3,6 +3,11 @@ using MicroPlatform.AppHost.Postgres;
 
 StartupException.ReportInOneLine();
 var builder = DistributedApplication.CreateBuilder(args);
+if (builder.ExecutionContext.IsPublishMode)
+{
+    throw new StartupException("This AppHost only runs the platform. To deploy it, use deploy/kubernetes.");
+}
+
 var settings = PlatformSettings.From(builder, args);
 var folder = DataFolder.Open(settings, Path.Combine(builder.AppHostDirectory, "..", ".data"));
 

@@ -5,7 +5,7 @@
 //
 // Options: --url http://localhost:8080  --rate 20 (checkouts a second)  --seconds 30  --warm-up 15 (seconds at that rate before those that count)
 //          --customers 80  --idle 20 (seconds of idling to measure, 0 for none)
-//          --state .data/state.json (the state file of an embedded run: whose processes are measured; Linux)
+// On Linux it also measures the processes of the services and of PostgreSQL, found by their names: run one platform at a time.
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
@@ -23,7 +23,7 @@ var seconds = int.Parse(options.GetValueOrDefault("--seconds", "30"), CultureInf
 var warmUp = int.Parse(options.GetValueOrDefault("--warm-up", "15"), CultureInfo.InvariantCulture);
 var idle = int.Parse(options.GetValueOrDefault("--idle", "20"), CultureInfo.InvariantCulture);
 using var http = new HttpClient { BaseAddress = new Uri(options.GetValueOrDefault("--url", "http://localhost:8080")) };
-var processes = Processes(options.GetValueOrDefault("--state", ".data/state.json"));
+var processes = Processes();
 
 // Goods for everybody, and customers with a full cart.
 var staff = await LoginAsync("users/login", new { username = "clerk", password = "testPass123" });
@@ -184,18 +184,13 @@ static void Report(string what, IEnumerable<double> milliseconds)
     }
 }
 
-static Dictionary<string, int[]> Processes(string stateFile)
+static Dictionary<string, int[]> Processes()
 {
-    if (!OperatingSystem.IsLinux() || !File.Exists(stateFile))
-    {
-        return [];
-    }
-
-    using var state = JsonDocument.Parse(File.ReadAllText(stateFile));
-    var all = state.RootElement.GetProperty("services").EnumerateObject().ToDictionary(
-        service => service.Name, service => service.Value.EnumerateArray().Select(process => process.GetProperty("processId").GetInt32()).ToArray(), StringComparer.Ordinal);
-    all["postgres"] = [state.RootElement.GetProperty("postgres").GetProperty("processId").GetInt32()];
-    return all;
+    string[] names = ["Accounting", "Cart", "Customers", "Gateway", "Sales", "Todo", "Users", "Warehouse", "postgres"];
+    return !OperatingSystem.IsLinux() ? [] : names
+        .Select(name => (name, ids: Process.GetProcessesByName(name).Select(process => process.Id).ToArray()))
+        .Where(found => found.ids.Length > 0)
+        .ToDictionary(found => found.name.ToLowerInvariant(), found => found.ids, StringComparer.Ordinal);
 }
 
 // Seconds of processor time, of the server's own processes too: time of those that have ended counts with their parent's.

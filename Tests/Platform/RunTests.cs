@@ -1,12 +1,10 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using MicroPlatform.AppHost;
 using MicroPlatform.AppHost.Operations;
 using MicroPlatform.AppHost.Postgres;
-using MicroPlatform.Tests.Contract;
 using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Platform;
@@ -66,16 +64,16 @@ public sealed class RunTests : IDisposable
     [Fact]
     public async Task A_second_run_names_the_first_and_harms_nothing_and_a_killed_run_is_followed_by_the_next()
     {
-        using var first = new Run(Options());
+        using var first = new AppHostRun(Options());
         await first.ReadyAsync();
 
-        using var second = new Run(Options());
+        using var second = new AppHostRun(Options());
         Assert.Equal(78, await second.ExitCodeAsync());
         Assert.Contains($"is in use by another run of the platform (process {first.ProcessId})", Assert.Single(second.Errors), StringComparison.Ordinal);
         Assert.False(first.HasExited);
 
         first.Kill();
-        using var third = new Run(Options());
+        using var third = new AppHostRun(Options());
         await third.ReadyAsync();
         third.Terminate();
         Assert.Equal(0, await third.ExitCodeAsync());
@@ -90,7 +88,7 @@ public sealed class RunTests : IDisposable
         taken.Start();
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
 
-        using var run = new Run(["--Ephemeral=true", $"--HttpPort={port}"]);
+        using var run = new AppHostRun(["--Ephemeral=true", $"--HttpPort={port}"]);
 
         Assert.Equal(78, await run.ExitCodeAsync());
         var line = Assert.Single(run.Errors);
@@ -111,7 +109,7 @@ public sealed class RunTests : IDisposable
     [InlineData("--ConnectionStrings:postgres=Host=127.0.0.1;Port=1;Username=none", "The server that ConnectionStrings:postgres names cannot be used")]
     public async Task A_setting_that_cannot_be_used_ends_the_start_with_one_line_that_says_what_to_do(string argument, string expected)
     {
-        using var run = new Run([argument, $"--DataFolder={folder.FullName}"]);
+        using var run = new AppHostRun([argument, $"--DataFolder={folder.FullName}"]);
 
         Assert.Equal(78, await run.ExitCodeAsync());
         Assert.Contains(expected, Assert.Single(run.Errors), StringComparison.Ordinal);
@@ -122,7 +120,7 @@ public sealed class RunTests : IDisposable
     {
         WriteData(version: "9");
 
-        using var run = new Run(Options());
+        using var run = new AppHostRun(Options());
 
         Assert.Equal(78, await run.ExitCodeAsync());
         var line = Assert.Single(run.Errors);
@@ -136,7 +134,7 @@ public sealed class RunTests : IDisposable
         WriteData(version: "15");
         File.Delete(Path.Combine(folder.FullName, "data", "secrets.json"));
 
-        using var run = new Run(Options());
+        using var run = new AppHostRun(Options());
 
         Assert.Equal(78, await run.ExitCodeAsync());
         var line = Assert.Single(run.Errors);
@@ -150,7 +148,7 @@ public sealed class RunTests : IDisposable
         var file = Path.Combine(folder.FullName, "file");
         await File.WriteAllTextAsync(file, "", Cancel);
 
-        using var run = new Run([$"--DataFolder={file}/data"]);
+        using var run = new AppHostRun([$"--DataFolder={file}/data"]);
 
         Assert.Equal(78, await run.ExitCodeAsync());
         Assert.Contains($"The data folder {file}/data cannot be used", Assert.Single(run.Errors), StringComparison.Ordinal);
@@ -177,7 +175,7 @@ public sealed class RunTests : IDisposable
             Programs.MakeExecutable(script);
         }
 
-        using var run = new Run(["--Ephemeral=true", "--Postgres=container"], new() { ["PATH"] = $"{tools}:{Environment.GetEnvironmentVariable("PATH")}" });
+        using var run = new AppHostRun(["--Ephemeral=true", "--Postgres=container"], new() { ["PATH"] = $"{tools}:{Environment.GetEnvironmentVariable("PATH")}" });
 
         Assert.Equal(78, await run.ExitCodeAsync());
         Assert.Contains("no container engine answers", Assert.Single(run.Errors), StringComparison.Ordinal);
@@ -223,91 +221,4 @@ public sealed class RunTests : IDisposable
 
     private Task<AspirePlatform> StartAsync(params string[] arguments) =>
         AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder.FullName, "data")}", .. arguments], services: OneService);
-
-    /// <summary>The AppHost in a process of its own, as a person starts it.</summary>
-    private sealed class Run : IDisposable
-    {
-        private readonly Process process;
-        private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly List<string> errors = [];
-
-        public Run(string[] arguments, Dictionary<string, string>? environment = null)
-        {
-            var start = new ProcessStartInfo(Dotnet, [Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. arguments])
-            {
-                WorkingDirectory = Path.Combine(Repository.Root, "AppHost"), // as dotnet run does it: a service's settings beside the tests are not for it
-                UseShellExecute = false,
-                RedirectStandardError = true,
-                RedirectStandardOutput = true,
-            };
-            foreach (var (name, value) in (environment ?? []).Concat(Dashboard()))
-            {
-                start.Environment[name] = value;
-            }
-
-            start.Environment.Remove("ConnectionStrings__postgres");
-            process = new() { StartInfo = start };
-            process.ErrorDataReceived += (_, line) =>
-            {
-                if (!string.IsNullOrEmpty(line.Data))
-                {
-                    errors.Add(line.Data);
-                }
-            };
-            process.OutputDataReceived += (_, line) =>
-            {
-                if (line.Data?.StartsWith("Ready after", StringComparison.Ordinal) == true)
-                {
-                    ready.TrySetResult();
-                }
-            };
-            process.Start();
-            process.BeginErrorReadLine();
-            process.BeginOutputReadLine();
-        }
-
-        public static string Dotnet { get; } = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
-
-        public int ProcessId => process.Id;
-
-        public bool HasExited => process.HasExited;
-
-        public IReadOnlyList<string> Errors => errors;
-
-        public async Task ReadyAsync()
-        {
-            var ended = process.WaitForExitAsync(Cancel);
-            Assert.True(await Task.WhenAny(ready.Task, ended).WaitAsync(TimeSpan.FromMinutes(5), Cancel) == ready.Task, string.Join('\n', errors));
-        }
-
-        public async Task<int> ExitCodeAsync()
-        {
-            await process.WaitForExitAsync(Cancel).WaitAsync(TimeSpan.FromMinutes(2), Cancel);
-            return process.ExitCode;
-        }
-
-        public void Kill() => process.Kill();
-
-        public void Terminate() => Process.Start("kill", process.Id.ToString(CultureInfo.InvariantCulture)).WaitForExit();
-
-        public void Dispose()
-        {
-            if (!process.HasExited)
-            {
-                process.Kill();
-            }
-
-            process.Dispose();
-        }
-
-        // What the launch profile sets, at ports of this run's own.
-        private static IEnumerable<KeyValuePair<string, string>> Dashboard() =>
-        [
-            new("ASPNETCORE_ENVIRONMENT", "Development"),
-            new("ASPIRE_ALLOW_UNSECURED_TRANSPORT", "true"),
-            new("ASPNETCORE_URLS", $"http://localhost:{Ports.Free()}"),
-            new("ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", $"http://localhost:{Ports.Free()}"),
-            new("ASPIRE_RESOURCE_SERVICE_ENDPOINT_URL", $"http://localhost:{Ports.Free()}"),
-        ];
-    }
 }

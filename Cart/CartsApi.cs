@@ -61,6 +61,12 @@ internal static class CartsApi
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        if (owner == caller.Id() && !await db.Carts.AnyAsync(c => c.CustomerId == owner, cancellationToken))
+        {
+            preconditions.Require(NotOpened); // its owner sees it as an empty cart, so clearing it changes nothing
+            return TypedResults.NoContent();
+        }
+
         return await db.InTransactionAsync(async token =>
         {
             await LockAsync(db, owner, preconditions, time, token);

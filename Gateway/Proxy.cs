@@ -12,7 +12,7 @@ namespace MicroPlatform.Gateway;
 /// <summary>Passes calls on to the services, and says in the platform's own words when one does not answer.</summary>
 internal static class Proxy
 {
-    private const int MaxRounds = 3;
+    private const int MaxRounds = 5;
     private static readonly TimeSpan BeforeNextRound = TimeSpan.FromMilliseconds(50);
 
     public static void AddProxy(this WebApplicationBuilder builder)

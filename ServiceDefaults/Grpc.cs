@@ -147,7 +147,7 @@ public static partial class GrpcDefaults
         {
             RetryPolicy = new RetryPolicy
             {
-                MaxAttempts = 3,
+                MaxAttempts = 5, // the most that a channel allows
                 InitialBackoff = TimeSpan.FromMilliseconds(50),
                 MaxBackoff = TimeSpan.FromMilliseconds(500),
                 BackoffMultiplier = 2,

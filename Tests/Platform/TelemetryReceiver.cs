@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Platform;
 
@@ -31,8 +32,9 @@ internal sealed class TelemetryReceiver : IAsyncDisposable
 
     public static async Task<TelemetryReceiver> StartAsync()
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        var builder = WebApplication.CreateEmptyBuilder(new()); // without the settings of a service, which lie beside the tests
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         var receiver = new TelemetryReceiver(builder.Build());
         receiver.app.Urls.Add("http://127.0.0.1:0");
         receiver.app.MapPost("/v1/metrics", () => Accept(ref receiver.metrics));

@@ -13,7 +13,7 @@ internal sealed class ReadyLine(
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(model.GetProjectResources().Select(service => notifications.WaitForResourceHealthyAsync(service.Name, stoppingToken)));
+        await Task.WhenAll(model.GetProjectResources().Select(service => notifications.WaitForResourceHealthyAsync(service.Name, WaitBehavior.WaitOnResourceUnavailable, stoppingToken)));
         if (model.GetProjectResources().FirstOrDefault(service => service.Name is "gateway") is not { } gateway)
         {
             return; // a test runs a part of the platform

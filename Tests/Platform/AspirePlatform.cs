@@ -172,7 +172,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
     /// <summary>Waits until every process of a service runs and answers that it is ready.</summary>
     public async Task WaitUntilReadyAsync(string service)
     {
-        await app.ResourceNotifications.WaitForResourceHealthyAsync(service).WaitAsync(Longest);
+        await app.ResourceNotifications.WaitForResourceHealthyAsync(service, WaitBehavior.WaitOnResourceUnavailable).WaitAsync(Longest);
         using var http = new HttpClient { BaseAddress = Address(service) };
         await Eventually.TrueAsync(
             async () => StatesOf(service).All(state => state is "Running")

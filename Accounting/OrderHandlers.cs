@@ -1,3 +1,4 @@
+using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults.Messaging;
 using Microsoft.EntityFrameworkCore;
 using Rebus.Handlers;

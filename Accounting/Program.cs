@@ -1,4 +1,5 @@
 using MicroPlatform.Accounting;
+using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 

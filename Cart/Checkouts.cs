@@ -1,4 +1,5 @@
 using Grpc.Core;
+using MicroPlatform.Cart.Events;
 using MicroPlatform.Sales.V1;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;

@@ -1,5 +1,7 @@
 using MicroPlatform.Cart;
+using MicroPlatform.Customers.Events;
 using MicroPlatform.Customers.V1;
+using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Security.Claims;
+using MicroPlatform.Customers.Events;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using MicroPlatform.ServiceDefaults.Messaging;

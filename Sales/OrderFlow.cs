@@ -1,5 +1,7 @@
+using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Warehouse.Events;
 using Microsoft.EntityFrameworkCore;
 using Rebus.Handlers;
 

@@ -1,6 +1,8 @@
+using MicroPlatform.Cart.Events;
 using MicroPlatform.Sales;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Warehouse.Events;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();

@@ -1,6 +1,7 @@
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Todo;
+using MicroPlatform.Users.Events;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();

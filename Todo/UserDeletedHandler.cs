@@ -1,4 +1,5 @@
 using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Users.Events;
 using Microsoft.EntityFrameworkCore;
 using Rebus.Handlers;
 

@@ -1,6 +1,7 @@
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Users.Events;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Users;

@@ -1,4 +1,6 @@
+using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Warehouse.Events;
 using Microsoft.EntityFrameworkCore;
 using Rebus.Handlers;
 

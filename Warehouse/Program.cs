@@ -1,3 +1,4 @@
+using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Warehouse;

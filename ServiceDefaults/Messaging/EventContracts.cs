@@ -1,40 +1,40 @@
 using System.Reflection;
+using Rebus.Serialization;
 using Rebus.Subscriptions;
 using Rebus.Topic;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>What the <see cref="EventAttribute"/>s declare, in the shapes the bus asks for.</summary>
-internal static class EventContracts
+/// <summary>
+/// The events that a service publishes or handles: the types of its assembly that carry <see cref="EventAttribute"/>. Subscriptions are
+/// declared there and not made at run time, so that an event published before a subscriber's first start waits for it.
+/// </summary>
+internal sealed class EventContracts : IMessageTypeNameConvention, ITopicNameConvention, ISubscriptionStorage
 {
-    public static readonly IReadOnlyDictionary<Type, EventAttribute> All = typeof(EventAttribute).Assembly.GetTypes()
-        .Select(type => (type, contract: type.GetCustomAttribute<EventAttribute>()))
-        .Where(pair => pair.contract is not null)
-        .ToDictionary(pair => pair.type, pair => pair.contract!);
+    private readonly Dictionary<string, Type> types;
 
-    public static bool IsKnown(string name) => All.Values.Any(contract => string.Equals(contract.Name, name, StringComparison.Ordinal));
+    public EventContracts(Assembly service) => types = service.GetTypes()
+        .Where(type => type.IsDefined(typeof(EventAttribute)))
+        .ToDictionary(NameOf, StringComparer.Ordinal);
 
-    public static string NameOf(Type eventType) => All.TryGetValue(eventType, out var contract)
-        ? contract.Name
-        : throw new InvalidOperationException($"{eventType.Name} is no event: it lacks the [Event] attribute that names it and its subscribers.");
+    public bool IsCentralized => true;
 
-    /// <summary>Subscriptions are declared, not made at run time: what is published before a subscriber's first start waits for it.</summary>
-    public sealed class Subscriptions : ISubscriptionStorage
-    {
-        private static readonly Dictionary<string, IReadOnlyList<string>> Subscribers =
-            All.Values.ToDictionary(contract => contract.Name, contract => contract.Subscribers, StringComparer.Ordinal);
+    public static string NameOf(Type type) => ContractOf(type).Name;
 
-        public bool IsCentralized => true;
+    public bool IsKnown(string name) => types.ContainsKey(name);
 
-        public Task<IReadOnlyList<string>> GetSubscriberAddresses(string topic) => Task.FromResult(Subscribers[topic]);
+    public string GetTypeName(Type type) => NameOf(type);
 
-        public Task RegisterSubscriber(string topic, string subscriberAddress) => throw new NotSupportedException("Declare subscribers with [Event].");
+    public Type GetType(string name) => types[name];
 
-        public Task UnregisterSubscriber(string topic, string subscriberAddress) => throw new NotSupportedException("Declare subscribers with [Event].");
-    }
+    public string GetTopic(Type eventType) => NameOf(eventType);
 
-    public sealed class Topics : ITopicNameConvention
-    {
-        public string GetTopic(Type eventType) => NameOf(eventType);
-    }
+    public Task<IReadOnlyList<string>> GetSubscriberAddresses(string topic) => Task.FromResult(ContractOf(types[topic]).Subscribers);
+
+    public Task RegisterSubscriber(string topic, string subscriberAddress) => throw new NotSupportedException("Declare subscribers with [Event].");
+
+    public Task UnregisterSubscriber(string topic, string subscriberAddress) => throw new NotSupportedException("Declare subscribers with [Event].");
+
+    private static EventAttribute ContractOf(Type type) => type.GetCustomAttribute<EventAttribute>()
+        ?? throw new InvalidOperationException($"{type.Name} is no event: it lacks the [Event] attribute that names it and its subscribers.");
 }

@@ -13,7 +13,7 @@ using Rebus.Pipeline.Send;
 using Rebus.PostgreSql.Outbox;
 using Rebus.Retry;
 using Rebus.Retry.Simple;
-using Rebus.Serialization.Custom;
+using Rebus.Serialization;
 using Rebus.Serialization.Json;
 using Rebus.Threading;
 using Rebus.Topic;
@@ -45,6 +45,7 @@ public static class MessagingExtensions
         var poll = TimeSpan.FromMilliseconds(builder.GetSetting(
             "Messaging:PollingMilliseconds", 2_000, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
         var receivers = new Receivers(MaxParallelism);
+        var contracts = new EventContracts(typeof(TContext).Assembly);
         builder.Services.AddSingleton(_ => new OutboxSignal(poll * OutboxPolls));
         builder.Services.ConfigureDbContext<TContext>((services, options) =>
             options.AddInterceptors(services.GetRequiredService<OutboxSignal>()));
@@ -67,16 +68,8 @@ public static class MessagingExtensions
                 }
             })
             .Outbox(storage => storage.StoreInPostgreSql(own, "outbox"))
-            .Subscriptions(subscriptions => subscriptions.Register(_ => new EventContracts.Subscriptions()))
-            .Serialization(serializer =>
-            {
-                serializer.UseSystemTextJson(new(System.Text.Json.JsonSerializerDefaults.Web), Encoding.UTF8);
-                var names = serializer.UseCustomMessageTypeNames();
-                foreach (var (type, contract) in EventContracts.All)
-                {
-                    names.AddWithCustomName(type, contract.Name);
-                }
-            })
+            .Subscriptions(subscriptions => subscriptions.Register(_ => contracts))
+            .Serialization(serializer => serializer.UseSystemTextJson(new(System.Text.Json.JsonSerializerDefaults.Web), Encoding.UTF8))
             .Options(options =>
             {
                 options.SetNumberOfWorkers(addHandlers is null ? 0 : 1);
@@ -85,12 +78,13 @@ public static class MessagingExtensions
                 options.Decorate<IAsyncTaskFactory>(c => new OutboxSignal.TaskFactory(
                     c.Get<IAsyncTaskFactory>(), services.GetRequiredService<OutboxSignal>(), c.Get<IRebusLoggerFactory>()));
                 options.RetryStrategy(DeadLetterQueue, maxDeliveryAttempts: 3, secondLevelRetriesEnabled: true);
-                options.Register<ITopicNameConvention>(_ => new EventContracts.Topics());
+                options.Register<IMessageTypeNameConvention>(_ => contracts);
+                options.Register<ITopicNameConvention>(_ => contracts);
                 var telemetry = services.GetRequiredService<MessagingTelemetry>();
                 options.Decorate<IErrorHandler>(c => new DeadLetters.Noting(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
                 options.Decorate<IPipeline>(c => new PipelineStepInjector(WithoutOutboxOnReceipt(c.Get<IPipeline>()))
                     .OnSend(new MessagingTelemetry.OutgoingStep(), PipelineRelativePosition.Before, typeof(SerializeOutgoingMessageStep))
-                    .OnReceive(new MessagingTelemetry.IncomingStep(telemetry, services.GetRequiredService<Deferral>()), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
+                    .OnReceive(new MessagingTelemetry.IncomingStep(telemetry, services.GetRequiredService<Deferral>(), contracts), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
             }));
         if (addHandlers is not null)
         {

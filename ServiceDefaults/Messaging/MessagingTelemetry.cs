@@ -80,7 +80,7 @@ internal sealed class MessagingTelemetry
         }
     }
 
-    public sealed class IncomingStep(MessagingTelemetry telemetry, Deferral deferral) : IIncomingStep
+    public sealed class IncomingStep(MessagingTelemetry telemetry, Deferral deferral, EventContracts contracts) : IIncomingStep
     {
         public async Task Process(IncomingStepContext context, Func<Task> next)
         {
@@ -103,7 +103,7 @@ internal sealed class MessagingTelemetry
 
             try
             {
-                if (!EventContracts.IsKnown(name))
+                if (!contracts.IsKnown(name))
                 {
                     // While replicas are updated one by one, one of the next version may take it another time.
                     if (await deferral.TryAsync(headers))

@@ -2,7 +2,9 @@ using System.Data.Common;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Rebus.Logging;
+using Rebus.PostgreSql.Outbox;
 using Rebus.Threading;
+using Rebus.Transport;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
@@ -44,13 +46,14 @@ public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
     /// <summary>Gives the forwarder's task this signal in place of the library's interval.</summary>
     internal sealed class TaskFactory(IAsyncTaskFactory inner, OutboxSignal signal, IRebusLoggerFactory loggers) : IAsyncTaskFactory
     {
-        /// <summary>How the library names the task.</summary>
-        public const string Forwarder = "OutboxForwarder";
-
         public IAsyncTask Create(string description, Func<Task> action, bool prettyInsignificant = false, int intervalSeconds = 10) =>
-            string.Equals(description, Forwarder, StringComparison.Ordinal)
+            IsForwarder(action)
                 ? new Forwarding(action, signal, loggers.GetLogger<OutboxSignal>())
                 : inner.Create(description, action, prettyInsignificant, intervalSeconds);
+
+        // The library's assembly for PostgreSQL has two tasks: this one, and one of its transport.
+        private static bool IsForwarder(Func<Task> action) =>
+            action.Target is { } owner and not ITransport && owner.GetType().Assembly == typeof(IOutboxStorage).Assembly;
     }
 
     private sealed class Forwarding(Func<Task> forward, OutboxSignal signal, ILog log) : IAsyncTask

@@ -1,5 +1,5 @@
 using System.Net;
-using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Customers.Events;
 using MicroPlatform.Tests.Customers;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;

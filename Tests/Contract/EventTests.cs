@@ -1,7 +1,14 @@
 using System.Collections;
 using System.Reflection;
 using System.Text.Json;
+using MicroPlatform.Accounting;
+using MicroPlatform.Cart;
+using MicroPlatform.Customers;
+using MicroPlatform.Sales;
 using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Todo;
+using MicroPlatform.Users;
+using MicroPlatform.Warehouse;
 
 namespace MicroPlatform.Tests.Contract;
 
@@ -9,6 +16,12 @@ namespace MicroPlatform.Tests.Contract;
 public sealed class EventTests
 {
     private const string File = "events.txt";
+
+    private static readonly Assembly[] Services =
+    [
+        typeof(CustomersDbContext).Assembly, typeof(CartDbContext).Assembly, typeof(UsersDbContext).Assembly, typeof(TodoDbContext).Assembly,
+        typeof(WarehouseDbContext).Assembly, typeof(AccountingDbContext).Assembly, typeof(SalesDbContext).Assembly,
+    ];
 
     [Fact]
     public void The_committed_lines_are_what_the_services_publish() => Repository.Hold(File, string.Join('\n', Offered()) + "\n");
@@ -31,12 +44,13 @@ public sealed class EventTests
 
     private static List<string> Offered() =>
     [
-        .. (from type in typeof(EventAttribute).Assembly.GetTypes()
+        .. (from service in Services
+            from type in service.GetTypes()
             let contract = type.GetCustomAttribute<EventAttribute>()
             where contract is not null
             from line in contract.Subscribers.Select(subscriber => $"event {contract.Name} goes to {subscriber}")
                 .Concat(FieldsOf(type, "").Select(field => $"field {contract.Name} {field}"))
-            select line).Order(StringComparer.Ordinal),
+            select line).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
     ];
 
     private static IEnumerable<string> FieldsOf(Type type, string prefix) => type.GetProperties().SelectMany(property =>
@@ -46,7 +60,7 @@ public sealed class EventTests
         var list = value != typeof(string) && value.IsAssignableTo(typeof(IEnumerable));
         var item = list ? value.GetGenericArguments()[0] : value;
         var orNull = new NullabilityInfoContext().Create(property).ReadState is NullabilityState.Nullable ? " or null" : "";
-        return item.Assembly == typeof(EventAttribute).Assembly
+        return item.Assembly == type.Assembly
             ? FieldsOf(item, list ? $"{name}[]." : $"{name}.")
             : [$"{name}{(list ? "[]" : "")}: {item.Name.ToLowerInvariant()}{orNull}"];
     });

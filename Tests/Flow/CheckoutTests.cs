@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using MicroPlatform.AppHost.Operations;
-using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Sales.Events;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
 using Rebus.Bus;

@@ -1,6 +1,6 @@
 using System.Net;
 using MicroPlatform.AppHost.Operations;
-using MicroPlatform.ServiceDefaults.Messaging;
+using MicroPlatform.Customers.Events;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
 using Rebus.Bus;

@@ -1,8 +1,8 @@
 using System.Net;
 using Grpc.Core;
-using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Tests.Fixtures;
 using MicroPlatform.Tests.Users;
+using MicroPlatform.Users.Events;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Rebus.Bus;

@@ -1,0 +1,14 @@
+namespace MicroPlatform.ServiceDefaults.Messaging;
+
+/// <summary>Names an event on the wire and says which services handle it; both are contract, .NET type names are not.</summary>
+/// <param name="name">Publisher, what happened, version: <c>customers.customer-deleted.v1</c>.</param>
+/// <param name="subscribers">The services that get it, by queue name, whether they have ever run yet or not.</param>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class EventAttribute(string name, params string[] subscribers) : Attribute
+{
+    /// <summary>The name on the wire.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The queues it goes to.</summary>
+    public IReadOnlyList<string> Subscribers { get; } = subscribers;
+}

@@ -1,0 +1,15 @@
+using MicroPlatform.ServiceDefaults.Messaging;
+
+namespace MicroPlatform.Warehouse.Events;
+
+/// <summary>The goods of an order are set aside, all of them.</summary>
+/// <param name="OrderId">The order.</param>
+/// <param name="Items">The warehouse's id of each item, in the sequence of the order.</param>
+[Event("warehouse.stock-reserved.v1", "sales")]
+internal sealed record StockReserved(long OrderId, IReadOnlyList<long> Items);
+
+/// <summary>The goods of an order cannot be had; none of them is set aside.</summary>
+/// <param name="OrderId">The order.</param>
+/// <param name="Reason">Which item and why, in words for the customer.</param>
+[Event("warehouse.stock-rejected.v1", "sales")]
+internal sealed record StockRejected(long OrderId, string Reason);

@@ -11,7 +11,7 @@ internal static class TransactionsApi
     public static void MapTransactionsApi(this IEndpointRouteBuilder app)
     {
         var transactions = app.MapApi("/accounting/transactions", "Transactions").RequirePolicy(Policies.Staff);
-        transactions.MapGet("/", ListAsync).MayLag().WithSummary("List transactions, void ones included");
+        transactions.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List transactions, void ones included");
         transactions.MapPost("/", CreateAsync).WithIdempotency<AccountingDbContext>().WithSummary("Enter a transaction");
 
         var one = transactions.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound);

@@ -8,12 +8,12 @@ namespace MicroPlatform.Cart;
 /// <summary>The catalogue: anyone reads it, shop admins keep it.</summary>
 internal static class ProductsApi
 {
-    private const string What = "product";
+    private const string ResourceName = "product";
 
     public static void MapProductsApi(this IEndpointRouteBuilder app)
     {
         var catalogue = app.MapApi("/products", "Products").AllowAnonymous();
-        catalogue.MapGet("/", ListAsync).MayLag().WithSummary("List products, or those whose name contains a text");
+        catalogue.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List products, or those whose name contains a text");
         catalogue.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a product");
 
         var keeping = app.MapApi("/products", "Products").RequirePolicy(Policies.ShopAdmin);
@@ -40,7 +40,7 @@ internal static class ProductsApi
 
     private static async Task<Ok<ProductResponse>> GetAsync(long id, CartDbContext db, CancellationToken cancellationToken) =>
         TypedResults.Ok(await db.Products.Where(p => p.Id == id).Select(ProductResponse.FromProduct).SingleOrDefaultAsync(cancellationToken)
-            ?? throw ProblemException.NotFound(What, id));
+            ?? throw ProblemException.NotFound(ResourceName, id));
 
     private static async Task<Created<ProductResponse>> CreateAsync(ProductRequest request, CartDbContext db, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -107,7 +107,7 @@ internal static class ProductsApi
         CartDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
         var product = await db.Products.FromSql($"SELECT *, xmin FROM products WHERE id = {id} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
-            ?? throw ProblemException.NotFound(What, id);
+            ?? throw ProblemException.NotFound(ResourceName, id);
         preconditions.Require(product.Version);
         return product;
     }

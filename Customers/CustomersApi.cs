@@ -12,7 +12,7 @@ namespace MicroPlatform.Customers;
 /// <summary>Accounts: registration by anyone, everything else by their owner or an admin.</summary>
 internal static class CustomersApi
 {
-    private const string What = "customer";
+    private const string ResourceName = "customer";
 
     public static void MapCustomersApi(this IEndpointRouteBuilder app)
     {
@@ -72,9 +72,9 @@ internal static class CustomersApi
     private static async Task<Ok<CustomerResponse>> GetAsync(
         [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
     {
-        var id = caller.SelfOrAdmin(customerId, What);
+        var id = caller.SelfOrAdmin(customerId, ResourceName);
         return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
-            ?? throw ProblemException.NotFound(What, id));
+            ?? throw ProblemException.NotFound(ResourceName, id));
     }
 
     private static async Task<Ok<CustomerResponse>> UpdateAsync(
@@ -86,7 +86,7 @@ internal static class CustomersApi
             throw ProblemException.Invalid("body", "Name at least one field to change: email, firstName, lastName, isAdmin.");
         }
 
-        var id = caller.SelfOrAdmin(customerId, What);
+        var id = caller.SelfOrAdmin(customerId, ResourceName);
         return TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
             var customer = await FindAsync(db, id, preconditions, token);
@@ -112,7 +112,7 @@ internal static class CustomersApi
         [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var id = caller.SelfOrAdmin(customerId, What);
+        var id = caller.SelfOrAdmin(customerId, ResourceName);
         await events.CommitAsync(async (happened, token) =>
         {
             var customer = await FindAsync(db, id, preconditions, token);
@@ -127,14 +127,14 @@ internal static class CustomersApi
     private static async Task<Results<Ok<TokenPair>, NoContent>> ChangePasswordAsync(
         [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
     {
-        var id = caller.SelfOrAdmin(customerId, What);
+        var id = caller.SelfOrAdmin(customerId, ResourceName);
         if (id == caller.Id() && string.IsNullOrEmpty(request.CurrentPassword))
         {
             throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
         }
 
         var customer = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.Id == id, cancellationToken)
-            ?? throw ProblemException.NotFound(What, id);
+            ?? throw ProblemException.NotFound(ResourceName, id);
         if (id == caller.Id())
         {
             var (current, next) = (request.CurrentPassword!, request.NewPassword!);
@@ -170,7 +170,7 @@ internal static class CustomersApi
     private static async Task<Customer> FindAsync(
         CustomersDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
+        var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken) ?? throw ProblemException.NotFound(ResourceName, id);
         preconditions.Require(customer.Version);
         return customer;
     }

@@ -18,7 +18,7 @@ internal static class BoardApi
     public static void AddBoard(this WebApplicationBuilder builder)
     {
         builder.AddRestClient(Warehouse);
-        builder.Services.AddSingleton<Shared<Board>>();
+        builder.Services.AddSingleton<CoalescedQuery<Board>>();
         builder.Services.AddTransient<BoardGatherer>();
     }
 
@@ -63,9 +63,9 @@ internal static class BoardApi
     }
 
     /// <summary>Asks the services with the token of whoever looks: each of them decides by itself whether to answer.</summary>
-    private sealed class BoardGatherer(Shared<Board> shared, IHttpClientFactory http, ILogger<Board> logger)
+    private sealed class BoardGatherer(CoalescedQuery<Board> query, IHttpClientFactory http, ILogger<Board> logger)
     {
-        public Task<Board> GetAsync(string? token, CancellationToken cancellationToken) => shared.GetAsync(cancel => GatherAsync(token, cancel), cancellationToken);
+        public Task<Board> GetAsync(string? token, CancellationToken cancellationToken) => query.GetAsync(cancel => GatherAsync(token, cancel), cancellationToken);
 
         private async Task<Board> GatherAsync(string? token, CancellationToken cancellationToken)
         {

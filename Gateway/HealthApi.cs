@@ -16,7 +16,7 @@ internal static class HealthApi
     {
         var deadline = builder.CallDeadline();
         builder.Services.AddSingleton<LiveStreams>();
-        builder.Services.AddSingleton<Shared<PlatformHealth>>();
+        builder.Services.AddSingleton<CoalescedQuery<PlatformHealth>>();
         builder.Services.AddHttpClient(Probe, client => client.Timeout = deadline)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
     }
@@ -29,17 +29,17 @@ internal static class HealthApi
     }
 
     private static async Task<Ok<PlatformHealth>> GetAsync(
-        HttpResponse response, Shared<PlatformHealth> shared, ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
+        HttpResponse response, CoalescedQuery<PlatformHealth> query, ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
     {
         response.Headers.CacheControl = "no-cache";
-        return TypedResults.Ok(await shared.GetAsync(cancel => GatherAsync(resolver, http, cancel), cancellationToken));
+        return TypedResults.Ok(await query.GetAsync(cancel => GatherAsync(resolver, http, cancel), cancellationToken));
     }
 
     private static ServerSentEventsResult<string> Stream(
-        Shared<PlatformHealth> shared, LiveStreams streams, ServiceEndpointResolver resolver, IHttpClientFactory http, IOptions<JsonOptions> json, CancellationToken cancellationToken) =>
+        CoalescedQuery<PlatformHealth> query, LiveStreams streams, ServiceEndpointResolver resolver, IHttpClientFactory http, IOptions<JsonOptions> json, CancellationToken cancellationToken) =>
         TypedResults.ServerSentEvents(streams.WatchAsync(
             "health",
-            async leaving => JsonSerializer.Serialize(await shared.GetAsync(cancel => GatherAsync(resolver, http, cancel), leaving), json.Value.SerializerOptions),
+            async leaving => JsonSerializer.Serialize(await query.GetAsync(cancel => GatherAsync(resolver, http, cancel), leaving), json.Value.SerializerOptions),
             DateTimeOffset.MaxValue,
             cancellationToken));
 

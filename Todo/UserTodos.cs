@@ -6,7 +6,7 @@ namespace MicroPlatform.Todo;
 /// <summary>The rules of to-dos, the same over REST and gRPC. Every statement names the owner: a stranger's to-do does not exist.</summary>
 internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
 {
-    private const string What = "to-do";
+    private const string ResourceName = "to-do";
 
     public async Task<TodoResponse> CreateAsync(Guid owner, TodoRequest request, CancellationToken cancellationToken)
     {
@@ -34,7 +34,7 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
 
     public async Task<TodoResponse> GetAsync(Guid owner, long id, CancellationToken cancellationToken) =>
         await db.Todos.Where(t => t.UserId == owner && t.Id == id).Select(TodoResponse.FromTodo).SingleOrDefaultAsync(cancellationToken)
-        ?? throw ProblemException.NotFound(What, id);
+        ?? throw ProblemException.NotFound(ResourceName, id);
 
     public Task<Page<TodoResponse>> ListAsync(Guid owner, bool? completed, string? search, PageQuery page, CancellationToken cancellationToken)
     {
@@ -88,7 +88,7 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
 
     private async Task<TodoItem> FindAsync(Guid owner, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var todo = await db.Todos.SingleOrDefaultAsync(t => t.UserId == owner && t.Id == id, cancellationToken) ?? throw ProblemException.NotFound(What, id);
+        var todo = await db.Todos.SingleOrDefaultAsync(t => t.UserId == owner && t.Id == id, cancellationToken) ?? throw ProblemException.NotFound(ResourceName, id);
         preconditions.Require(todo.Version);
         return todo;
     }

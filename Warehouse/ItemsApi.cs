@@ -12,7 +12,7 @@ internal static class ItemsApi
     public static void MapItemsApi(this IEndpointRouteBuilder app)
     {
         var items = app.MapApi("/warehouse/items", "Items").RequirePolicy(Policies.Staff);
-        items.MapGet("/", ListAsync).MayLag().WithSummary("List items, or those that match");
+        items.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List items, or those that match");
         items.MapPost("/", CreateAsync).WithIdempotency<WarehouseDbContext>().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Add an item");
 
         var one = items.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound);

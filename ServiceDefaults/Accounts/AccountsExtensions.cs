@@ -104,16 +104,16 @@ public static class AccountsExtensions
 /// <summary>Who the authority is.</summary>
 internal sealed class AccountAuthority(string issuer)
 {
-    private string? nobodysHash;
+    private string? dummyPasswordHash;
 
     public string Issuer { get; } = issuer;
 
-    /// <summary>A hash that no password has, made with the same settings as the real ones.</summary>
-    public string NobodysHash<TContext, TAccount, TKey>(SignIn<TContext, TAccount, TKey> signIn)
+    /// <summary>The hash of a random password, made with the settings of the real ones: an unknown name costs the same work.</summary>
+    public string DummyPasswordHash<TContext, TAccount, TKey>(SignIn<TContext, TAccount, TKey> signIn)
         where TContext : AccountsDbContext<TAccount, TKey>
         where TAccount : Account<TKey>
         where TKey : struct =>
-        nobodysHash ??= signIn.Hash(Guid.NewGuid().ToString());
+        dummyPasswordHash ??= signIn.Hash(Guid.NewGuid().ToString());
 }
 
 /// <summary>Opens the signing keys before the service takes calls, and stops it when the secret is wrong.</summary>

@@ -84,7 +84,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         await RequireNotThrottledAsync(counters, cancellationToken);
         var account = looksLikeName ? await db.FindByNameAsync(name, cancellationToken) : null;
         // For an unknown name the same work, so that the time tells nothing about whether it exists.
-        var verified = hasher.Verify(account?.PasswordHash ?? authority.NobodysHash(this), password);
+        var verified = hasher.Verify(account?.PasswordHash ?? authority.DummyPasswordHash(this), password);
         if (account is null || verified == PasswordVerificationResult.Failed)
         {
             Failures.Add(1);

@@ -228,29 +228,30 @@ public static class Postgres
             db.Database.SetCommandTimeout(TimeSpan.FromMinutes(10)); // an index on a large table
 
             // EF's own lock ends with each migration: replicas that start together would add the demo data side by side. This one ends with its connection.
-            await using var turn = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(db.Database.GetConnectionString()) { Pooling = false, CommandTimeout = 0 }.ConnectionString);
-            await turn.OpenAsync(cancellationToken);
-            await WaitForTurnAsync(turn, cancellationToken);
+            var settings = new NpgsqlConnectionStringBuilder(db.Database.GetConnectionString()) { Pooling = false, CommandTimeout = 0 };
+            await using var migrationLock = new NpgsqlConnection(settings.ConnectionString);
+            await migrationLock.OpenAsync(cancellationToken);
+            await WaitForLockAsync(migrationLock, cancellationToken);
             await db.Database.MigrateAsync(cancellationToken);
             await db.AfterMigrationAsync(logger, cancellationToken);
             logger.LogInformation("The database is up to date");
         }
 
         // Without a bound, as an index on a large table has none either; but whoever waits says so.
-        private async Task WaitForTurnAsync(NpgsqlConnection turn, CancellationToken cancellationToken)
+        private async Task WaitForLockAsync(NpgsqlConnection migrationLock, CancellationToken cancellationToken)
         {
             var sinceStart = Stopwatch.StartNew();
             while (true)
             {
                 try
                 {
-                    await using var wait = new NpgsqlCommand("SET lock_timeout = '3s'; SELECT pg_advisory_lock(hashtext('migrations'))", turn);
+                    await using var wait = new NpgsqlCommand("SET lock_timeout = '3s'; SELECT pg_advisory_lock(hashtext('migrations'))", migrationLock);
                     await wait.ExecuteNonQueryAsync(cancellationToken);
                     return;
                 }
                 catch (PostgresException late) when (string.Equals(late.SqlState, PostgresErrorCodes.LockNotAvailable, StringComparison.Ordinal))
                 {
-                    logger.LogWarning("Another process is migrating the database {Database}; waiting for it since {Seconds:0} s", turn.Database, sinceStart.Elapsed.TotalSeconds);
+                    logger.LogWarning("Another process is migrating the database {Database}; waiting for it since {Seconds:0} s", migrationLock.Database, sinceStart.Elapsed.TotalSeconds);
                 }
             }
         }

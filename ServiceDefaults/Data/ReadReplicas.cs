@@ -9,23 +9,24 @@ namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
 /// Marks what only reads, for databases whose connection string names several hosts: a primary and its streaming replicas.
-/// GET requests are reads without being marked. What is no read goes to the primary alone.
+/// GET requests are reads without the mark. Writes always go to the primary.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ReadsAttribute : Attribute
 {
     /// <summary>
-    /// Whether a replica is asked first, which may be behind by what is still on its way to it. Otherwise the primary is asked first,
-    /// so that callers see what they wrote, and a replica only while there is no primary.
+    /// Whether the read prefers a replica, which may lag behind the primary. Otherwise it prefers the primary, so that callers see their
+    /// own writes, and uses a replica only while there is no primary.
     /// </summary>
-    public bool MayLag { get; init; }
+    public bool AllowStaleRead { get; init; }
 }
 
 /// <summary>Sends reads to the replicas of a database that has some. With one host in the connection string nothing of this exists.</summary>
 public static class ReadReplicas
 {
-    /// <summary>Lets a list or report come from a read replica: for what is of everybody, not of a caller who has just changed it.</summary>
-    public static RouteHandlerBuilder MayLag(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new ReadsAttribute { MayLag = true });
+    /// <summary>Lets a list or report come from a read replica: for shared data, not for data that the caller has just changed.</summary>
+    public static RouteHandlerBuilder AllowStaleRead(this RouteHandlerBuilder endpoint) =>
+        endpoint.WithMetadata(new ReadsAttribute { AllowStaleRead = true });
 
     /// <summary>Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.</summary>
     internal static void AddReadReplicas<TContext>(this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)
@@ -33,11 +34,11 @@ public static class ReadReplicas
     {
         var primary = services.Last(service => service.ServiceType == typeof(TContext)).ImplementationFactory!;
         services.AddHttpContextAccessor();
-        // Keyed by whether they may lag.
+        // Keyed by whether stale reads are allowed.
         services.AddKeyedSingleton(serviceKey: false, (provider, _) => PoolOf(provider, "prefer-primary"));
         services.AddKeyedSingleton(serviceKey: true, (provider, _) => PoolOf(provider, "prefer-standby"));
         services.AddScoped(provider => KindOf(provider.GetRequiredService<IHttpContextAccessor>().HttpContext) is { } read
-            ? provider.GetRequiredKeyedService<PooledDbContextFactory<TContext>>(read.MayLag).CreateDbContext()
+            ? provider.GetRequiredKeyedService<PooledDbContextFactory<TContext>>(read.AllowStaleRead).CreateDbContext()
             : (TContext)primary(provider));
 
         PooledDbContextFactory<TContext> PoolOf(IServiceProvider provider, string target)

@@ -121,11 +121,11 @@ public sealed class SettingsTests(Cluster cluster)
     [Fact]
     public async Task Who_waits_for_another_to_migrate_says_so_and_goes_on_when_that_one_is_done()
     {
-        var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("turn"));
+        var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("lock"));
         await using var other = new NpgsqlConnection(connection + ";Pooling=false");
         await other.OpenAsync(TestContext.Current.CancellationToken);
-        await using var turn = new NpgsqlCommand("SELECT pg_advisory_lock(hashtext('migrations'))", other);
-        await turn.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        await using var migrationLock = new NpgsqlCommand("SELECT pg_advisory_lock(hashtext('migrations'))", other);
+        await migrationLock.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
 
         var said = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var waiting = Programs.RunAsync(Command("Sales", new(Sales, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection }, "--migrate"), line =>

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace MicroPlatform.Gateway;
 
 /// <summary>One answer for all who ask at about the same time: gathered when somebody asks, at most once in its lifetime, and not at all while nobody does.</summary>
-internal sealed class Shared<T>(TimeProvider time) : IDisposable
+internal sealed class CoalescedQuery<T>(TimeProvider time) : IDisposable
     where T : class
 {
     /// <summary>How old an answer may be.</summary>
@@ -77,7 +77,7 @@ internal sealed class LiveStreams(TimeProvider time, IHostApplicationLifetime ho
             if (!string.Equals(seen, sent, StringComparison.Ordinal))
             {
                 (sent, sentAt) = (seen, time.GetTimestamp());
-                yield return new(seen, name) { ReconnectionInterval = Shared<string>.Lifetime };
+                yield return new(seen, name) { ReconnectionInterval = CoalescedQuery<string>.Lifetime };
             }
             else if (time.GetElapsedTime(sentAt) >= HeartbeatPeriod)
             {
@@ -86,7 +86,7 @@ internal sealed class LiveStreams(TimeProvider time, IHostApplicationLifetime ho
             }
 
             // Who leaves, or a Gateway that stops, is no failure.
-            await Task.Delay(Shared<string>.Lifetime, time, leaving.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(CoalescedQuery<string>.Lifetime, time, leaving.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         async Task<string?> LookAsync()

@@ -150,36 +150,11 @@ public sealed class OrderLine
 }
 
 /// <summary>
-/// What confirmed orders have sold of an item. The database keeps it (<see cref="MaintainSql"/>), in the transaction in which an
-/// order becomes confirmed or stops being so: reading it costs the same after a thousand order lines and after a billion.
+/// What confirmed orders have sold of an item. A trigger (Migrations/20261122180443_Initial.up.sql) keeps it in the transaction in which
+/// an order becomes confirmed or stops being so: reading it costs the same after a thousand order lines and after a billion.
 /// </summary>
 public sealed class SoldItem
 {
-    // Deferred to the commit: by then the lines know their items, and the rows that every order touches are locked only for a moment,
-    // always in the same order.
-    internal const string MaintainSql = """
-        CREATE FUNCTION count_sold_items() RETURNS trigger LANGUAGE plpgsql AS $$
-        DECLARE line record;
-        BEGIN
-            IF EXISTS (SELECT 1 FROM order_lines WHERE order_id = NEW.id AND item_id IS NULL) THEN
-                RAISE EXCEPTION 'order % has a line without an item', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_orders_confirmed_items';
-            END IF;
-            FOR line IN SELECT item_id, sum(quantity) AS quantity, sum(quantity * unit_price) AS revenue FROM order_lines WHERE order_id = NEW.id GROUP BY item_id ORDER BY item_id LOOP
-                IF NEW.status = 'Confirmed' THEN
-                    INSERT INTO sold_items AS sold (item_id, quantity, revenue) VALUES (line.item_id, line.quantity, line.revenue)
-                    ON CONFLICT (item_id) DO UPDATE SET quantity = sold.quantity + excluded.quantity, revenue = sold.revenue + excluded.revenue;
-                ELSE
-                    UPDATE sold_items AS sold SET quantity = sold.quantity - line.quantity, revenue = sold.revenue - line.revenue WHERE item_id = line.item_id;
-                END IF;
-            END LOOP;
-            RETURN NULL;
-        END $$;
-        CREATE CONSTRAINT TRIGGER count_sold_items AFTER UPDATE OF status ON orders DEFERRABLE INITIALLY DEFERRED
-            FOR EACH ROW WHEN ((OLD.status = 'Confirmed') <> (NEW.status = 'Confirmed')) EXECUTE FUNCTION count_sold_items();
-        """;
-
-    internal const string StopMaintainingSql = "DROP TRIGGER count_sold_items ON orders; DROP FUNCTION count_sold_items();";
-
     /// <summary>The warehouse item.</summary>
     public long ItemId { get; init; }
 

@@ -1,4 +1,5 @@
 ﻿using System;
+using MicroPlatform.ServiceDefaults;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
@@ -147,15 +148,13 @@ namespace MicroPlatform.Sales.Migrations
                 table: "orders",
                 columns: new[] { "status", "id" });
 
-            migrationBuilder.Sql(SoldItem.MaintainSql);
-            migrationBuilder.Sql(DailySales.MaintainSql);
+            migrationBuilder.SqlFile(this, "up");
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.Sql(DailySales.StopMaintainingSql);
-            migrationBuilder.Sql(SoldItem.StopMaintainingSql);
+            migrationBuilder.SqlFile(this, "down");
 
             migrationBuilder.DropTable(
                 name: "daily_sales");

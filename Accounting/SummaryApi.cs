@@ -9,7 +9,7 @@ namespace MicroPlatform.Accounting;
 /// <summary>Totals of the books.</summary>
 internal static class SummaryApi
 {
-    public static void MapSummaryApi(this IEndpointRouteBuilder app) => app.MapApi("/accounting/summary", "Summary").RequirePolicy(Policies.Staff)
+    public static void MapSummaryApi(this IEndpointRouteBuilder app) => app.MapApi("/accounting/summary", "Summary").RequireAuthorization(Policies.Staff)
         .MapGet("/", SummarizeAsync).AllowStaleRead().WithSummary("What came in per month (UTC), in all or for one order");
 
     private static async Task<Ok<SummaryResponse>> SummarizeAsync(

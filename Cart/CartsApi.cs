@@ -17,16 +17,13 @@ internal static class CartsApi
 
     public static void MapCartsApi(this IEndpointRouteBuilder app)
     {
-        var carts = app.MapApi("/carts/{customerId}", "Carts").RequirePolicy(Policies.Customer).ProducesProblem(StatusCodes.Status404NotFound);
+        var carts = app.MapApi("/carts/{customerId}", "Carts").RequireAuthorization(Policies.Customer);
         carts.MapGet("/", GetAsync)
             .WithSummary("Show a cart, an empty one when there is none yet; while it is checked out, at the prices of the checkout");
-
-        // 409 while it is checked out.
-        var changes = carts.MapGroup("").ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed);
-        changes.MapDelete("/", ClearAsync).WithSummary("Take everything out of a cart");
-        changes.MapPost("/items", AddItemAsync).WithIdempotency<CartDbContext>().WithSummary("Put a product into a cart; opens it when there is none yet");
-        changes.MapPatch("/items/{itemId:long}", UpdateItemAsync).WithSummary("Set how many pieces of a product a cart holds");
-        changes.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Take a product out of a cart");
+        carts.MapDelete("/", ClearAsync).WithSummary("Take everything out of a cart");
+        carts.MapPost("/items", AddItemAsync).WithIdempotency<CartDbContext>().WithSummary("Put a product into a cart; opens it when there is none yet");
+        carts.MapPatch("/items/{itemId:long}", UpdateItemAsync).WithSummary("Set how many pieces of a product a cart holds");
+        carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Take a product out of a cart");
     }
 
     /// <summary>Held until the transaction ends: keeps the opening of a customer's cart and the end of the customer apart.</summary>

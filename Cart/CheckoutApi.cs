@@ -22,9 +22,8 @@ internal static class CheckoutApi
 
     public static void MapCheckoutApi(this IEndpointRouteBuilder app)
     {
-        var checkout = app.MapApi("/carts/{customerId}/checkout", "Carts").RequirePolicy(Policies.Customer)
-            .ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict);
-        checkout.MapPost("/", CheckOutAsync).ProducesProblem(StatusCodes.Status422UnprocessableEntity)
+        var checkout = app.MapApi("/carts/{customerId}/checkout", "Carts").RequireAuthorization(Policies.Customer).ProducesProblem(StatusCodes.Status409Conflict);
+        checkout.MapPost("/", CheckOutAsync)
             .WithSummary("Order what is in the cart; honours Idempotency-Key");
         checkout.MapDelete("/", GiveUpAsync)
             .WithSummary("Give up a checkout that is not decided yet: its order is cancelled, and the cart can be changed again");

@@ -14,14 +14,13 @@ internal static class ProductsApi
     {
         var catalogue = app.MapApi("/products", "Products").AllowAnonymous();
         catalogue.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List products, or those whose name contains a text");
-        catalogue.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a product");
+        catalogue.MapGet("/{id:long}", GetAsync).WithSummary("Show a product");
 
-        var keeping = app.MapApi("/products", "Products").RequirePolicy(Policies.ShopAdmin);
+        var keeping = app.MapApi("/products", "Products").RequireAuthorization(Policies.ShopAdmin);
         keeping.MapPost("/", CreateAsync).WithIdempotency<CartDbContext>().WithSummary("Add a product");
-        keeping.MapPut("/{id:long}", ReplaceAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+        keeping.MapPut("/{id:long}", ReplaceAsync)
             .WithSummary("Replace a product; carts that hold it show the new price");
-        keeping.MapDelete("/{id:long}", DeleteAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict)
-            .ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a product; refused while carts hold it, unless removeFromCarts says to take it out of them");
+        keeping.MapDelete("/{id:long}", DeleteAsync).WithSummary("Delete a product; refused while carts hold it, unless removeFromCarts says to take it out of them");
     }
 
     private static async Task<Ok<Page<ProductResponse>>> ListAsync(

@@ -24,7 +24,7 @@ internal static class BoardApi
 
     public static void MapBoardApi(this IEndpointRouteBuilder app)
     {
-        var board = app.MapApi("/overview/board", "Overview").RequirePolicy(Policies.Staff);
+        var board = app.MapApi("/overview/board", "Overview").RequireAuthorization(Policies.Staff);
         board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait or failed")
             .WithDescription("Up to 2 seconds old: gathered once for all who look.");
         board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata()).Produces<string>(StatusCodes.Status200OK, "text/event-stream")

@@ -28,9 +28,8 @@ internal static class OverviewApi
 
     public static void MapOverviewApi(this IEndpointRouteBuilder app)
     {
-        app.MapApi("/overview/orders/{id:long}", "Overview").RequirePolicy(Policies.Staff)
+        app.MapApi("/overview/orders/{id:long}", "Overview").RequireAuthorization(Policies.Staff)
             .MapGet("/", GetAsync)
-            .ProducesProblem(StatusCodes.Status404NotFound)
             .WithSummary("Show an order with its items' names and stock, its transactions and its customer");
         app.MapBoardApi();
         app.MapHealthApi();

@@ -10,9 +10,9 @@ internal static class DeadLettersApi
 {
     public static void MapDeadLettersApi(this IEndpointRouteBuilder app)
     {
-        var letters = app.MapApi("/sales/dead-letters", "Dead letters").RequirePolicy(Policies.Staff);
+        var letters = app.MapApi("/sales/dead-letters", "Dead letters").RequireAuthorization(Policies.Staff);
         letters.MapGet("/", ListAsync).WithSummary("List the events that could not be handled, of all services");
-        letters.MapPost("/{id:long}/retry", RetryAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Let the service that could not handle an event try again; safe to repeat");
+        letters.MapPost("/{id:long}/retry", RetryAsync).WithSummary("Let the service that could not handle an event try again; safe to repeat");
     }
 
     private static async Task<Ok<Page<DeadLetter>>> ListAsync([AsParameters] PageQuery page, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken) =>

@@ -24,14 +24,13 @@ internal static class OrdersApi
 
     public static void MapOrdersApi(this IEndpointRouteBuilder app)
     {
-        var read = app.MapApi("/sales/orders", "Orders").RequirePolicy(OrderPolicies.Reader);
+        var read = app.MapApi("/sales/orders", "Orders").RequireAuthorization(OrderPolicies.Reader);
         read.MapGet("/", ListAsync).WithSummary("List orders; a customer sees the own ones");
-        read.MapGet("/{id:long}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show an order with its steps");
+        read.MapGet("/{id:long}", GetAsync).WithSummary("Show an order with its steps");
 
-        var write = app.MapApi("/sales/orders", "Orders").RequirePolicy(Policies.Staff);
+        var write = app.MapApi("/sales/orders", "Orders").RequireAuthorization(Policies.Staff);
         write.MapPost("/", CreateAsync).WithIdempotency<SalesDbContext>().WithSummary("Place an order for a customer");
-        var one = write.MapGroup("/{id:long}").ProducesProblem(StatusCodes.Status404NotFound)
-            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed);
+        var one = write.MapGroup("/{id:long}");
         one.MapPut("/", UpdateAsync).WithSummary("Give an order to another customer");
         one.MapDelete("/", CancelAsync).WithSummary("Cancel an order; it stays readable");
     }

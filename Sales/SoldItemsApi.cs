@@ -8,7 +8,7 @@ namespace MicroPlatform.Sales;
 /// <summary>What has been sold.</summary>
 internal static class SoldItemsApi
 {
-    public static void MapSoldItemsApi(this IEndpointRouteBuilder app) => app.MapApi("/sales/sold-items", "Sold items").RequirePolicy(Policies.Staff)
+    public static void MapSoldItemsApi(this IEndpointRouteBuilder app) => app.MapApi("/sales/sold-items", "Sold items").RequireAuthorization(Policies.Staff)
         .MapGet("/", ListAsync).AllowStaleRead().WithSummary("List what confirmed orders have sold of each item, and for how much");
 
     private static async Task<Ok<Page<SoldItemResponse>>> ListAsync(

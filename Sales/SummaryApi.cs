@@ -9,7 +9,7 @@ internal static class SummaryApi
 {
     private const int Days = 14;
 
-    public static void MapSummaryApi(this IEndpointRouteBuilder app) => app.MapApi("/sales/summary", "Summary").RequirePolicy(Policies.Staff)
+    public static void MapSummaryApi(this IEndpointRouteBuilder app) => app.MapApi("/sales/summary", "Summary").RequireAuthorization(Policies.Staff)
         .MapGet("/", GetAsync).WithSummary("Show orders by status, revenue of the last 14 days, and how far events lag behind");
 
     private static async Task<Ok<SalesSummary>> GetAsync(SalesDbContext db, TimeProvider time, CancellationToken cancellationToken)

@@ -10,15 +10,15 @@ internal static class TodosApi
 {
     public static void MapTodosApi(this IEndpointRouteBuilder app)
     {
-        var all = app.MapApi("/todos", "To-dos").RequirePolicy(Policies.User);
+        var all = app.MapApi("/todos", "To-dos").RequireAuthorization(Policies.User);
         all.MapGet("/", ListAsync).WithSummary("List your to-dos, oldest first, or those that are completed, are not, or contain a text");
         all.MapPost("/", CreateAsync).WithIdempotency<TodoDbContext>().WithSummary("Make a to-do");
 
-        var one = app.MapApi("/todos/{id:long}", "To-dos").RequirePolicy(Policies.User).ProducesProblem(StatusCodes.Status404NotFound);
+        var one = app.MapApi("/todos/{id:long}", "To-dos").RequireAuthorization(Policies.User);
         one.MapGet("/", GetAsync).WithSummary("Show a to-do");
-        one.MapPut("/", ReplaceAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Replace a to-do as a whole");
-        one.MapPatch("/", UpdateAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change a to-do");
-        one.MapDelete("/", DeleteAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Delete a to-do");
+        one.MapPut("/", ReplaceAsync).WithSummary("Replace a to-do as a whole");
+        one.MapPatch("/", UpdateAsync).WithSummary("Change a to-do");
+        one.MapDelete("/", DeleteAsync).WithSummary("Delete a to-do");
     }
 
     private static async Task<Ok<Page<TodoResponse>>> ListAsync(

@@ -18,19 +18,19 @@ internal static class UsersApi
         open.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Exchange a refresh token for the next pair of tokens");
         open.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
 
-        var me = app.MapApi("/users/me", "Users").RequirePolicy(Policies.User);
+        var me = app.MapApi("/users/me", "Users").RequireAuthorization(Policies.User);
         me.MapGet("/", GetMeAsync).WithSummary("Show your account");
-        me.MapPatch("/", UpdateMeAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Change your account");
-        me.MapDelete("/", DeleteMeAsync).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+        me.MapPatch("/", UpdateMeAsync).WithSummary("Change your account");
+        me.MapDelete("/", DeleteMeAsync)
             .WithSummary("Delete your account with its to-dos, and end every session; not for the last admin");
         me.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Change your password, end every session and start a new one");
 
-        app.MapApi("/users", "Users").RequirePolicy(Policies.User)
-            .MapGet("/{id:guid}", GetAsync).ProducesProblem(StatusCodes.Status404NotFound).WithSummary("Show a user: yourself, or anyone if you are an admin");
+        app.MapApi("/users", "Users").RequireAuthorization(Policies.User)
+            .MapGet("/{id:guid}", GetAsync).WithSummary("Show a user: yourself, or anyone if you are an admin");
 
-        var admin = app.MapApi("/users", "Users").RequirePolicy(Policies.Admin);
+        var admin = app.MapApi("/users", "Users").RequireAuthorization(Policies.Admin);
         admin.MapGet("/", ListAsync).WithSummary("List users, or those whose username or e-mail address contains a text");
-        admin.MapPatch("/{id:guid}", ChangeRoleAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed)
+        admin.MapPatch("/{id:guid}", ChangeRoleAsync)
             .WithSummary("Give a user another role, which ends the user's sessions; the last admin stays one");
     }
 

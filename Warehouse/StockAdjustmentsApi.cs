@@ -11,11 +11,11 @@ internal static class StockAdjustmentsApi
     public static void MapStockAdjustmentsApi(this IEndpointRouteBuilder app)
     {
         var adjustments = app.MapApi("/warehouse/items/{itemId:long}/stock-adjustments", "Stock adjustments")
-            .RequirePolicy(Policies.Staff).ProducesProblem(StatusCodes.Status404NotFound);
+            .RequireAuthorization(Policies.Staff);
         adjustments.MapGet("/", ListAsync).WithSummary("List how the stock of an item was adjusted");
         adjustments.MapGet("/{id:long}", GetAsync).WithSummary("Show an adjustment");
         adjustments.MapPost("/", AdjustAsync).WithIdempotency<WarehouseDbContext>()
-            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status412PreconditionFailed).WithSummary("Adjust the stock of an item");
+            .WithSummary("Adjust the stock of an item");
     }
 
     private static async Task<Ok<Page<StockAdjustmentResponse>>> ListAsync(

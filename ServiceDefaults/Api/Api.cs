@@ -16,17 +16,14 @@ public static class Api
     public static string PrefixOf(int version) => string.Create(CultureInfo.InvariantCulture, $"/api/v{version}");
 
     /// <summary>
-    /// A group of endpoints for one resource, with HEAD, entity tags, strict dates and the error answers that any of them may give.
+    /// A group of endpoints for one resource, with HEAD, entity tags and strict dates.
     /// </summary>
     public static RouteGroupBuilder MapApi(this IEndpointRouteBuilder app, string resource, string tag, int version = 1) => app
         .MapGroup(PrefixOf(version) + resource)
         .WithTags(tag)
         .AnswerHead()
         .AddEndpointFilterFactory(QueryDates.Require)
-        .AddEndpointFilter(ETags.Filter)
-        .ProducesProblem(StatusCodes.Status400BadRequest)
-        .ProducesProblem(StatusCodes.Status429TooManyRequests)
-        .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+        .AddEndpointFilter(ETags.Filter);
 
     /// <summary>Answers HEAD wherever GET is answered, but for streams, which have no end to wait for; the server leaves the body out.</summary>
     public static TBuilder AnswerHead<TBuilder>(this TBuilder endpoints)
@@ -43,12 +40,6 @@ public static class Api
         });
         return endpoints;
     }
-
-    /// <summary>Requires the policy for every endpoint of the group and documents what it answers to others.</summary>
-    public static RouteGroupBuilder RequirePolicy(this RouteGroupBuilder group, string policy) => group
-        .RequireAuthorization(policy)
-        .ProducesProblem(StatusCodes.Status401Unauthorized)
-        .ProducesProblem(StatusCodes.Status403Forbidden);
 
     /// <summary>Answers that carry tokens are not to be kept by anyone on the way.</summary>
     public static RouteHandlerBuilder NoStore(this RouteHandlerBuilder endpoint) => endpoint.AddEndpointFilter(async (context, next) =>

@@ -31,7 +31,7 @@ public static class Idempotency
     /// </summary>
     public static RouteHandlerBuilder WithIdempotency<TContext>(this RouteHandlerBuilder endpoint)
         where TContext : ServiceDbContext =>
-        endpoint.WithMetadata(new IdempotentAttribute(typeof(TContext))).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
+        endpoint.WithMetadata(new IdempotentAttribute(typeof(TContext)));
 
     internal static void UseIdempotency(this WebApplication app) => app.Use((context, next) =>
         context.GetEndpoint()?.Metadata.GetMetadata<IdempotentAttribute>() is { } idempotent && context.Request.Headers.TryGetValue(HeaderName, out var key)

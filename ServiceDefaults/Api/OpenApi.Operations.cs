@@ -22,6 +22,9 @@ public static partial class OpenApi
     {
         private readonly IList<object> metadata = context.Description.ActionDescriptor.EndpointMetadata;
 
+        private readonly bool requiresToken = context.Description.ActionDescriptor.EndpointMetadata.OfType<IAuthorizeData>().Any()
+            && !context.Description.ActionDescriptor.EndpointMetadata.OfType<IAllowAnonymous>().Any();
+
         public void Describe()
         {
             var handler = metadata.OfType<MethodInfo>().LastOrDefault();
@@ -45,7 +48,7 @@ public static partial class OpenApi
         private void DescribeCallers(MethodInfo? handler)
         {
             OpenApiSecurityRequirement bearer = new() { [new OpenApiSecuritySchemeReference(Scheme, context.Document)] = [] };
-            if (metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any())
+            if (requiresToken)
             {
                 operation.Security = [bearer];
             }
@@ -134,8 +137,18 @@ public static partial class OpenApi
             }
         }
 
+        /// <summary>The refusals that follow from what a request of this kind carries; an endpoint declares only others.</summary>
         private IEnumerable<int> ImpliedProblems()
         {
+            yield return StatusCodes.Status400BadRequest;
+            yield return StatusCodes.Status429TooManyRequests;
+            yield return StatusCodes.Status503ServiceUnavailable;
+            if (requiresToken)
+            {
+                yield return StatusCodes.Status401Unauthorized;
+                yield return StatusCodes.Status403Forbidden;
+            }
+
             if (operation.RequestBody is not null)
             {
                 yield return StatusCodes.Status413PayloadTooLarge;
@@ -151,6 +164,11 @@ public static partial class OpenApi
                         break;
                     case { Name: "If-Match" }:
                         yield return StatusCodes.Status412PreconditionFailed;
+                        if (context.Description.HttpMethod is not "GET")
+                        {
+                            yield return StatusCodes.Status409Conflict;
+                        }
+
                         break;
                     case { Name: Idempotency.HeaderName }:
                         yield return StatusCodes.Status422UnprocessableEntity;

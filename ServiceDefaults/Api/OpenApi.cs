@@ -81,19 +81,17 @@ public static partial class OpenApi
         }
 
         // What is sent is taken as written; to what is answered something may be added one day.
-        foreach (var (id, schema) in schemas.Where(schema => !sent.Contains(schema.Key)))
+        foreach (var schema in schemas.Where(schema => !sent.Contains(schema.Key)).Select(schema => schema.Value))
         {
             if (schema is OpenApiSchema { Properties: { Count: > 0 } properties } answer)
             {
                 answer.AdditionalPropertiesAllowed = true;
                 answer.Required = properties.Keys.ToHashSet(StringComparer.Ordinal);
-                if (string.Equals(id, ProblemSchema, StringComparison.Ordinal))
-                {
-                    DescribeProblem(answer);
-                }
             }
         }
 
+        schemas[ProblemSchema] = Problem();
+        document.Components.Schemas = schemas;
         var used = operations.SelectMany(operation => operation.Responses?.Values ?? Enumerable.Empty<IOpenApiResponse>()).OfType<OpenApiResponseReference>().Select(reference => reference.Reference.Id!).ToHashSet(StringComparer.Ordinal);
         document.Components.Responses = used.Order(StringComparer.Ordinal).ToDictionary(id => id, IOpenApiResponse (id) => Problem(id, document), StringComparer.Ordinal);
 
@@ -176,25 +174,29 @@ public static partial class OpenApi
         }
     }
 
-    private static void DescribeProblem(OpenApiSchema schema)
+    private static OpenApiSchema Problem()
     {
-        schema.Title = "Problem";
-        schema.Description = "What went wrong (RFC 9457).";
-        schema.Required = new HashSet<string>(["title", "status", "detail"], StringComparer.Ordinal);
-        schema.Properties = new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal)
+        return new()
         {
-            ["type"] = Text("What kind of error the status is: an address to read about it."),
-            ["title"] = Text("The status in words."),
-            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Description = "The status of the answer." },
-            ["detail"] = Text("What is wrong with this request, and what to do."),
-            ["errors"] = new OpenApiSchema
+            Title = "Problem",
+            Description = "What went wrong (RFC 9457).",
+            Type = JsonSchemaType.Object,
+            Required = new HashSet<string>(["title", "status", "detail"], StringComparer.Ordinal),
+            Properties = new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal)
             {
-                Type = JsonSchemaType.Object,
-                Description = "By field, header or parameter: what is wrong with it. Absent when the error is about none.",
-                AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+                ["type"] = Text("What kind of error the status is: an address to read about it."),
+                ["title"] = Text("The status in words."),
+                ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Description = "The status of the answer." },
+                ["detail"] = Text("What is wrong with this request, and what to do."),
+                ["errors"] = new OpenApiSchema
+                {
+                    Type = JsonSchemaType.Object,
+                    Description = "By field, header or parameter: what is wrong with it. Absent when the error is about none.",
+                    AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+                },
+                ["traceId"] = Text("The trace in which it happened."),
+                ["requestId"] = Text("The X-Request-Id of the request."),
             },
-            ["traceId"] = Text("The trace in which it happened."),
-            ["requestId"] = Text("The X-Request-Id of the request."),
         };
 
         static OpenApiSchema Text(string description) => new() { Type = JsonSchemaType.String, Description = description };

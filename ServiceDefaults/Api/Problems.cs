@@ -1,23 +1,29 @@
+using System.ComponentModel;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>Every error leaves as problem details: refusals, malformed requests, lost dependencies and faults.</summary>
-public static partial class Problems
+public static class Problems
 {
+    private const string WholeBody = "body";
+    private const string WrongValue = "The value has the wrong type or is out of range.";
+
     internal static void AddProblems(this IServiceCollection services)
     {
         services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
@@ -99,12 +105,12 @@ public static partial class Problems
     public static ProblemException? ToProblem(this Exception exception, HttpContext http) => exception switch
     {
         ProblemException problem => problem,
-        BadHttpRequestException { InnerException: JsonException json } => ProblemException.Invalid(FieldOf(json), json.InnerException is null or JsonException ? MessageOf(json) : "The value has the wrong type or is out of range."),
-        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad when BindingFailure().Match(bad.Message) is { Success: true } match =>
-            ProblemException.Invalid(JsonNamingPolicy.CamelCase.ConvertName(match.Groups["name"].Value), "The value has the wrong type or is out of range."),
-        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad when bad.Message.Contains("body", StringComparison.Ordinal) =>
+        BadHttpRequestException { InnerException: JsonException json } => InvalidBody(http, json),
+        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } when http.UnreadableParameter() is { } name =>
+            ProblemException.Invalid(name, WrongValue),
+        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } when http.BodyType() is not null =>
             ProblemException.Invalid("body", "Send the JSON body that this request takes."),
-        BadHttpRequestException bad => new ProblemException(bad.StatusCode, bad.Message),
+        BadHttpRequestException bad => new ProblemException(bad.StatusCode, Describe(bad.StatusCode)),
         DbUpdateConcurrencyException when http.Request.Headers.IfMatch.Count > 0 => ProblemException.PreconditionFailed(),
         DbUpdateConcurrencyException => ProblemException.Conflict("Someone else changed this at the same moment; read it again and repeat the change."),
         RpcException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded } => ProblemException.Unavailable(),
@@ -117,11 +123,10 @@ public static partial class Problems
         // Too many connections, shutdown in progress, still starting up: https://www.postgresql.org/docs/current/errcodes-appendix.html
         // and read-only: this is a replica, there being no primary
         PostgresException { SqlState: "53300" or "57P01" or "57P02" or "57P03" or "25006" } => true,
-        PostgresException => false,
-        NpgsqlException { InnerException: SocketException or IOException or TimeoutException or AggregateException } => true,
-        NpgsqlException { InnerException: null } when exception.Message.Contains("No suitable host", StringComparison.Ordinal) => true,
-        SocketException or TimeoutException => true,
-        RetryLimitExceededException or DbUpdateException or InvalidOperationException or NpgsqlException when exception.InnerException is not null => IsDatabaseGone(exception.InnerException),
+        PostgresException or NpgsqlOperationInProgressException => false,
+        NpgsqlException or SocketException or TimeoutException => true,
+        RetryLimitExceededException or DbUpdateException or InvalidOperationException when exception.InnerException is { } inner =>
+            IsDatabaseGone(inner),
         _ => false,
     };
 
@@ -131,12 +136,46 @@ public static partial class Problems
         ['$', '.', _, ..] path => path[2..],
         ['$', '[', '\'', .. var name, '\'', ']'] => name,
         { Length: > 2 } path => path[1..],
-        _ => "body",
+        _ => WholeBody,
     };
 
-    private static string MessageOf(JsonException json) => UnknownField().IsMatch(json.Message)
-        ? "There is no such field."
-        : json.Path is { Length: > 2 } ? "The value has the wrong type or is out of range." : "The body is not the JSON that this request takes.";
+    private static ProblemException InvalidBody(HttpContext http, JsonException json) => FieldOf(json) switch
+    {
+        WholeBody => ProblemException.Invalid(WholeBody, "The body is not the JSON that this request takes."),
+        var field => ProblemException.Invalid(field, http.HasField(field) ? WrongValue : "There is no such field."),
+    };
+
+    private static Type? BodyType(this HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+
+    /// <summary>Whether the body that the endpoint takes has a field at this path, such as <c>items[0].quantity</c>.</summary>
+    private static bool HasField(this HttpContext http, string path)
+    {
+        var json = http.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+        var type = http.BodyType();
+        foreach (var segment in path.Split('.'))
+        {
+            var parts = segment.Split('[');
+            if (type is null || json.GetTypeInfo(type).Properties.FirstOrDefault(property =>
+                string.Equals(property.Name, parts[0], StringComparison.OrdinalIgnoreCase)) is not { } found)
+            {
+                return false;
+            }
+
+            type = parts.Length > 1 ? json.GetTypeInfo(found.PropertyType).ElementType : found.PropertyType;
+        }
+
+        return true;
+    }
+
+    /// <summary>The parameter of the endpoint whose value cannot be read; null when no such parameter is in the request.</summary>
+    private static string? UnreadableParameter(this HttpContext http)
+    {
+        var unreadable = http.GetEndpoint()?.Metadata.OfType<IParameterBindingMetadata>().FirstOrDefault(parameter => parameter.HasTryParse
+            && ValueOf(parameter.Name) is { } value && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(value));
+        return unreadable is null ? null : JsonNamingPolicy.CamelCase.ConvertName(unreadable.Name);
+
+        string? ValueOf(string name) => http.GetRouteValue(name) as string ?? (http.Request.Query.TryGetValue(name, out var value) ? value.ToString() : null);
+    }
 
     /// <summary>What a status means here and what to do, in words for the caller.</summary>
     internal static string Describe(int status) => status switch
@@ -145,6 +184,7 @@ public static partial class Problems
         StatusCodes.Status401Unauthorized => "Sign in and send the access token in the header Authorization, behind the word Bearer.",
         StatusCodes.Status403Forbidden => "You may not do this.",
         StatusCodes.Status404NotFound => "There is nothing at this address.",
+        StatusCodes.Status408RequestTimeout => "The body did not arrive in time.",
         StatusCodes.Status409Conflict => "The request contradicts the present state.",
         StatusCodes.Status412PreconditionFailed => "If-Match or If-None-Match excludes the present version; read it again and repeat.",
         StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
@@ -155,13 +195,11 @@ public static partial class Problems
         _ => "The request could not be served.",
     };
 
-    /// <summary>Annotations name the field as the code does: "The Email field is required."</summary>
+    /// <summary>The text of an annotation, which names the field as the code does, with the field's name as callers know it.</summary>
     internal static string Rename(string text, string path, JsonNamingPolicy naming)
     {
         var name = path[(path.LastIndexOf('.') + 1)..].Split('[')[0];
-        return text
-            .Replace($"The {name} field", $"The {naming.ConvertName(name)} field", StringComparison.Ordinal)
-            .Replace($"The field {name} ", $"The field {naming.ConvertName(name)} ", StringComparison.Ordinal);
+        return string.Join(' ', text.Split(' ').Select(word => string.Equals(word, name, StringComparison.Ordinal) ? naming.ConvertName(name) : word));
     }
 
     private static string DetailOf(HttpContext http) => http.Response switch
@@ -183,12 +221,6 @@ public static partial class Problems
     };
 
     private static string AsInJson(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
-
-    [GeneratedRegex("^Failed to bind parameter \"[^\"]* (?<name>[^\" ]+)\" from", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
-    private static partial Regex BindingFailure();
-
-    [GeneratedRegex("^The JSON property '.*' could not be mapped", RegexOptions.Singleline, matchTimeoutMilliseconds: 100)]
-    private static partial Regex UnknownField();
 
     /// <summary>
     /// The framework's writer is silent, and the answer a 500, where a caller accepts anything but JSON, as a browser's EventSource does.

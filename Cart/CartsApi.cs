@@ -1,6 +1,3 @@
-using System.ComponentModel;
-using System.Security.Claims;
-using MicroPlatform.Customers.V1;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -10,8 +7,6 @@ namespace MicroPlatform.Cart;
 /// <summary>Carts: each of its owner, all of them of the shop's admins.</summary>
 internal static class CartsApi
 {
-    private const string Whose = "A customer id, or me.";
-
     // PostgreSQL's invalid transaction id: no row has this version.
     private const uint NotOpened = 0;
 
@@ -41,11 +36,9 @@ internal static class CartsApi
         db.Entry(cart).Property(c => c.UpdatedAt).IsModified = true;
     }
 
-    private static async Task<Ok<CartResponse>> GetAsync(
-        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers,
-        CancellationToken cancellationToken)
+    private static async Task<Ok<CartResponse>> GetAsync([AsParameters] CartServices services, CancellationToken cancellationToken)
     {
-        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        var (db, owner) = (services.Db, await services.OwnerAsync(cancellationToken));
         var cart = await ReadAsync(db, owner, cancellationToken) ?? new CartResponse(owner, [], NotOpened);
         var held = await db.Checkouts.AsNoTracking()
             .SingleOrDefaultAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken);
@@ -53,12 +46,10 @@ internal static class CartsApi
     }
 
     private static async Task<NoContent> ClearAsync(
-        [Description(Whose)] string customerId, ClaimsPrincipal caller, CartDbContext db,
-        TokenValidation.TokenValidationClient customers, TimeProvider time,
-        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
+        [AsParameters] CartServices services, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
-        if (owner == caller.Id() && !await db.Carts.AnyAsync(c => c.CustomerId == owner, cancellationToken))
+        var (db, owner) = (services.Db, await services.OwnerAsync(cancellationToken));
+        if (owner == services.Caller.Id() && !await db.Carts.AnyAsync(c => c.CustomerId == owner, cancellationToken))
         {
             preconditions.Require(NotOpened); // its owner sees it as an empty cart, so clearing it changes nothing
             return TypedResults.NoContent();
@@ -66,7 +57,7 @@ internal static class CartsApi
 
         return await db.InTransactionAsync(async token =>
         {
-            await LockAsync(db, owner, preconditions, time, token);
+            await LockAsync(services, owner, preconditions, token);
             await db.CartItems.Where(i => i.CustomerId == owner).ExecuteDeleteAsync(token);
             await db.SaveChangesAsync(token);
             return TypedResults.NoContent();
@@ -74,22 +65,22 @@ internal static class CartsApi
     }
 
     private static async Task<Created<CartResponse>> AddItemAsync(
-        [Description(Whose)] string customerId, AddCartItemRequest request, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
+        [AsParameters] CartServices services, AddCartItemRequest request,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        var (db, owner) = (services.Db, await services.OwnerAsync(cancellationToken));
         try
         {
             var cart = await db.InTransactionAsync(async token =>
             {
-                var now = time.GetUtcNow();
+                var now = services.Time.GetUtcNow();
                 var isOpened = await OpenAsync(db, owner, now, token);
                 if (isOpened)
                 {
                     preconditions.Require(NotOpened);
                 }
 
-                await LockAsync(db, owner, isOpened ? default : preconditions, time, token);
+                await LockAsync(services, owner, isOpened ? default : preconditions, token);
                 db.Add(new CartItem { CustomerId = owner, ProductId = request.ProductId!.Value, Quantity = request.Quantity!.Value, CreatedAt = now });
                 await db.SaveChangesAsync(token);
                 return await ReadAsync(db, owner, token);
@@ -107,26 +98,26 @@ internal static class CartsApi
     }
 
     private static async Task<Ok<CartResponse>> UpdateItemAsync(
-        [Description(Whose)] string customerId, long itemId, UpdateCartItemRequest request, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers,
-        TimeProvider time, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
+        [AsParameters] CartServices services, long itemId, UpdateCartItemRequest request,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        var (db, owner) = (services.Db, await services.OwnerAsync(cancellationToken));
         return TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
-            (await LockItemAsync(db, owner, itemId, preconditions, time, token)).Quantity = request.Quantity!.Value;
+            (await LockItemAsync(services, owner, itemId, preconditions, token)).Quantity = request.Quantity!.Value;
             await db.SaveChangesAsync(token);
             return await ReadAsync(db, owner, token);
         }, cancellationToken));
     }
 
     private static async Task<NoContent> RemoveItemAsync(
-        [Description(Whose)] string customerId, long itemId, ClaimsPrincipal caller, CartDbContext db, TokenValidation.TokenValidationClient customers, TimeProvider time,
+        [AsParameters] CartServices services, long itemId,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var owner = await customers.OwnerAsync(caller, customerId, cancellationToken);
+        var (db, owner) = (services.Db, await services.OwnerAsync(cancellationToken));
         return await db.InTransactionAsync(async token =>
         {
-            db.Remove(await LockItemAsync(db, owner, itemId, preconditions, time, token));
+            db.Remove(await LockItemAsync(services, owner, itemId, preconditions, token));
             await db.SaveChangesAsync(token);
             return TypedResults.NoContent();
         }, cancellationToken);
@@ -153,8 +144,9 @@ internal static class CartsApi
 
     /// <summary>The cart, locked and marked as changed: writers take turns, and its version is new when they are done.</summary>
     private static async Task<ShoppingCart> LockAsync(
-        CartDbContext db, long owner, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
+        CartServices services, long owner, Preconditions preconditions, CancellationToken cancellationToken)
     {
+        var db = services.Db;
         var cart = await db.LockCartAsync(owner, cancellationToken) ?? throw ProblemException.NotFound("cart", owner);
         preconditions.Require(cart.Version);
         if (await db.Checkouts.AnyAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken))
@@ -163,14 +155,15 @@ internal static class CartsApi
                 "This cart is being checked out and stays as it is until the order is decided; repeat a failed checkout, or give it up.");
         }
 
-        db.Touch(cart, time);
+        db.Touch(cart, services.Time);
         return cart;
     }
 
     private static async Task<CartItem> LockItemAsync(
-        CartDbContext db, long owner, long itemId, Preconditions preconditions, TimeProvider time, CancellationToken cancellationToken)
+        CartServices services, long owner, long itemId, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        await LockAsync(db, owner, preconditions, time, cancellationToken);
-        return await db.CartItems.SingleOrDefaultAsync(i => i.Id == itemId && i.CustomerId == owner, cancellationToken) ?? throw ProblemException.NotFound("item", itemId);
+        await LockAsync(services, owner, preconditions, cancellationToken);
+        return await services.Db.CartItems.SingleOrDefaultAsync(i => i.Id == itemId && i.CustomerId == owner, cancellationToken)
+            ?? throw ProblemException.NotFound("item", itemId);
     }
 }

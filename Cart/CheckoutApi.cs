@@ -55,7 +55,7 @@ internal static class CheckoutApi
 
     private static long OwnerOf(string customerId, HttpContext context)
     {
-        var owner = context.User.SelfOrAdmin(customerId, "cart");
+        var owner = context.User.CustomerId(customerId, "cart");
         return owner == context.User.Id()
             ? owner
             : throw ProblemException.Forbidden("Only its owner checks a cart out, or gives the checkout up.");

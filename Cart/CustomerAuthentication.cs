@@ -20,26 +20,6 @@ internal static class CustomerAuthentication
         builder.Services.AddAuthentication(Scheme).AddScheme<AuthenticationSchemeOptions, CustomerAuthenticationHandler>(Scheme, configureOptions: null);
         builder.Services.AddPolicies();
     }
-
-    /// <summary>The customer whose cart a path names: the caller, or, for an admin, anyone whom Customers knows.</summary>
-    /// <exception cref="ProblemException">404 when there is no such customer, 403 when it is somebody else.</exception>
-    public static async Task<long> OwnerAsync(this TokenValidation.TokenValidationClient customers, ClaimsPrincipal caller, string customerId, CancellationToken cancellationToken)
-    {
-        var id = caller.SelfOrAdmin(customerId, "cart");
-        if (id == caller.Id())
-        {
-            return id;
-        }
-
-        try
-        {
-            return (await customers.GetCustomerAsync(new() { Id = id }, cancellationToken: cancellationToken)).Id;
-        }
-        catch (RpcException failure) when (failure.StatusCode is StatusCode.NotFound)
-        {
-            throw ProblemException.NotFound("customer", id);
-        }
-    }
 }
 
 /// <summary>Asks Customers about the token of every request that needs one. What it does not answer is never guessed.</summary>

@@ -71,7 +71,7 @@ internal static class CustomersApi
     private static async Task<Ok<CustomerResponse>> GetAsync(
         [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
     {
-        var id = caller.SelfOrAdmin(customerId, ResourceName);
+        var id = caller.CustomerId(customerId, ResourceName);
         return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(ResourceName, id));
     }
@@ -85,7 +85,7 @@ internal static class CustomersApi
             throw ProblemException.Invalid("body", "Name at least one field to change: email, firstName, lastName, isAdmin.");
         }
 
-        var id = caller.SelfOrAdmin(customerId, ResourceName);
+        var id = caller.CustomerId(customerId, ResourceName);
         return TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
             var customer = await FindAsync(db, id, preconditions, token);
@@ -111,7 +111,7 @@ internal static class CustomersApi
         [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var id = caller.SelfOrAdmin(customerId, ResourceName);
+        var id = caller.CustomerId(customerId, ResourceName);
         await events.CommitAsync(async (happened, token) =>
         {
             var customer = await FindAsync(db, id, preconditions, token);
@@ -124,20 +124,15 @@ internal static class CustomersApi
     }
 
     private static async Task<Results<Ok<TokenPair>, NoContent>> ChangePasswordAsync(
-        [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, CancellationToken cancellationToken)
+        [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db,
+        SignIn signIn, CancellationToken cancellationToken)
     {
-        var id = caller.SelfOrAdmin(customerId, ResourceName);
-        if (id == caller.Id() && string.IsNullOrEmpty(request.CurrentPassword))
-        {
-            throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
-        }
-
+        var id = caller.CustomerId(customerId, ResourceName);
         var customer = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(c => c.Id == id, cancellationToken)
             ?? throw ProblemException.NotFound(ResourceName, id);
         if (id == caller.Id())
         {
-            var (current, next) = (request.CurrentPassword!, request.NewPassword!);
-            return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, current, next, cancellationToken));
+            return TypedResults.Ok(await signIn.ChangePasswordAsync(customer, request, cancellationToken));
         }
 
         await signIn.ResetPasswordAsync(customer, request.NewPassword!, cancellationToken);

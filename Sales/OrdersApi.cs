@@ -7,6 +7,7 @@ using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 using MicroPlatform.Warehouse.V1;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Sales;
@@ -36,23 +37,23 @@ internal static class OrdersApi
     }
 
     private static async Task<Ok<Page<OrderResponse>>> ListAsync(
-        [AsParameters] PageQuery page, ClaimsPrincipal caller, HttpRequest request, SalesDbContext db, CancellationToken cancellationToken,
-        [Description("Only those of this customer.")] long? customerId = null,
-        [Description("Only those with this status.")] OrderStatus? status = null)
+        [AsParameters] PageQuery page, [AsParameters] OrderFilter filter, ClaimsPrincipal caller, HttpRequest request, SalesDbContext db,
+        CancellationToken cancellationToken)
     {
         // Binding takes numbers too, and of several names it makes one that nobody asked for.
-        if (status is not null && !Enum.GetNames<OrderStatus>().Contains(request.Query["status"].ToString(), StringComparer.Ordinal))
+        if (filter.Status is not null
+            && !Enum.GetNames<OrderStatus>().Contains(request.Query["status"].ToString(), StringComparer.Ordinal))
         {
             throw ProblemException.Invalid("status", $"Send one of {string.Join(", ", Enum.GetNames<OrderStatus>())}.");
         }
 
         var orders = db.Orders.AsNoTracking().VisibleTo(caller);
-        if (customerId is { } customer)
+        if (filter.CustomerId is { } customer)
         {
             orders = orders.Where(o => o.CustomerId == customer);
         }
 
-        if (status is { } wanted)
+        if (filter.Status is { } wanted)
         {
             orders = orders.Where(o => o.Status == wanted);
         }
@@ -65,9 +66,10 @@ internal static class OrdersApi
             ?? throw ProblemException.NotFound("order", id));
 
     private static async Task<Created<OrderResponse>> CreateAsync(
-        CreateOrderRequest request, SalesDbContext db, TokenValidation.TokenValidationClient customers, Inventory.InventoryClient inventory,
-        EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time, CancellationToken cancellationToken)
+        CreateOrderRequest request, [AsParameters] OrderServices services, TokenValidation.TokenValidationClient customers,
+        Inventory.InventoryClient inventory, CancellationToken cancellationToken)
     {
+        var (db, events, telemetry, time) = services;
         var lines = request.Items!;
         var known = RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
         var lookup = inventory.BatchGetItemsAsync(new() { Ids = { lines.Select(line => line.ItemId!.Value) } }, cancellationToken: cancellationToken).ResponseAsync;
@@ -115,9 +117,9 @@ internal static class OrdersApi
     }
 
     private static async Task<NoContent> CancelAsync(
-        long id, SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time,
-        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
+        long id, [AsParameters] OrderServices services, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
+        var (db, events, telemetry, time) = services;
         return await events.CommitAsync(async (happened, token) =>
         {
             var order = await db.LockOrderAsync(id, preconditions, token);
@@ -144,3 +146,16 @@ internal static class OrdersApi
         }
     }
 }
+
+/// <summary>Which orders a list is to hold.</summary>
+internal sealed record OrderFilter
+{
+    [FromQuery(Name = "customerId"), Description("Only those of this customer.")]
+    public long? CustomerId { get; init; }
+
+    [FromQuery(Name = "status"), Description("Only those with this status.")]
+    public OrderStatus? Status { get; init; }
+}
+
+/// <summary>What it takes to change an order and to publish that.</summary>
+internal readonly record struct OrderServices(SalesDbContext Db, EventBus<SalesDbContext> Events, SalesTelemetry Telemetry, TimeProvider Time);

@@ -60,28 +60,11 @@ public sealed record ChangeRoleRequest
 }
 
 /// <summary>A new password.</summary>
-public sealed record ChangePasswordRequest : IValidatableObject
+public sealed record ChangePasswordRequest : PasswordChange
 {
     /// <summary>The present password.</summary>
     [Required, Password]
-    public string? CurrentPassword { get; init; }
-
-    /// <summary>The new password, 8 to 128 characters.</summary>
-    [Required, NewPassword]
-    public string? NewPassword { get; init; }
-
-    /// <summary>The new password once more.</summary>
-    [Required]
-    public string? ConfirmNewPassword { get; init; }
-
-    /// <inheritdoc />
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
-    {
-        if (!string.Equals(NewPassword, ConfirmNewPassword, StringComparison.Ordinal))
-        {
-            yield return new("This is not the same as newPassword.", [nameof(ConfirmNewPassword)]);
-        }
-    }
+    public override string? CurrentPassword { get; init; }
 }
 
 /// <summary>Username and password.</summary>

@@ -59,7 +59,7 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
     {
         var user = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, cancellationToken)
             ?? throw ProblemException.NotFound("user", id);
-        return await signIn.ChangePasswordAsync(user, request.CurrentPassword!, request.NewPassword!, cancellationToken);
+        return await signIn.ChangePasswordAsync(user, request, cancellationToken);
     }
 
     /// <summary>Gives another role and ends every session, so that no token says the old one for longer than it lives.</summary>

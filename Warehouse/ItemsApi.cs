@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Warehouse;
@@ -25,32 +26,30 @@ internal static class ItemsApi
     }
 
     private static async Task<Ok<Page<ItemResponse>>> ListAsync(
-        [AsParameters] PageQuery page, WarehouseDbContext db, CancellationToken cancellationToken,
-        [Description("Part of the name, in any case; taken literally.")] string? name = null,
-        [Description("Part of the country of origin, in any case; taken literally.")] string? country = null,
-        [Description("Part of the SKU, the name or the description, in any case; taken literally.")] string? search = null,
-        [Description("true: only those that run low, with 5 free pieces or fewer; false: only the others.")] bool? lowStock = null)
+        [AsParameters] PageQuery page, [AsParameters] ItemFilter filter, WarehouseDbContext db, CancellationToken cancellationToken)
     {
         var items = db.Items.AsNoTracking();
-        if (!string.IsNullOrEmpty(name))
+        if (!string.IsNullOrEmpty(filter.Name))
         {
-            var pattern = Paging.ContainsPattern(name);
+            var pattern = Paging.ContainsPattern(filter.Name);
             items = items.Where(i => EF.Functions.ILike(i.Name, pattern, @"\"));
         }
 
-        if (!string.IsNullOrEmpty(country))
+        if (!string.IsNullOrEmpty(filter.Country))
         {
-            var pattern = Paging.ContainsPattern(country);
+            var pattern = Paging.ContainsPattern(filter.Country);
             items = items.Where(i => EF.Functions.ILike(i.CountryOfOrigin, pattern, @"\"));
         }
 
-        if (!string.IsNullOrEmpty(search))
+        if (!string.IsNullOrEmpty(filter.Search))
         {
-            var pattern = Paging.ContainsPattern(search);
-            items = items.Where(i => EF.Functions.ILike(i.Sku, pattern, @"\") || EF.Functions.ILike(i.Name, pattern, @"\") || EF.Functions.ILike(i.Description, pattern, @"\"));
+            var pattern = Paging.ContainsPattern(filter.Search);
+            items = items.Where(i => EF.Functions.ILike(i.Sku, pattern, @"\")
+                || EF.Functions.ILike(i.Name, pattern, @"\")
+                || EF.Functions.ILike(i.Description, pattern, @"\"));
         }
 
-        if (lowStock is { } low)
+        if (filter.LowStock is { } low)
         {
             items = low ? items.Where(i => i.IsLow) : items.Where(i => !i.IsLow);
         }
@@ -84,9 +83,11 @@ internal static class ItemsApi
             ?? throw ProblemException.NotFound("item", id));
 
     private static async Task<Ok<ItemResponse>> UpdateAsync(
-        long id, UpdateItemRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time,
-        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await db.InTransactionAsync(async token =>
+        long id, UpdateItemRequest request, [AsParameters] StockServices services,
+        [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
+    {
+        var (caller, db, time) = services;
+        return TypedResults.Ok(await db.InTransactionAsync(async token =>
         {
             if (request == new UpdateItemRequest())
             {
@@ -107,6 +108,7 @@ internal static class ItemsApi
             await SaveAsync(db, token);
             return ItemResponse.Of(item);
         }, cancellationToken));
+    }
 
     private static async Task<NoContent> DeleteAsync(
         long id, WarehouseDbContext db, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
@@ -141,3 +143,23 @@ internal static class ItemsApi
         }
     }
 }
+
+/// <summary>Which items a list is to hold.</summary>
+internal sealed record ItemFilter
+{
+    [FromQuery(Name = "name"), Description("Part of the name, in any case; taken literally.")]
+    public string? Name { get; init; }
+
+    [FromQuery(Name = "country"), Description("Part of the country of origin, in any case; taken literally.")]
+    public string? Country { get; init; }
+
+    [FromQuery(Name = "search"), Description("Part of the SKU, the name or the description, in any case; taken literally.")]
+    public string? Search { get; init; }
+
+    [FromQuery(Name = "lowStock")]
+    [Description("true: only those that run low, with 5 free pieces or fewer; false: only the others.")]
+    public bool? LowStock { get; init; }
+}
+
+/// <summary>What it takes to change an item's stock: who does it, where, and when.</summary>
+internal readonly record struct StockServices(ClaimsPrincipal Caller, WarehouseDbContext Db, TimeProvider Time);

@@ -1,4 +1,3 @@
-using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -30,9 +29,10 @@ internal static class StockAdjustmentsApi
             ?? throw ProblemException.NotFound("adjustment", id));
 
     private static async Task<Created<StockAdjustmentResponse>> AdjustAsync(
-        long itemId, AdjustStockRequest request, ClaimsPrincipal caller, WarehouseDbContext db, TimeProvider time,
+        long itemId, AdjustStockRequest request, [AsParameters] StockServices services,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
+        var (caller, db, time) = services;
         var adjustment = await db.InTransactionAsync(async token =>
         {
             var item = await db.LockItemAsync(itemId, preconditions, token);

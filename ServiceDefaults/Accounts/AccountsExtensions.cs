@@ -7,7 +7,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using Microsoft.IdentityModel.JsonWebTokens;
 using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
@@ -32,7 +31,8 @@ public static class AccountsExtensions
             services.GetRequiredService<SigningKeys<TContext>>(),
             services.GetRequiredService<IOptions<AccountOptions>>(),
             services.GetRequiredService<TimeProvider>(),
-            services.GetRequiredService<IHttpContextAccessor>()));
+            services.GetRequiredService<IHttpContextAccessor>(),
+            services.GetRequiredService<IOptionsMonitor<JwtBearerOptions>>()));
         builder.Services.AddHostedService<SigningKeysStart<TContext>>();
         builder.Services.AddScoped<IHousekeepingTask, AccountsHousekeeping<TContext, TAccount, TKey>>();
         builder.Services.AddHealthChecks()
@@ -79,16 +79,8 @@ public static class AccountsExtensions
         where TKey : struct, IParsable<TKey>
     {
         var identity = (ClaimsIdentity)context.Principal!.Identity!;
-        var db = context.HttpContext.RequestServices.GetRequiredService<TContext>();
-        var now = context.HttpContext.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow();
-        var account = Guid.TryParse(identity.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
-            && TKey.TryParse(identity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value, System.Globalization.CultureInfo.InvariantCulture, out var accountId)
-                ? await db.Sessions.Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
-                    .Join(db.Accounts, session => session.AccountId, a => a.Id, (_, a) => a)
-                    .AsNoTracking()
-                    .SingleOrDefaultAsync(context.HttpContext.RequestAborted)
-                : null;
-        if (account is null)
+        var signIn = context.HttpContext.RequestServices.GetRequiredService<SignIn<TContext, TAccount, TKey>>();
+        if (await signIn.FindAccountAsync(identity, context.HttpContext.RequestAborted) is not { } account)
         {
             context.Fail("The session has ended.");
             return;
@@ -96,8 +88,6 @@ public static class AccountsExtensions
 
         identity.RemoveClaim(identity.FindFirst("role"));
         identity.AddClaim(new("role", account.Role));
-        // For whoever needs more of the account than its claims: it need not be read twice.
-        context.HttpContext.Features.Set(account);
     }
 }
 
@@ -112,7 +102,7 @@ internal sealed class AccountAuthority(string issuer)
     public string DummyPasswordHash<TContext, TAccount, TKey>(SignIn<TContext, TAccount, TKey> signIn)
         where TContext : AccountsDbContext<TAccount, TKey>
         where TAccount : Account<TKey>
-        where TKey : struct =>
+        where TKey : struct, IParsable<TKey> =>
         dummyPasswordHash ??= signIn.Hash(Guid.NewGuid().ToString());
 }
 

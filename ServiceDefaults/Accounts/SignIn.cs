@@ -1,8 +1,10 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.AspNetCore.WebUtilities;
@@ -36,7 +38,7 @@ public sealed record RefreshRequest
 public sealed class SignIn<TContext, TAccount, TKey>
     where TContext : AccountsDbContext<TAccount, TKey>
     where TAccount : Account<TKey>
-    where TKey : struct
+    where TKey : struct, IParsable<TKey>
 {
     private const string WrongPassword = "The name or the password is wrong.";
 
@@ -46,17 +48,20 @@ public sealed class SignIn<TContext, TAccount, TKey>
     private static readonly Counter<long> Failures = new Meter(Telemetry.Prefix + "Accounts").CreateCounter<long>(
         "microplatform.sign_in.failures", description: "Sign-ins refused: wrong name or password, or too many failures before");
 
+    private static readonly JsonWebTokenHandler Handler = new() { SetDefaultTimesOnTokenCreation = false, MapInboundClaims = false };
+
     private readonly TContext db;
     private readonly AccountAuthority authority;
     private readonly TimeProvider time;
     private readonly AccountOptions options;
     private readonly PasswordHasher<object> hasher;
     private readonly Func<string> address;
-    private readonly Func<CancellationToken, Task<SigningCredentials>> signing;
+    private readonly SigningKeys<TContext> keys;
+    private readonly TokenValidationParameters validation;
 
     internal SignIn(
         TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time,
-        IHttpContextAccessor caller)
+        IHttpContextAccessor caller, IOptionsMonitor<JwtBearerOptions> bearer)
     {
         address = () => caller.HttpContext is { } http ? CallerAddress.Of(http) : "";
         this.db = db;
@@ -64,7 +69,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
         this.time = time;
         this.options = options.Value;
         hasher = Passwords.Hasher(this.options.HashIterations);
-        signing = keys.GetSigningCredentialsAsync;
+        this.keys = keys;
+        validation = bearer.Get(authority.Issuer).TokenValidationParameters;
     }
 
     /// <summary>The hash to store for a new password.</summary>
@@ -163,6 +169,34 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return pair ?? throw ProblemException.Unauthorized("This refresh token is not, or no longer, valid; sign in again.");
     }
 
+    /// <summary>The account of an access token that came in a message, checked as one that comes with a request.</summary>
+    /// <returns>Null when the token is malformed, forged or expired, or its session has ended.</returns>
+    public async Task<TAccount?> FindAccountAsync(string accessToken, CancellationToken cancellationToken)
+    {
+        var parameters = validation.Clone();
+        parameters.IssuerSigningKeys = await keys.GetValidationKeysAsync(cancellationToken);
+        var result = await Handler.ValidateTokenAsync(accessToken, parameters);
+        if (result.Exception is SecurityTokenSignatureKeyNotFoundException)
+        {
+            keys.RequestRefresh(); // another replica may have made a key
+        }
+
+        return result.IsValid ? await FindAccountAsync(result.ClaimsIdentity, cancellationToken) : null;
+    }
+
+    /// <summary>The account of a verified token; null when its session has ended.</summary>
+    internal async Task<TAccount?> FindAccountAsync(ClaimsIdentity token, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        return Guid.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
+            && TKey.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sub)?.Value, CultureInfo.InvariantCulture, out var accountId)
+                ? await db.Sessions.Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
+                    .Join(db.Accounts, session => session.AccountId, account => account.Id, (_, account) => account)
+                    .AsNoTracking()
+                    .SingleOrDefaultAsync(cancellationToken)
+                : null;
+    }
+
     /// <summary>Ends the session that the refresh token belongs to; an unknown one is no error, since there is nothing to end.</summary>
     public Task EndAsync(string refreshToken, CancellationToken cancellationToken)
     {
@@ -176,23 +210,26 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     /// <summary>Changes the password for its owner, ends every session and starts a new one.</summary>
     /// <param name="account">The account, not tracked.</param>
-    /// <param name="currentPassword">The present password.</param>
-    /// <param name="newPassword">The new password.</param>
+    /// <param name="request">The present and the new password.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
-    /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is wrong, 429 after too many failures.</exception>
-    public async Task<TokenPair> ChangePasswordAsync(
-        TAccount account, string currentPassword, string newPassword, CancellationToken cancellationToken)
+    /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is missing or wrong, 429 after too many failures.</exception>
+    public async Task<TokenPair> ChangePasswordAsync(TAccount account, PasswordChange request, CancellationToken cancellationToken)
     {
+        if (string.IsNullOrEmpty(request.CurrentPassword))
+        {
+            throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
+        }
+
         Counter[] counters = [new($"password:{account.Id}", options.MaxFailures)];
         await RequireNotThrottledAsync(counters, cancellationToken);
-        if (hasher.Verify(account.PasswordHash, currentPassword) == PasswordVerificationResult.Failed)
+        if (hasher.Verify(account.PasswordHash, request.CurrentPassword) == PasswordVerificationResult.Failed)
         {
             await CountFailureAsync(counters, cancellationToken);
             throw ProblemException.Invalid("currentPassword", "This is not the current password.");
         }
 
         await RequireNotThrottledAsync(counters, cancellationToken); // as when signing in
-        var hash = Hash(newPassword);
+        var hash = Hash(request.NewPassword!);
         return await db.InTransactionAsync(async token =>
         {
             await SetPasswordAsync(account, hash, token);
@@ -233,7 +270,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
     private async Task<TokenPair> IssueAsync(TAccount account, Guid sessionId, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var access = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+        var access = Handler.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = authority.Issuer,
             Audience = Issuers.Audience,
@@ -245,7 +282,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 new(JwtRegisteredClaimNames.Sid, sessionId.ToString("N")),
                 new("role", account.Role),
             ]),
-            SigningCredentials = await signing(cancellationToken),
+            SigningCredentials = await keys.GetSigningCredentialsAsync(cancellationToken),
         });
         var refresh = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(32));
         db.Add(new RefreshToken { Hash = HashOf(refresh), SessionId = sessionId });

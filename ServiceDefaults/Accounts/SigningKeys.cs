@@ -76,15 +76,20 @@ internal sealed class SigningKeys<TContext>(
     async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(CancellationToken cancel)
     {
         var configuration = new OpenIdConnectConfiguration();
-        foreach (var key in (await GetRingAsync(cancel)).Keys)
+        foreach (var key in await GetValidationKeysAsync(cancel))
         {
-            configuration.SigningKeys.Add(key.Credentials.Key);
+            configuration.SigningKeys.Add(key);
         }
 
         return configuration;
     }
 
-    void IConfigurationManager<OpenIdConnectConfiguration>.RequestRefresh()
+    /// <summary>The keys that verify tokens.</summary>
+    public async Task<IReadOnlyList<SecurityKey>> GetValidationKeysAsync(CancellationToken cancellationToken) =>
+        [.. (await GetRingAsync(cancellationToken)).Keys.Select(key => key.Credentials.Key)];
+
+    /// <summary>Reads the keys again, unless that was done moments ago.</summary>
+    public void RequestRefresh()
     {
         if (ring is { } known && known.LoadedAt + KeySet.AskAgainAfter <= time.GetUtcNow())
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
@@ -92,13 +93,15 @@ public static class Authentication
         .AddPolicy(Policies.Admin, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("admin"))
         .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
 
-    /// <summary>Whose data a path with <c>{customerId}</c> means is settled before the body is read, so that nobody probes with bodies.</summary>
+    /// <summary>Decides on the <c>{customerId}</c> of a path before the body is read, so that nobody probes with bodies.</summary>
     private static bool IsSelfOrAdmin(AuthorizationHandlerContext context) =>
         (context.Resource as HttpContext)?.GetRouteValue("customerId") is not string customerId
         || context.User.IsShopAdmin()
-        || !long.TryParse(customerId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id)
-        // Compared as text: every requirement is looked at, also for the anonymous and for accounts of Users.
-        || string.Equals(id.ToString(System.Globalization.CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
+        || !TryParseId(customerId, out var id)
+        // Compared as text: every requirement is evaluated, also for the anonymous and for accounts of Users.
+        || string.Equals(id.ToString(CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
+
+    private static bool TryParseId(string? text, out long id) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id);
 
     /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
     public static void Configure(this JwtBearerOptions options, string issuer)
@@ -148,13 +151,13 @@ public static class Authentication
                 return Task.CompletedTask;
             },
             OnChallenge = context => context.AuthenticateFailure is KeySetUnavailableException
-                ? throw ProblemException.Unavailable("Nobody can check the token right now; try again shortly.")
+                ? throw ProblemException.Unavailable("Token validation is temporarily unavailable; try again shortly.")
                 : Task.CompletedTask,
         };
 
         bool IsSubject(string? subject) => string.Equals(issuer, Issuers.Users, StringComparison.Ordinal)
             ? Guid.TryParse(subject, out _)
-            : long.TryParse(subject, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out _);
+            : TryParseId(subject, out _);
     }
 
     /// <summary>The caller's token: <c>Bearer TOKEN</c>, the scheme in any case; over gRPC also the bare token.</summary>
@@ -166,31 +169,20 @@ public static class Authentication
     }
 
     /// <summary>
-    /// The account that a path names: its id, or <c>me</c>. Yours always; another's only for an admin.
+    /// The customer that a path names: an id, or <c>me</c>. Whether the caller may, <see cref="Policies.Customer"/> has decided.
     /// </summary>
-    /// <exception cref="ProblemException">404 when it is no id at all, 403 when it is another's.</exception>
-    public static long SelfOrAdmin(this ClaimsPrincipal user, string idOrMe, string what)
-    {
-        var self = user.Id();
-        if (string.Equals(idOrMe, "me", StringComparison.OrdinalIgnoreCase))
-        {
-            return self;
-        }
-
-        if (!long.TryParse(idOrMe, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id))
-        {
-            throw ProblemException.NotFound(what, idOrMe);
-        }
-
-        return id == self || user.IsShopAdmin() ? id : throw ProblemException.Forbidden($"This {what} is not yours.");
-    }
+    /// <exception cref="ProblemException">404 when it is no id.</exception>
+    public static long CustomerId(this ClaimsPrincipal user, string idOrMe, string resourceName) =>
+        string.Equals(idOrMe, "me", StringComparison.OrdinalIgnoreCase) ? user.Id()
+        : TryParseId(idOrMe, out var id) ? id
+        : throw ProblemException.NotFound(resourceName, idOrMe);
 
     /// <summary>Whether the caller runs the shop; an admin of Users does not.</summary>
     public static bool IsShopAdmin(this ClaimsPrincipal user) => user.HasClaim("iss", Issuers.Customers) && user.IsInRole("admin");
 
     /// <summary>The caller's customer id.</summary>
     public static long Id(this ClaimsPrincipal user) =>
-        long.Parse(user.FindFirstValue(JwtRegisteredClaimNames.Sub)!, System.Globalization.CultureInfo.InvariantCulture);
+        long.Parse(user.FindFirstValue(JwtRegisteredClaimNames.Sub)!, CultureInfo.InvariantCulture);
 
     /// <summary>The caller's user id.</summary>
     public static Guid UserId(this ClaimsPrincipal user) => Guid.Parse(user.FindFirstValue(JwtRegisteredClaimNames.Sub)!);

@@ -1,0 +1,37 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using Grpc.Core;
+using MicroPlatform.Customers.V1;
+using MicroPlatform.ServiceDefaults;
+using Microsoft.AspNetCore.Mvc;
+
+namespace MicroPlatform.Cart;
+
+/// <summary>The cart that a path names, and what its handlers work with.</summary>
+internal readonly record struct CartServices(
+    [FromRoute(Name = "customerId"), Description("A customer id, or me.")] string CustomerId,
+    ClaimsPrincipal Caller,
+    CartDbContext Db,
+    TokenValidation.TokenValidationClient Customers,
+    TimeProvider Time)
+{
+    /// <summary>The customer whose cart it is: the caller, or, for an admin, anyone whom Customers knows.</summary>
+    /// <exception cref="ProblemException">404 when there is no such customer.</exception>
+    public async Task<long> OwnerAsync(CancellationToken cancellationToken)
+    {
+        var id = Caller.CustomerId(CustomerId, "cart");
+        if (id == Caller.Id())
+        {
+            return id;
+        }
+
+        try
+        {
+            return (await Customers.GetCustomerAsync(new() { Id = id }, cancellationToken: cancellationToken)).Id;
+        }
+        catch (RpcException failure) when (failure.StatusCode is StatusCode.NotFound)
+        {
+            throw ProblemException.NotFound("customer", id);
+        }
+    }
+}

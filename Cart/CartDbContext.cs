@@ -12,6 +12,9 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
     /// <summary>Name of the foreign key from an item to its product.</summary>
     public const string ProductKey = "fk_cart_items_products_product_id";
 
+    /// <summary>Name under which a trigger refuses a cart for a deleted customer; see the migration.</summary>
+    public const string OwnerLivesConstraint = "ck_carts_owner_lives";
+
     /// <summary>The catalogue.</summary>
     public DbSet<Product> Products => Set<Product>();
 

@@ -1,6 +1,7 @@
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace MicroPlatform.Cart;
 
@@ -20,10 +21,6 @@ internal static class CartsApi
         carts.MapPatch("/items/{itemId:long}", UpdateItemAsync).WithSummary("Set how many pieces of a product a cart holds");
         carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Take a product out of a cart");
     }
-
-    /// <summary>Held until the transaction ends: keeps the opening of a customer's cart and the end of the customer apart.</summary>
-    public static Task<int> LockCartCreationAsync(this CartDbContext db, long customerId, CancellationToken cancellationToken) =>
-        db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('cart', {customerId}))", cancellationToken);
 
     /// <summary>Held until the transaction ends: writers of one cart take turns.</summary>
     public static Task<ShoppingCart?> LockCartAsync(this CartDbContext db, long customerId, CancellationToken cancellationToken) =>
@@ -134,12 +131,16 @@ internal static class CartsApi
             return false;
         }
 
-        await db.LockCartCreationAsync(owner, cancellationToken);
-        return await db.Database.ExecuteSqlAsync($"""
-            INSERT INTO carts (customer_id, created_at, updated_at) SELECT {owner}, {now}, {now}
-            WHERE NOT EXISTS (SELECT FROM deleted_customers WHERE customer_id = {owner})
-            ON CONFLICT DO NOTHING
-            """, cancellationToken) == 1;
+        try
+        {
+            return await db.Database.ExecuteSqlAsync(
+                $"INSERT INTO carts (customer_id, created_at, updated_at) VALUES ({owner}, {now}, {now}) ON CONFLICT DO NOTHING",
+                cancellationToken) == 1;
+        }
+        catch (PostgresException refused) when (refused.Violates(CartDbContext.OwnerLivesConstraint))
+        {
+            throw ProblemException.NotFound("cart", owner);
+        }
     }
 
     /// <summary>The cart, locked and marked as changed: writers take turns, and its version is new when they are done.</summary>

@@ -148,7 +148,11 @@ public static class Postgres
 
     /// <summary>Whether the database refused the change because of this constraint or unique index.</summary>
     public static bool Violates(this DbUpdateException failure, string constraint) =>
-        failure.InnerException is PostgresException postgres && string.Equals(postgres.ConstraintName, constraint, StringComparison.Ordinal);
+        failure.InnerException is PostgresException postgres && postgres.Violates(constraint);
+
+    /// <summary>Whether the database refused the statement because of this constraint or unique index.</summary>
+    public static bool Violates(this PostgresException failure, string constraint) =>
+        string.Equals(failure.ConstraintName, constraint, StringComparison.Ordinal);
 
     /// <summary>What a server that is lost, or takes commands and never answers, may cost a request, unless the connection string says otherwise.</summary>
     private static void Bound(NpgsqlConnectionStringBuilder settings)

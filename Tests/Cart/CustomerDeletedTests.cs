@@ -50,7 +50,9 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
         var bus = platform.Services("customers").GetRequiredService<IBus>();
         var messageId = Guid.NewGuid().ToString();
         await DeliverAsync();
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM deleted_customers WHERE customer_id = $1", id) == 1, "the event is handled");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("cartdb", "DELETE FROM deleted_customers WHERE customer_id = $1 RETURNING 1::bigint", id) == 1,
+            "the event is handled");
 
         // A cart that only a second handling could remove.
         await platform.QueryAsync<long>("cartdb", "INSERT INTO carts (customer_id, created_at, updated_at) VALUES ($1, now(), now())", id);

@@ -1,0 +1,1 @@
+DROP TRIGGER carts_owner_lives ON carts; DROP FUNCTION require_living_owner();

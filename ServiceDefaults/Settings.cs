@@ -1,16 +1,12 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using System.Net;
-using System.Net.Sockets;
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -19,8 +15,8 @@ using Microsoft.Extensions.Options;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// Settings are read while the service is built. One that is missing or malformed is noted, and stops the service before it does
-/// anything: with one line that names the key and what it expects, and the exit code <see cref="ExitCode"/>.
+/// Settings are options that are validated before the service starts. A missing or malformed one stops it before it does anything, with
+/// one line that names the key and what it expects, and the exit code <see cref="ExitCode"/>.
 /// </summary>
 public static class Settings
 {
@@ -48,53 +44,44 @@ public static class Settings
         }
     }
 
-    /// <summary>Binds a section to options that handlers take as <c>IOptions&lt;TOptions&gt;</c>; every value must pass the annotations of its property.</summary>
-    /// <returns>The options, for what is decided while building.</returns>
+    /// <summary>Binds a section to options, whose values must pass the annotations of their properties before the service starts.</summary>
+    /// <returns>The options, for what is decided while building; the defaults where a value cannot be read.</returns>
     public static TOptions AddSettings<TOptions>(this WebApplicationBuilder builder, string section)
         where TOptions : class, new()
     {
-        var options = new TOptions();
-        var properties = typeof(TOptions).GetProperties().ToDictionary(property => property.Name, StringComparer.OrdinalIgnoreCase);
         var given = builder.Configuration.GetSection(section);
-        if (given.Value is { Length: > 0 })
-        {
-            builder.RejectSetting(section, $"{section}:{properties.Keys.First()} and the like, as it is a section");
-        }
-
+        var properties = typeof(TOptions).GetProperties().ToDictionary(property => property.Name, StringComparer.OrdinalIgnoreCase);
+        builder.CheckSetting(section, $"{section}:{properties.Keys.First()} and the like, as it is a section", string.IsNullOrEmpty);
+        var isReadable = true;
         foreach (var setting in given.GetChildren())
         {
-            if (!properties.TryGetValue(setting.Key, out var property))
+            var property = properties.GetValueOrDefault(setting.Key);
+            if (property is null || setting.Value is null || !TypeDescriptor.GetConverter(property.PropertyType).IsValid(setting.Value))
             {
-                builder.RejectSetting(setting.Path, $"none of that name; {section} has {string.Join(", ", properties.Keys)}");
-            }
-            else if (!TrySet(options, property, setting.Value))
-            {
-                builder.RejectSetting(setting.Path, ExpectationOf(property));
+                isReadable = false;
+                builder.RejectSetting(setting.Path, property is null
+                    ? $"none of that name; {section} has {string.Join(", ", properties.Keys)}"
+                    : ExpectationOf(property));
             }
         }
 
-        builder.Services.AddSingleton(Options.Create(options));
-        return options;
+        if (!isReadable)
+        {
+            return new();
+        }
+
+        builder.Services.AddOptions<TOptions>().Bind(given).ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<TOptions>>(new Annotations<TOptions>(given));
+        return given.Get<TOptions>() ?? new();
     }
 
-    /// <summary>The value of a single setting, or <paramref name="absent"/> when there is none or it is not what is <paramref name="expected"/>.</summary>
-    public static T GetSetting<T>(this WebApplicationBuilder builder, string key, T absent, string expected, Func<T, bool>? isGood = null)
+    /// <summary>Requires a single setting to be what is <paramref name="expected"/>.</summary>
+    public static void CheckSetting(this WebApplicationBuilder builder, string key, string expected, Predicate<string?> isGood)
     {
-        try
+        if (!isGood(builder.Configuration[key]))
         {
-            var value = builder.Configuration.GetValue(key, absent)!;
-            if (isGood is null || isGood(value))
-            {
-                return value;
-            }
+            builder.RejectSetting(key, expected);
         }
-        catch (InvalidOperationException)
-        {
-            // Not of the type: refused with what is out of range.
-        }
-
-        builder.RejectSetting(key, expected);
-        return absent;
     }
 
     /// <summary>The values of a list, such as <c>Cors:Origins:0</c>; empty when there is none.</summary>
@@ -134,7 +121,11 @@ public static class Settings
             _ when isSecret => "malformed",
             var value => $"\"{value.ReplaceLineEndings(" ")}\"",
         };
-        builder.Services.AddSingleton(new WrongSetting($"The setting {key} is {state}: give {expected}.", mattersToMigrations));
+        builder.Services.AddOptions<WrongSetting>(key).Validate(_ => false, $"The setting {key} is {state}: give {expected}.").ValidateOnStart();
+        if (mattersToMigrations)
+        {
+            builder.Services.AddSingleton(new DatabaseSetting(key));
+        }
     }
 
     /// <summary>Whether this is an absolute http or https address.</summary>
@@ -169,56 +160,36 @@ public static class Settings
             builder.Configuration[level.Path] = nameof(LogLevel.Information);
         }
 
-        builder.GetSetting("OTEL_EXPORTER_OTLP_ENDPOINT", "", "the address of an OTLP receiver, such as http://localhost:4317", value => value.Length == 0 || IsUrl(value));
+        builder.CheckSetting(
+            "OTEL_EXPORTER_OTLP_ENDPOINT", "the address of an OTLP receiver, such as http://localhost:4317", value => string.IsNullOrEmpty(value) || IsUrl(value));
     }
 
-    /// <summary>The first line that stops the start; null when every setting is good.</summary>
-    internal static string? FirstWrongSetting(this WebApplication app, bool migrating) =>
-        app.Services.GetServices<WrongSetting>().FirstOrDefault(wrong => !migrating || wrong.MattersToMigrations)?.Line;
-
-    /// <summary>The line that stops the start when the service cannot listen where it should; null when it can.</summary>
-    internal static string? FirstUnusableAddress(this WebApplication app)
-    {
-        // Kestrel would find out itself, after the database is migrated and the bus runs. Tests and the build of the OpenAPI documents have another server.
-        var endpoints = app.Services.GetRequiredService<IServer>().GetType().Assembly == typeof(KestrelServer).Assembly ? app.Configuration.GetSection("Kestrel:Endpoints").GetChildren() : [];
-        foreach (var endpoint in endpoints)
-        {
-            var url = BindingAddress.Parse(endpoint["Url"]!);
-            var addresses = AddressesOf(url);
-            foreach (var address in addresses)
-            {
-                try
-                {
-                    using var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(new IPEndPoint(address, url.Port));
-                }
-                catch (SocketException failure) when (addresses is [_] || failure.SocketErrorCode is not SocketError.AddressNotAvailable) // localhost need not be both
-                {
-                    return $"The setting {endpoint.Path}:Url is \"{endpoint["Url"]}\", and nothing more can listen there ({failure.Message}): give a free address, or stop the program that has it.";
-                }
-            }
-        }
-
-        return null;
-    }
-
-    // As Kestrel takes them: a name that is not localhost means every address of the machine.
-    private static IPAddress[] AddressesOf(BindingAddress url) =>
-        url.IsUnixPipe || url.IsNamedPipe ? []
-        : string.Equals(url.Host, "localhost", StringComparison.OrdinalIgnoreCase) ? (Socket.OSSupportsIPv6 ? [IPAddress.Loopback, IPAddress.IPv6Loopback] : [IPAddress.Loopback])
-        : IPAddress.TryParse(url.Host, out var address) ? [address]
-        : [Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any];
-
-    private static bool TrySet(object options, PropertyInfo property, string? text)
+    /// <summary>The line that says which setting is wrong; null when none is.</summary>
+    /// <param name="app">The service.</param>
+    /// <param name="migrating">Whether it only migrates: then only its databases matter.</param>
+    internal static string? FirstWrongSetting(this WebApplication app, bool migrating)
     {
         try
         {
-            var value = TypeDescriptor.GetConverter(property.PropertyType).ConvertFromInvariantString(text ?? "");
-            property.SetValue(options, value);
-            return text is not null && property.GetCustomAttributes<ValidationAttribute>().All(rule => rule.IsValid(value));
+            if (migrating)
+            {
+                var wrong = app.Services.GetRequiredService<IOptionsMonitor<WrongSetting>>();
+                app.Services.GetServices<DatabaseSetting>().ToList().ForEach(setting => wrong.Get(setting.Key));
+            }
+            else
+            {
+                app.Services.GetService<IStartupValidator>()?.Validate();
+            }
+
+            return null;
         }
-        catch (Exception failure) when (failure is ArgumentException or FormatException or NotSupportedException)
+        catch (OptionsValidationException one)
         {
-            return false;
+            return one.Failures.First();
+        }
+        catch (AggregateException several) when (several.InnerExceptions[0] is OptionsValidationException first)
+        {
+            return first.Failures.First();
         }
     }
 
@@ -232,7 +203,7 @@ public static class Settings
             : type.IsEnum ? $"one of {string.Join(", ", Enum.GetNames(type))}"
             : "a number";
         return property.GetCustomAttribute<RangeAttribute>() is { } range
-            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{kind}, from {range.Minimum} to {range.Maximum}")
+            ? string.Create(CultureInfo.InvariantCulture, $"{kind}, from {range.Minimum} to {range.Maximum}")
             : kind;
     }
 
@@ -250,5 +221,21 @@ public static class Settings
         }
     }
 
-    private sealed record WrongSetting(string Line, bool MattersToMigrations);
+    private sealed record WrongSetting;
+
+    private sealed record DatabaseSetting(string Key);
+
+    /// <summary>The annotations of options, told in one line each that names the key.</summary>
+    private sealed class Annotations<TOptions>(IConfigurationSection section) : IValidateOptions<TOptions>
+        where TOptions : class
+    {
+        public ValidateOptionsResult Validate(string? name, TOptions options)
+        {
+            var failures = new List<ValidationResult>();
+            return Validator.TryValidateObject(options, new(options), failures, validateAllProperties: true)
+                ? ValidateOptionsResult.Success
+                : ValidateOptionsResult.Fail(failures.SelectMany(failure => failure.MemberNames).Select(member =>
+                    $"The setting {section.Path}:{member} is \"{section[member]}\": give {ExpectationOf(typeof(TOptions).GetProperty(member)!)}."));
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -72,13 +73,21 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
     }
 }
 
+/// <summary>How a replica stops, section <c>Shutdown</c>.</summary>
+internal sealed class ShutdownOptions
+{
+    /// <summary>How long it serves on after SIGTERM.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:00:20")]
+    public TimeSpan Drain { get; set; } = TimeSpan.FromSeconds(3);
+}
+
 /// <summary>Adds <see cref="Draining"/> to a service.</summary>
 internal static class DrainingExtensions
 {
     public static void AddDraining(this WebApplicationBuilder builder)
     {
-        var period = builder.GetSetting("Shutdown:Drain", TimeSpan.FromSeconds(3), "a time from 00:00:00 to 00:00:20", time => time >= TimeSpan.Zero && time <= TimeSpan.FromSeconds(20));
-        builder.Services.AddSingleton(_ => new Draining(period));
+        var options = builder.AddSettings<ShutdownOptions>("Shutdown");
+        builder.Services.AddSingleton(_ => new Draining(options.Drain));
         builder.Services.AddHostedService(services => services.GetRequiredService<Draining>());
         builder.Services.AddHealthChecks().Add(new("draining", services => services.GetRequiredService<Draining>(), failureStatus: null, ["ready"]));
     }

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text;
 using System.Text.RegularExpressions;
 using Google.Protobuf;
@@ -16,15 +17,22 @@ using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.ServiceDefaults;
 
+/// <summary>Calls to other services, section <c>Calls</c>.</summary>
+internal sealed class ServiceCallOptions
+{
+    /// <summary>How long a call may take, where the caller set no deadline.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:00:15")]
+    public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(2);
+}
+
 /// <summary>gRPC as every service serves it and calls it.</summary>
 public static partial class GrpcDefaults
 {
     private static readonly HashSet<string> ContentTypes =
         new(["application/grpc", "application/grpc+proto"], StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>How long a call to another service may take (<c>Calls:Deadline</c>, 2 s unless set), where the caller set no deadline.</summary>
-    public static TimeSpan CallDeadline(this WebApplicationBuilder builder) =>
-        builder.GetSetting("Calls:Deadline", TimeSpan.FromSeconds(2), "a time from 00:00:00.1 to 00:00:15", time => time >= TimeSpan.FromMilliseconds(100) && time <= TimeSpan.FromSeconds(15));
+    /// <summary>How long a call to another service may take, where the caller set no deadline.</summary>
+    public static TimeSpan CallDeadline(this WebApplicationBuilder builder) => builder.AddSettings<ServiceCallOptions>("Calls").Deadline;
 
     /// <summary>Adds gRPC with rich errors, the standard health service and, in development, reflection.</summary>
     public static WebApplicationBuilder AddGrpcDefaults(this WebApplicationBuilder builder)

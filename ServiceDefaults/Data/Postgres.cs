@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http.Timeouts;
@@ -11,17 +12,27 @@ using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
 
+/// <summary>Requests to a service, section <c>Requests</c>.</summary>
+internal sealed class RequestOptions
+{
+    /// <summary>How long a service may take for an answer; then the caller gets 503.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(7);
+}
+
 /// <summary>A service's own PostgreSQL database: pooled context, retries, health, telemetry, migrations at start.</summary>
 public static class Postgres
 {
     private const int MaxRetries = 3;
+    private const string SeedKey = "SeedDemoData";
 
     /// <summary>Adds the context over the connection string <paramref name="name"/>; <paramref name="seed"/> runs with the migrations when <c>SeedDemoData</c> is true.</summary>
     public static WebApplicationBuilder AddPostgresContext<TContext>(this WebApplicationBuilder builder, string name, Func<TContext, CancellationToken, Task>? seed = null)
         where TContext : ServiceDbContext
     {
         var connectionString = builder.GetPostgresConnectionString(name);
-        var seeding = seed is not null && builder.GetSetting("SeedDemoData", absent: false, "true or false");
+        builder.CheckSetting(SeedKey, "true or false", value => string.IsNullOrEmpty(value) || bool.TryParse(value, out _));
+        var seeding = seed is not null && bool.TryParse(builder.Configuration[SeedKey], out var isAsked) && isAsked;
         void Configure(DbContextOptionsBuilder options)
         {
             // A refused insert is an answer (409), and a fault is logged where it is answered.
@@ -53,7 +64,7 @@ public static class Postgres
         }
 
         // However the database fails to answer, the caller is told in time: before whoever asks for it gives up.
-        var deadline = builder.GetSetting("Requests:Deadline", TimeSpan.FromSeconds(7), "a time from 00:00:00.1 to 00:10:00", time => time >= TimeSpan.FromMilliseconds(100) && time <= TimeSpan.FromMinutes(10));
+        var deadline = builder.AddSettings<RequestOptions>("Requests").Deadline;
         builder.Services.Configure<RequestTimeoutOptions>(options => options.DefaultPolicy = new()
         {
             Timeout = deadline,

@@ -10,9 +10,6 @@ namespace MicroPlatform.ServiceDefaults.Messaging;
 /// <param name="limit">How often a message is put back before it is given up.</param>
 internal sealed class Deferral(IServiceProvider services, int limit)
 {
-    /// <summary>1, 2, 4 ... 64 s: an outage of two minutes is bridged without anyone's help.</summary>
-    public const int DefaultLimit = 7;
-
     /// <returns>False when it has been put back often enough.</returns>
     public async Task<bool> TryAsync(IReadOnlyDictionary<string, string> headers)
     {

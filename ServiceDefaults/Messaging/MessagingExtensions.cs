@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -21,6 +22,18 @@ using Rebus.Workers.ThreadPoolBased;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
+/// <summary>How events are looked for and tried again, section <c>Messaging</c>.</summary>
+internal sealed class MessagingOptions
+{
+    /// <summary>How often a queue is read when no signal comes, in milliseconds.</summary>
+    [Range(10, 60_000)]
+    public int PollingMilliseconds { get; set; } = 2_000;
+
+    /// <summary>How often an event that fails is put back before it is set aside: after 1, 2, 4 ... 64 s, so 7 bridge two minutes.</summary>
+    [Range(0, 1_000)]
+    public int Deferrals { get; set; } = 7;
+}
+
 /// <summary>
 /// Events between services over PostgreSQL (<c>busdb</c>), with the outbox in the service's own database.
 /// The transport is this one registration: another of Rebus's takes its place here (docs/adr/0002-messaging.md).
@@ -42,16 +55,15 @@ public static class MessagingExtensions
         var queue = builder.Environment.ApplicationName.ToLowerInvariant();
         var bus = builder.GetPostgresConnectionString("busdb");
         var own = builder.GetPostgresConnectionString(database);
-        var poll = TimeSpan.FromMilliseconds(builder.GetSetting(
-            "Messaging:PollingMilliseconds", 2_000, "a whole number, from 10 to 60000", milliseconds => milliseconds is >= 10 and <= 60_000));
+        var settings = builder.AddSettings<MessagingOptions>("Messaging");
+        var poll = TimeSpan.FromMilliseconds(settings.PollingMilliseconds);
         var receivers = new Receivers(MaxParallelism);
         var contracts = new EventContracts(typeof(TContext).Assembly);
         builder.Services.AddSingleton(_ => new OutboxSignal(poll * OutboxPolls));
         builder.Services.ConfigureDbContext<TContext>((services, options) =>
             options.AddInterceptors(services.GetRequiredService<OutboxSignal>()));
         builder.Services.AddSingleton(services => new MessagingTelemetry(services.GetRequiredService<IMeterFactory>(), queue, own));
-        var deferrals = builder.GetSetting("Messaging:Deferrals", Deferral.DefaultLimit, "a whole number, from 0 to 1000", limit => limit is >= 0 and <= 1_000);
-        builder.Services.AddSingleton(services => new Deferral(services, deferrals));
+        builder.Services.AddSingleton(services => new Deferral(services, settings.Deferrals));
         builder.Services.AddScoped<EventBus<TContext>>();
         addHandlers?.Invoke(builder.Services);
         builder.Services.AddRebus((configure, services) => configure

@@ -23,7 +23,10 @@ public sealed class AccountingDbContext(DbContextOptions<AccountingDbContext> op
             return;
         }
 
-        Transaction[] transactions = [Demo(1, 150.00m, new(2026, 1, 5, 10, 0, 1, TimeSpan.Zero)), Demo(2, 120.00m, new(2026, 1, 6, 11, 30, 1, TimeSpan.Zero))];
+        Transaction[] transactions =
+        [
+            Demo(1, 150.00m, new(2026, 1, 5, 10, 0, 1, TimeSpan.Zero)), Demo(2, 120.00m, new(2026, 1, 6, 11, 30, 1, TimeSpan.Zero)),
+        ];
         foreach (var transaction in transactions)
         {
             // One statement after the other, so that the ids come in this order.

@@ -9,7 +9,8 @@ internal sealed class AccountingTelemetry
     private readonly Counter<double> revenue;
 
     public AccountingTelemetry(IMeterFactory meters) =>
-        revenue = meters.Create(Telemetry.Prefix + "Accounting").CreateCounter<double>("accounting.revenue", description: "Sums posted for confirmed orders; voided ones are not taken off");
+        revenue = meters.Create(Telemetry.Prefix + "Accounting")
+            .CreateCounter<double>("accounting.revenue", description: "Sums posted for confirmed orders; voided ones are not taken off");
 
     public void CountPosted(Transaction transaction)
     {

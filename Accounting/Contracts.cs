@@ -14,7 +14,8 @@ namespace MicroPlatform.Accounting;
 /// <param name="Source">What posted it without a person, such as <c>order:1</c>; null when staff entered it.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record TransactionResponse(
-    long Id, long OrderId, decimal Sum, DateTimeOffset Date, DateTimeOffset? VoidedAt, string? Source, [property: JsonIgnore] uint Version) : IVersioned
+    long Id, long OrderId, decimal Sum, DateTimeOffset Date, DateTimeOffset? VoidedAt, string? Source,
+    [property: JsonIgnore] uint Version) : IVersioned
 {
     /// <summary>What is read of a transaction to show it.</summary>
     public static readonly Expression<Func<Transaction, TransactionResponse>> FromTransaction =

@@ -16,7 +16,8 @@ public sealed class CancelledOrder
 }
 
 /// <summary>Books the sum of a confirmed order, once.</summary>
-internal sealed class OrderConfirmedHandler(AccountingDbContext db, EventBus<AccountingDbContext> events, AccountingTelemetry telemetry) : IHandleMessages<OrderConfirmed>
+internal sealed class OrderConfirmedHandler(AccountingDbContext db, EventBus<AccountingDbContext> events, AccountingTelemetry telemetry)
+    : IHandleMessages<OrderConfirmed>
 {
     public Task Handle(OrderConfirmed message) => events.HandleOnceAsync("accounting.post", async cancellationToken =>
     {
@@ -41,7 +42,8 @@ internal sealed class OrderConfirmedHandler(AccountingDbContext db, EventBus<Acc
 }
 
 /// <summary>Voids the transaction of an order that was taken back.</summary>
-internal sealed class OrderCancelledHandler(AccountingDbContext db, EventBus<AccountingDbContext> events, TimeProvider time) : IHandleMessages<OrderCancelled>
+internal sealed class OrderCancelledHandler(AccountingDbContext db, EventBus<AccountingDbContext> events, TimeProvider time)
+    : IHandleMessages<OrderCancelled>
 {
     public Task Handle(OrderCancelled message) => events.HandleOnceAsync("accounting.void", async cancellationToken =>
     {
@@ -60,7 +62,9 @@ internal sealed class OrderCancelledHandler(AccountingDbContext db, EventBus<Acc
 
 internal static class OrderLock
 {
-    /// <summary>Held until the transaction ends: what concerns one order is booked one after the other, whichever replica books it.</summary>
+    /// <summary>
+    /// Held until the transaction ends: what concerns one order is booked one after the other, whichever replica books it.
+    /// </summary>
     public static Task<int> LockOrderAsync(this AccountingDbContext db, long orderId, CancellationToken cancellationToken) =>
         db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('order', {orderId}))", cancellationToken);
 }

@@ -9,7 +9,8 @@ namespace MicroPlatform.Accounting;
 /// <summary>Totals of the books.</summary>
 internal static class SummaryApi
 {
-    public static void MapSummaryApi(this IEndpointRouteBuilder app) => app.MapApi("/accounting/summary", "Summary").RequireAuthorization(Policies.Staff)
+    public static void MapSummaryApi(this IEndpointRouteBuilder app) =>
+        app.MapApi("/accounting/summary", "Summary").RequireAuthorization(Policies.Staff)
         .MapGet("/", SummarizeAsync).AllowStaleRead().WithSummary("What came in per month (UTC), in all or for one order");
 
     private static async Task<Ok<SummaryResponse>> SummarizeAsync(
@@ -47,7 +48,10 @@ internal static class SummaryApi
             .Select(month => new { month.Key.Year, month.Key.Month, Count = month.LongCount(), Total = month.Sum(t => t.Sum) })
             .ToListAsync(cancellationToken);
         return TypedResults.Ok(new SummaryResponse(
-            [.. months.Select(m => new MonthSummary(string.Create(CultureInfo.InvariantCulture, $"{m.Year:D4}-{m.Month:D2}"), m.Count, m.Total))],
+            [
+                .. months.Select(m =>
+                    new MonthSummary(string.Create(CultureInfo.InvariantCulture, $"{m.Year:D4}-{m.Month:D2}"), m.Count, m.Total)),
+            ],
             months.Sum(m => m.Total)));
 
         static DateTimeOffset StartOf(DateOnly day) => new(day, TimeOnly.MinValue, TimeSpan.Zero);

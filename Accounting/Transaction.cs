@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Accounting;
@@ -63,8 +64,10 @@ public sealed class Transaction
     {
         if (Source is not null)
         {
-            throw ProblemException.Conflict(FormattableString.Invariant(
-                $"This transaction was posted for order {OrderId} and lives as long as the order is confirmed. Cancel the order (DELETE {Api.Prefix}/sales/orders/{OrderId}) and it is voided."));
+            var order = OrderId.ToString(CultureInfo.InvariantCulture);
+            throw ProblemException.Conflict(
+                $"This transaction was posted for order {order} and lives as long as the order is confirmed. "
+                + $"Cancel the order (DELETE {Api.Prefix}/sales/orders/{order}) and it is voided.");
         }
     }
 }

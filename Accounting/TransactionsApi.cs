@@ -32,20 +32,27 @@ internal static class TransactionsApi
             transactions = transactions.Where(t => t.OrderId == order);
         }
 
-        return TypedResults.Ok(await transactions.ToPageAsync(page, t => t.Id, TransactionResponse.FromTransaction, t => t.Id, cancellationToken));
+        return TypedResults.Ok(await transactions.ToPageAsync(
+            page, t => t.Id, TransactionResponse.FromTransaction, t => t.Id, cancellationToken));
     }
 
     private static async Task<Created<TransactionResponse>> CreateAsync(
         CreateTransactionRequest request, AccountingDbContext db, TimeProvider time, CancellationToken cancellationToken)
     {
-        var transaction = new Transaction { OrderId = request.OrderId!.Value, Sum = request.Sum!.Value, Date = request.Date ?? time.GetUtcNow() };
+        var transaction = new Transaction
+        {
+            OrderId = request.OrderId!.Value,
+            Sum = request.Sum!.Value,
+            Date = request.Date ?? time.GetUtcNow(),
+        };
         db.Add(transaction);
         await db.SaveChangesAsync(cancellationToken);
         return TypedResults.Created($"{Api.Prefix}/accounting/transactions/{transaction.Id}", TransactionResponse.Of(transaction));
     }
 
     private static async Task<Ok<TransactionResponse>> GetAsync(long id, AccountingDbContext db, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await db.Transactions.Where(t => t.Id == id).Select(TransactionResponse.FromTransaction).SingleOrDefaultAsync(cancellationToken)
+        TypedResults.Ok(await db.Transactions.Where(t => t.Id == id).Select(TransactionResponse.FromTransaction)
+                .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("transaction", id));
 
     private static async Task<Ok<TransactionResponse>> UpdateAsync(
@@ -70,7 +77,8 @@ internal static class TransactionsApi
     private static async Task<Transaction> FindAsync(
         AccountingDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var transaction = await db.Transactions.SingleOrDefaultAsync(t => t.Id == id, cancellationToken) ?? throw ProblemException.NotFound("transaction", id);
+        var transaction = await db.Transactions.SingleOrDefaultAsync(t => t.Id == id, cancellationToken)
+            ?? throw ProblemException.NotFound("transaction", id);
         preconditions.Require(transaction.Version);
         return transaction;
     }

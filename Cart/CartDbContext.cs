@@ -88,7 +88,8 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
         });
         modelBuilder.Entity<CartItem>(item =>
         {
-            item.ToTable(table => table.HasCheckConstraint("ck_cart_items_quantity", $"quantity BETWEEN {CartItem.MinQuantity} AND {CartItem.MaxQuantity}"));
+            item.ToTable(table =>
+                table.HasCheckConstraint("ck_cart_items_quantity", $"quantity BETWEEN {CartItem.MinQuantity} AND {CartItem.MaxQuantity}"));
             item.HasIndex(i => new { i.CustomerId, i.ProductId }).IsUnique();
             item.HasOne(i => i.Product).WithMany().HasForeignKey(i => i.ProductId).OnDelete(DeleteBehavior.Restrict);
         });
@@ -97,7 +98,8 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
             checkout.ToTable(table =>
                 table.HasCheckConstraint("ck_checkouts_given_up_at", "given_up_at IS NULL OR settled_at IS NOT NULL"));
             checkout.Property(c => c.IdempotencyKey).HasMaxLength(Idempotency.MaxKeyLength);
-            checkout.PrimitiveCollection(c => c.FoundWith).HasDefaultValueSql("'{}'").ElementType(key => key.HasMaxLength(Idempotency.MaxKeyLength));
+            checkout.PrimitiveCollection(c => c.FoundWith).HasDefaultValueSql("'{}'")
+                .ElementType(key => key.HasMaxLength(Idempotency.MaxKeyLength));
             checkout.HasOne<ShoppingCart>().WithMany().HasForeignKey(c => c.CustomerId).OnDelete(DeleteBehavior.Cascade);
             checkout.HasIndex(c => new { c.CustomerId, c.IdempotencyKey }).IsUnique();
             checkout.HasIndex(c => c.CustomerId, "ix_checkouts_open").IsUnique().HasFilter("settled_at IS NULL");

@@ -17,7 +17,8 @@ internal static class CartsApi
         carts.MapGet("/", GetAsync)
             .WithSummary("Show a cart, an empty one when there is none yet; while it is checked out, at the prices of the checkout");
         carts.MapDelete("/", ClearAsync).WithSummary("Take everything out of a cart");
-        carts.MapPost("/items", AddItemAsync).WithIdempotency<CartDbContext>().WithSummary("Put a product into a cart; opens it when there is none yet");
+        carts.MapPost("/items", AddItemAsync).WithIdempotency<CartDbContext>()
+            .WithSummary("Put a product into a cart; opens it when there is none yet");
         carts.MapPatch("/items/{itemId:long}", UpdateItemAsync).WithSummary("Set how many pieces of a product a cart holds");
         carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Take a product out of a cart");
     }
@@ -78,7 +79,13 @@ internal static class CartsApi
                 }
 
                 await LockAsync(services, owner, isOpened ? default : preconditions, token);
-                db.Add(new CartItem { CustomerId = owner, ProductId = request.ProductId!.Value, Quantity = request.Quantity!.Value, CreatedAt = now });
+                db.Add(new CartItem
+                {
+                    CustomerId = owner,
+                    ProductId = request.ProductId!.Value,
+                    Quantity = request.Quantity!.Value,
+                    CreatedAt = now,
+                });
                 await db.SaveChangesAsync(token);
                 return await ReadAsync(db, owner, token);
             }, cancellationToken);

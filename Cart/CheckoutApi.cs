@@ -22,7 +22,8 @@ internal static class CheckoutApi
 
     public static void MapCheckoutApi(this IEndpointRouteBuilder app)
     {
-        var checkout = app.MapApi("/carts/{customerId}/checkout", "Carts").RequireAuthorization(Policies.Customer).ProducesProblem(StatusCodes.Status409Conflict);
+        var checkout = app.MapApi("/carts/{customerId}/checkout", "Carts").RequireAuthorization(Policies.Customer)
+            .ProducesProblem(StatusCodes.Status409Conflict);
         checkout.MapPost("/", CheckOutAsync)
             .WithSummary("Order what is in the cart; honours Idempotency-Key");
         checkout.MapDelete("/", GiveUpAsync)

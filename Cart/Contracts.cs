@@ -14,7 +14,8 @@ namespace MicroPlatform.Cart;
 /// <param name="CreatedAt">When it was added to the catalogue (UTC).</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record ProductResponse(
-    long Id, string Sku, string Name, string Description, decimal Price, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
+    long Id, string Sku, string Name, string Description, decimal Price, DateTimeOffset CreatedAt,
+    [property: JsonIgnore] uint Version) : IVersioned
 {
     /// <summary>What is read of a product to show it.</summary>
     public static readonly Expression<Func<Product, ProductResponse>> FromProduct =
@@ -57,7 +58,8 @@ public sealed record CartResponse(long CustomerId, IReadOnlyList<CartItemRespons
     /// <summary>What is read of a cart to show it.</summary>
     public static readonly Expression<Func<ShoppingCart, CartResponse>> FromCart = c => new(
         c.CustomerId,
-        c.Items.OrderBy(i => i.Id).Select(i => new CartItemResponse(i.Id, i.ProductId, i.Product!.Name, i.Product.Price, i.Quantity)).ToList(),
+        c.Items.OrderBy(i => i.Id).Select(i => new CartItemResponse(i.Id, i.ProductId, i.Product!.Name, i.Product.Price, i.Quantity))
+            .ToList(),
         c.Version);
 
     /// <summary>The cart at the prices that its checkout holds.</summary>

@@ -9,7 +9,9 @@ using Microsoft.Extensions.Options;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>Who calls, according to Customers at this moment: an ended session, a deleted account or a lost role take effect at once.</summary>
+/// <summary>
+/// Who calls, according to Customers at this moment: an ended session, a deleted account or a lost role take effect at once.
+/// </summary>
 internal static class CustomerAuthentication
 {
     public const string Scheme = "Bearer";
@@ -17,14 +19,16 @@ internal static class CustomerAuthentication
     /// <summary>Adds the authentication of customers and the policies over it.</summary>
     public static void AddCustomerAuthentication(this WebApplicationBuilder builder)
     {
-        builder.Services.AddAuthentication(Scheme).AddScheme<AuthenticationSchemeOptions, CustomerAuthenticationHandler>(Scheme, configureOptions: null);
+        builder.Services.AddAuthentication(Scheme)
+            .AddScheme<AuthenticationSchemeOptions, CustomerAuthenticationHandler>(Scheme, configureOptions: null);
         builder.Services.AddPolicies();
     }
 }
 
 /// <summary>Asks Customers about the token of every request that needs one. What it does not answer is never guessed.</summary>
 internal sealed class CustomerAuthenticationHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder, TokenValidation.TokenValidationClient customers)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder,
+    TokenValidation.TokenValidationClient customers)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -39,7 +43,10 @@ internal sealed class CustomerAuthenticationHandler(
         {
             var customer = (await customers.ValidateAsync(new() { Token = token }, cancellationToken: Context.RequestAborted)).Customer;
             var identity = new ClaimsIdentity(
-                [new("sub", customer.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)), new("iss", Issuers.Customers), new("role", customer.IsAdmin ? "admin" : "customer")],
+                [
+                    new("sub", customer.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)), new("iss", Issuers.Customers),
+                    new("role", customer.IsAdmin ? "admin" : "customer"),
+                ],
                 Scheme.Name, nameType: "sub", roleType: "role");
             return AuthenticateResult.Success(new(new ClaimsPrincipal(identity), Scheme.Name));
         }

@@ -9,7 +9,8 @@ namespace MicroPlatform.Cart;
 /// Removes the cart of a deleted customer. A trigger refuses a new one from then on; the lock, which the trigger shares, leaves no gap
 /// between the two.
 /// </summary>
-internal sealed class CustomerDeletedHandler(CartDbContext db, EventBus<CartDbContext> events, TimeProvider time) : IHandleMessages<CustomerDeleted>
+internal sealed class CustomerDeletedHandler(CartDbContext db, EventBus<CartDbContext> events, TimeProvider time)
+    : IHandleMessages<CustomerDeleted>
 {
     public Task Handle(CustomerDeleted message) => events.HandleOnceAsync("cart.remove-cart", async cancellationToken =>
     {

@@ -20,7 +20,8 @@ internal static class ProductsApi
         keeping.MapPost("/", CreateAsync).WithIdempotency<CartDbContext>().WithSummary("Add a product");
         keeping.MapPut("/{id:long}", ReplaceAsync)
             .WithSummary("Replace a product; carts that hold it show the new price");
-        keeping.MapDelete("/{id:long}", DeleteAsync).WithSummary("Delete a product; refused while carts hold it, unless removeFromCarts says to take it out of them");
+        keeping.MapDelete("/{id:long}", DeleteAsync)
+            .WithSummary("Delete a product; refused while carts hold it, unless removeFromCarts says to take it out of them");
     }
 
     private static async Task<Ok<Page<ProductResponse>>> ListAsync(
@@ -41,7 +42,8 @@ internal static class ProductsApi
         TypedResults.Ok(await db.Products.Where(p => p.Id == id).Select(ProductResponse.FromProduct).SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(ResourceName, id));
 
-    private static async Task<Created<ProductResponse>> CreateAsync(ProductRequest request, CartDbContext db, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<Created<ProductResponse>> CreateAsync(
+        ProductRequest request, CartDbContext db, TimeProvider time, CancellationToken cancellationToken)
     {
         var product = new Product
         {
@@ -69,7 +71,8 @@ internal static class ProductsApi
                 await TouchCartsAsync(db, id, time, token);
             }
 
-            (found.Sku, found.Name, found.Description, found.Price) = (request.Sku!, request.Name!, request.Description ?? "", request.Price!.Value);
+            (found.Sku, found.Name, found.Description, found.Price) =
+                (request.Sku!, request.Name!, request.Description ?? "", request.Price!.Value);
             await db.SaveChangesAsync(token);
             return found;
         }, cancellationToken);
@@ -105,7 +108,8 @@ internal static class ProductsApi
     private static async Task<Product> LockAsync(
         CartDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var product = await db.Products.FromSql($"SELECT *, xmin FROM products WHERE id = {id} FOR UPDATE").SingleOrDefaultAsync(cancellationToken)
+        var product = await db.Products.FromSql($"SELECT *, xmin FROM products WHERE id = {id} FOR UPDATE")
+            .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(ResourceName, id);
         preconditions.Require(product.Version);
         return product;
@@ -114,6 +118,7 @@ internal static class ProductsApi
     private static Task<int> TouchCartsAsync(CartDbContext db, long productId, TimeProvider time, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        return db.Carts.Where(c => c.Items.Any(i => i.ProductId == productId)).ExecuteUpdateAsync(cart => cart.SetProperty(c => c.UpdatedAt, now), cancellationToken);
+        return db.Carts.Where(c => c.Items.Any(i => i.ProductId == productId))
+            .ExecuteUpdateAsync(cart => cart.SetProperty(c => c.UpdatedAt, now), cancellationToken);
     }
 }

@@ -8,7 +8,8 @@ using MicroPlatform.ServiceDefaults.Messaging;
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddPostgresContext<CartDbContext>("cartdb", CartDbContext.SeedAsync);
-builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
+builder.AddServiceClient<TokenValidation.TokenValidationClient>(
+    "customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
 builder.AddCustomerAuthentication();
 builder.AddMessaging<CartDbContext>("cartdb", services => services
     .AddEventHandler<CustomerDeleted, CustomerDeletedHandler>()

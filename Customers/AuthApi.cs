@@ -10,8 +10,10 @@ internal static class AuthApi
     public static void MapAuthApi(this IEndpointRouteBuilder app)
     {
         var auth = app.MapApi("/auth", "Authentication").AllowAnonymous();
-        auth.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Sign in with e-mail and password");
-        auth.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Exchange a refresh token for the next pair of tokens");
+        auth.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized)
+            .WithSummary("Sign in with e-mail and password");
+        auth.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized)
+            .WithSummary("Exchange a refresh token for the next pair of tokens");
         auth.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
     }
 

@@ -15,7 +15,8 @@ namespace MicroPlatform.Customers;
 /// <param name="CreatedAt">When the account was made (UTC).</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record CustomerResponse(
-    long Id, string Email, string FirstName, string LastName, bool IsAdmin, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
+    long Id, string Email, string FirstName, string LastName, bool IsAdmin, DateTimeOffset CreatedAt,
+    [property: JsonIgnore] uint Version) : IVersioned
 {
     /// <summary>What is read of a customer to show it.</summary>
     public static readonly Expression<Func<Customer, CustomerResponse>> FromCustomer =

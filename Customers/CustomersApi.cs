@@ -17,7 +17,8 @@ internal static class CustomersApi
     public static void MapCustomersApi(this IEndpointRouteBuilder app)
     {
         app.MapApi("/customers", "Customers").MapPost("/", RegisterAsync).AllowAnonymous()
-            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Register a customer");
+            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status409Conflict)
+            .WithSummary("Register a customer");
 
         app.MapApi("/customers", "Customers").RequireAuthorization(Policies.ShopAdmin)
             .MapGet("/", ListAsync).WithSummary("List customers, or those whose e-mail address or name contains a text");
@@ -32,7 +33,8 @@ internal static class CustomersApi
     }
 
     private static async Task<Created<CustomerResponse>> RegisterAsync(
-        RegisterCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, TimeProvider time, CancellationToken cancellationToken)
+        RegisterCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db, SignIn signIn, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         if (request.IsAdmin == true && !caller.IsShopAdmin())
         {
@@ -62,22 +64,27 @@ internal static class CustomersApi
         {
             var pattern = Paging.ContainsPattern(search);
             customers = customers.Where(c =>
-                EF.Functions.ILike(c.Email, pattern, @"\") || EF.Functions.ILike(c.FirstName, pattern, @"\") || EF.Functions.ILike(c.LastName, pattern, @"\"));
+                EF.Functions.ILike(c.Email, pattern, @"\")
+                    || EF.Functions.ILike(c.FirstName, pattern, @"\")
+                    || EF.Functions.ILike(c.LastName, pattern, @"\"));
         }
 
         return TypedResults.Ok(await customers.ToPageAsync(page, c => c.Id, CustomerResponse.FromCustomer, c => c.Id, cancellationToken));
     }
 
     private static async Task<Ok<CustomerResponse>> GetAsync(
-        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
+        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db,
+        CancellationToken cancellationToken)
     {
         var id = caller.CustomerId(customerId, ResourceName);
-        return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
+        return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer)
+                .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(ResourceName, id));
     }
 
     private static async Task<Ok<CustomerResponse>> UpdateAsync(
-        [Description("A customer id, or me.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller, CustomersDbContext db,
+        [Description("A customer id, or me.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller,
+        CustomersDbContext db,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         if (request == new UpdateCustomerRequest())
@@ -108,7 +115,8 @@ internal static class CustomersApi
     }
 
     private static async Task<NoContent> DeleteAsync(
-        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, EventBus<CustomersDbContext> events,
+        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db,
+        EventBus<CustomersDbContext> events,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
         var id = caller.CustomerId(customerId, ResourceName);
@@ -124,7 +132,8 @@ internal static class CustomersApi
     }
 
     private static async Task<Results<Ok<TokenPair>, NoContent>> ChangePasswordAsync(
-        [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller, CustomersDbContext db,
+        [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller,
+        CustomersDbContext db,
         SignIn signIn, CancellationToken cancellationToken)
     {
         var id = caller.CustomerId(customerId, ResourceName);
@@ -164,7 +173,8 @@ internal static class CustomersApi
     private static async Task<Customer> FindAsync(
         CustomersDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken) ?? throw ProblemException.NotFound(ResourceName, id);
+        var customer = await db.Accounts.SingleOrDefaultAsync(c => c.Id == id, cancellationToken)
+            ?? throw ProblemException.NotFound(ResourceName, id);
         preconditions.Require(customer.Version);
         return customer;
     }

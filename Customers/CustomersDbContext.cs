@@ -1,4 +1,5 @@
-global using SignIn = MicroPlatform.ServiceDefaults.Accounts.SignIn<MicroPlatform.Customers.CustomersDbContext, MicroPlatform.Customers.Customer, long>;
+global using SignIn =
+    MicroPlatform.ServiceDefaults.Accounts.SignIn<MicroPlatform.Customers.CustomersDbContext, MicroPlatform.Customers.Customer, long>;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using Microsoft.EntityFrameworkCore;
@@ -31,7 +32,15 @@ public sealed class CustomersDbContext(DbContextOptions<CustomersDbContext> opti
         await db.SaveChangesAsync(cancellationToken);
 
         Customer Demo(string email, string firstName, string lastName, bool isAdmin) =>
-            new() { Email = email, FirstName = firstName, LastName = lastName, IsAdmin = isAdmin, PasswordHash = hash, CreatedAt = DateTimeOffset.UtcNow };
+            new()
+            {
+                Email = email,
+                FirstName = firstName,
+                LastName = lastName,
+                IsAdmin = isAdmin,
+                PasswordHash = hash,
+                CreatedAt = DateTimeOffset.UtcNow,
+            };
     }
 
     /// <inheritdoc />
@@ -44,7 +53,8 @@ public sealed class CustomersDbContext(DbContextOptions<CustomersDbContext> opti
             customer.ToTable("customers");
             customer.Property(c => c.Email).HasMaxLength(EmailAttribute.MaxLength);
             customer.HasIndex(c => c.EmailKey).IsUnique();
-            customer.HasIndex(c => new { c.Email, c.FirstName, c.LastName }).HasMethod("gin").HasOperators("gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops");
+            customer.HasIndex(c => new { c.Email, c.FirstName, c.LastName }).HasMethod("gin")
+                .HasOperators("gin_trgm_ops", "gin_trgm_ops", "gin_trgm_ops");
             customer.Property(c => c.FirstName).HasMaxLength(256);
             customer.Property(c => c.LastName).HasMaxLength(256);
         });

@@ -21,5 +21,6 @@ internal sealed class TokenValidationGrpcService(CustomersDbContext db, SignIn s
             ? MessageOf(customer)
             : throw ProblemException.NotFound("customer", request.Id);
 
-    private static V1.Customer MessageOf(Customer customer) => new() { Id = customer.Id, Email = customer.Email, IsAdmin = customer.IsAdmin };
+    private static V1.Customer MessageOf(Customer customer) =>
+        new() { Id = customer.Id, Email = customer.Email, IsAdmin = customer.IsAdmin };
 }

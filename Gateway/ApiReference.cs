@@ -13,7 +13,8 @@ internal static class ApiReference
     private const string Header = """
         <style>
           :root { --scalar-custom-header-height: 48px }
-          nav.platform { position: sticky; top: 0; z-index: 20; box-sizing: border-box; height: 48px; display: flex; gap: 1.5rem; align-items: center;
+          nav.platform { position: sticky; top: 0; z-index: 20;
+            box-sizing: border-box; height: 48px; display: flex; gap: 1.5rem; align-items: center;
             overflow: auto hidden; white-space: nowrap; padding: 0 1.25rem; font: .9rem system-ui, sans-serif;
             color: var(--scalar-color-1); background: var(--scalar-background-1); border-bottom: 1px solid var(--scalar-border-color) }
           nav.platform a, nav.platform button { color: inherit; font: inherit; text-underline-offset: .18em }
@@ -29,9 +30,11 @@ internal static class ApiReference
             #session { margin-left: 0; overflow-wrap: anywhere }
           }
           /* The reference's own greys and colours are too pale to read for some; twice the class, to come before its theme. */
-          .light-mode.light-mode { --scalar-color-3: #5a6372; --scalar-color-accent: #1f45c4; --scalar-color-green: #0a6b3d; --scalar-color-red: #b3231b;
+          .light-mode.light-mode { --scalar-color-3: #5a6372; --scalar-color-accent: #1f45c4;
+            --scalar-color-green: #0a6b3d; --scalar-color-red: #b3231b;
             --scalar-color-orange: #8a5200; --scalar-color-yellow: #7a5a00; --scalar-color-blue: #1f45c4; --scalar-color-purple: #6b2fb3 }
-          .dark-mode.dark-mode { --scalar-color-3: #a9b0bd; --scalar-color-accent: #9cb4ff; --scalar-color-green: #6fdca0; --scalar-color-red: #ff9189;
+          .dark-mode.dark-mode { --scalar-color-3: #a9b0bd; --scalar-color-accent: #9cb4ff;
+            --scalar-color-green: #6fdca0; --scalar-color-red: #ff9189;
             --scalar-color-orange: #f2bd62; --scalar-color-yellow: #f2d062; --scalar-color-blue: #9cb4ff; --scalar-color-purple: #cda6ff }
         </style>
         <nav class="platform" aria-label="MicroPlatform">
@@ -51,7 +54,8 @@ internal static class ApiReference
     /// <summary>The documents of the services, and the Gateway's own.</summary>
     public static IEnumerable<string> Documents => Routes.Services.Append(OwnDocument);
 
-    public static void AddApiReference(this WebApplicationBuilder builder) => builder.Services.AddOpenApi(OwnDocument, OpenApi.With(Examples.All));
+    public static void AddApiReference(this WebApplicationBuilder builder) =>
+        builder.Services.AddOpenApi(OwnDocument, OpenApi.With(Examples.All));
 
     public static void MapApiReference(this WebApplication app)
     {
@@ -61,15 +65,18 @@ internal static class ApiReference
             // The page writes its own styles while it runs; its scripts come from here alone, and it calls nothing but the Gateway.
             var nonce = RandomNumberGenerator.GetHexString(32, lowercase: true);
             context.Response.Headers.ContentSecurityPolicy =
-                $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+                    + "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
             options.WithTitle("MicroPlatform API").WithNonce(nonce).WithFavicon("/pages/icon.svg")
-                .AddHeadContent("<link rel=\"icon\" href=\"/pages/icon.svg\">").AddHeaderContent(Header).WithJavaScriptConfiguration("/pages/scalar.js");
+                .AddHeadContent("<link rel=\"icon\" href=\"/pages/icon.svg\">").AddHeaderContent(Header)
+                .WithJavaScriptConfiguration("/pages/scalar.js");
             foreach (var document in Documents)
             {
                 options.AddDocument(document, char.ToUpperInvariant(document[0]) + document[1..], $"/openapi/{document}.json");
             }
 
-            options.DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton().AddPreferredSecuritySchemes("Bearer");
+            options.DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton()
+                .AddPreferredSecuritySchemes("Bearer");
         }).AnswerHead().AllowAnonymous();
     }
 }

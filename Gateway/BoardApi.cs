@@ -8,7 +8,9 @@ using Microsoft.Extensions.Options;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>The back office at a glance, for staff: gathered from the services once for all who look, and again only while somebody does.</summary>
+/// <summary>
+/// The back office at a glance, for staff: gathered from the services once for all who look, and again only while somebody does.
+/// </summary>
 internal static class BoardApi
 {
     private const string Sales = "sales";
@@ -25,14 +27,16 @@ internal static class BoardApi
     public static void MapBoardApi(this IEndpointRouteBuilder app)
     {
         var board = app.MapApi("/overview/board", "Overview").RequireAuthorization(Policies.Staff);
-        board.MapGet("/", GetAsync).WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait or failed")
+        board.MapGet("/", GetAsync)
+            .WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait or failed")
             .WithDescription("Up to 2 seconds old: gathered once for all who look.");
-        board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata()).Produces<string>(StatusCodes.Status200OK, "text/event-stream")
+        board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata())
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .WithSummary("Watch the board by server-sent events")
-            .WithDescription("""
-                An event `board` with the board as JSON at once and whenever it changes, looked at every 2 seconds, and an event `heartbeat` every 10 seconds while it does not.
-                When the token expires the stream ends with the event `expired`: sign in again, or refresh, and reconnect.
-                """);
+            .WithDescription(
+                "An event `board` with the board as JSON at once and whenever it changes, looked at every 2 seconds, "
+                + "and an event `heartbeat` every 10 seconds while it does not.\n"
+                + "When the token expires the stream ends with the event `expired`: sign in again, or refresh, and reconnect.");
     }
 
     private static async Task<Ok<Board>> GetAsync(HttpContext context, BoardGatherer gatherer)
@@ -41,7 +45,8 @@ internal static class BoardApi
         return TypedResults.Ok(await gatherer.GetAsync(Authentication.TokenOf(context.Request), context.RequestAborted));
     }
 
-    private static async Task<IResult> StreamAsync(HttpContext context, BoardGatherer gatherer, LiveStreams streams, IOptions<JsonOptions> json)
+    private static async Task<IResult> StreamAsync(
+        HttpContext context, BoardGatherer gatherer, LiveStreams streams, IOptions<JsonOptions> json)
     {
         var token = Authentication.TokenOf(context.Request);
         // Asked before the answer starts, so that a refusal is one.
@@ -65,7 +70,8 @@ internal static class BoardApi
     /// <summary>Asks the services with the token of whoever looks: each of them decides by itself whether to answer.</summary>
     private sealed class BoardGatherer(CoalescedQuery<Board> query, IHttpClientFactory http, ILogger<Board> logger)
     {
-        public Task<Board> GetAsync(string? token, CancellationToken cancellationToken) => query.GetAsync(cancel => GatherAsync(token, cancel), cancellationToken);
+        public Task<Board> GetAsync(string? token, CancellationToken cancellationToken) =>
+            query.GetAsync(cancel => GatherAsync(token, cancel), cancellationToken);
 
         private async Task<Board> GatherAsync(string? token, CancellationToken cancellationToken)
         {
@@ -74,7 +80,9 @@ internal static class BoardApi
             var keeping = TryAsync<Page<OverviewItem>>(Warehouse, $"{Api.Prefix}/warehouse/items?lowStock=true&limit={Most}");
             var failing = TryAsync<Page<BoardDeadLetter>>(Sales, $"{Api.Prefix}/sales/dead-letters?limit={Most}");
             var (sales, items, dead) = (await selling, await keeping, await failing);
-            return new(sales?.Orders, sales?.Days, sales?.Events, dead, items, [.. unavailable.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
+            return new(
+                sales?.Orders, sales?.Days, sales?.Events, dead, items,
+                [.. unavailable.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
 
             async Task<T?> TryAsync<T>(string service, string path) where T : class
             {

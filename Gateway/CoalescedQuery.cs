@@ -3,7 +3,10 @@ using System.Runtime.CompilerServices;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>One answer for all who ask at about the same time: gathered when somebody asks, at most once in its lifetime, and not at all while nobody does.</summary>
+/// <summary>
+/// One answer for all who ask at about the same time: gathered when somebody asks, at most once in its lifetime, and not at all while
+/// nobody does.
+/// </summary>
 internal sealed class CoalescedQuery<T>(TimeProvider time) : IDisposable
     where T : class
 {
@@ -53,10 +56,12 @@ internal sealed class LiveStreams(TimeProvider time, IHostApplicationLifetime ho
 
     /// <summary>
     /// Sends what <paramref name="look"/> sees, at once and then whenever it is another, and a <c>heartbeat</c> while it is the same.
-    /// Ends when the Gateway stops, and with the event <c>expired</c> at the time <paramref name="until"/> or when <paramref name="look"/> sees nothing any more.
+    /// Ends when the Gateway stops, and with the event <c>expired</c> at the time <paramref name="until"/> or when <paramref name="look"/>
+    /// sees nothing any more.
     /// </summary>
     public async IAsyncEnumerable<SseItem<string>> WatchAsync(
-        string name, Func<CancellationToken, Task<string?>> look, DateTimeOffset until, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string name, Func<CancellationToken, Task<string?>> look, DateTimeOffset until,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, host.ApplicationStopping);
         var (sent, sentAt) = ("", time.GetTimestamp());

@@ -4,8 +4,8 @@ namespace MicroPlatform.Gateway;
 
 /// <summary>One order with what four services know about it.</summary>
 /// <param name="Order">The order, as Sales has it.</param>
-/// <param name="Items">The items that it holds, as Warehouse has them now, ordered by id; what was taken out of the warehouse is not among them. Null when Warehouse does not answer.</param>
-/// <param name="Transactions">The first 200 transactions booked on it, void ones included, ordered by id. Null when Accounting does not answer.</param>
+/// <param name="Items">Its items as Warehouse has them now, ordered by id, without removed ones. Null without Warehouse.</param>
+/// <param name="Transactions">Its first 200 transactions, void ones included, ordered by id. Null when Accounting does not answer.</param>
 /// <param name="Customer">The customer it is for. Null when Customers does not answer, or when there is no such customer any more.</param>
 /// <param name="Unavailable">The services that did not answer, by name; empty when the picture is whole.</param>
 public sealed record OrderOverview(
@@ -58,11 +58,12 @@ public sealed record OverviewCustomer(long Id, string Email);
 /// <param name="Orders">All orders by status. Null when Sales does not answer.</param>
 /// <param name="Days">The last 14 days (UTC), today last. Null when Sales does not answer.</param>
 /// <param name="Events">How far the platform is behind what has happened. Null when Sales does not answer.</param>
-/// <param name="DeadLetters">The oldest 10 events that could not be handled, of all services; with the cursor the rest is at <c>/api/v1/sales/dead-letters</c>. Null when Sales does not answer.</param>
-/// <param name="LowStock">The first 10 items that run low, ordered by id; with the cursor the rest is at <c>/api/v1/warehouse/items?lowStock=true</c>. Null when Warehouse does not answer.</param>
+/// <param name="DeadLetters">The oldest 10 dead letters; the rest is at <c>/api/v1/sales/dead-letters</c>. Null without Sales.</param>
+/// <param name="LowStock">The first 10 items that run low; the rest is at <c>/api/v1/warehouse/items?lowStock=true</c>.</param>
 /// <param name="Unavailable">The services that did not answer, by name; empty when the picture is whole.</param>
 public sealed record Board(
-    BoardOrders? Orders, IReadOnlyList<BoardDay>? Days, BoardEvents? Events, Page<BoardDeadLetter>? DeadLetters, Page<OverviewItem>? LowStock, IReadOnlyList<string> Unavailable);
+    BoardOrders? Orders, IReadOnlyList<BoardDay>? Days, BoardEvents? Events, Page<BoardDeadLetter>? DeadLetters,
+    Page<OverviewItem>? LowStock, IReadOnlyList<string> Unavailable);
 
 /// <summary>Orders by status.</summary>
 /// <param name="Pending">Waiting for the warehouse.</param>

@@ -12,7 +12,11 @@ namespace MicroPlatform.Gateway;
 /// <summary>What every call meets on its way in and out, wherever it goes: limits, identifiers, browsers' rules, compression.</summary>
 internal static class Edge
 {
-    private static readonly string[] ReadableHeaders = [HeaderNames.ETag, HeaderNames.Location, HeaderNames.RetryAfter, HeaderNames.Allow, HeaderNames.TraceParent, RequestIds.HeaderName, "Deprecation", "Sunset", HeaderNames.Link];
+    private static readonly string[] ReadableHeaders =
+    [
+        HeaderNames.ETag, HeaderNames.Location, HeaderNames.RetryAfter, HeaderNames.Allow, HeaderNames.TraceParent, RequestIds.HeaderName,
+        "Deprecation", "Sunset", HeaderNames.Link,
+    ];
 
     public static void AddEdge(this WebApplicationBuilder builder)
     {
@@ -22,19 +26,25 @@ internal static class Edge
         {
             limiter.GlobalLimiter = PartitionedRateLimiter.CreateChained(
                 PartitionedRateLimiter.Create<HttpContext, string>(context => LimitOf(context, limits.Value)),
-                PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, CallerOf(context), limits.Value.StreamsPerCaller)),
+                PartitionedRateLimiter.Create<HttpContext, string>(context =>
+                    StreamLimitOf(context, CallerOf(context), limits.Value.StreamsPerCaller)),
                 PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, "all", limits.Value.Streams)));
             limiter.AddPolicy(Routes.SignInLimit, context => SignInLimitOf(context, limits.Value));
             // Only the bucket knows when there is room again; of open streams nobody does.
-            limiter.OnRejected = (rejected, _) => new(rejected.HttpContext.WriteProblemAsync(rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait)
-                ? ProblemException.TooManyRequests("You are calling faster than this platform allows; wait as long as Retry-After says.", wait)
-                : ProblemException.TooManyRequests("Too many streams are open; close one, or ask for the same without /stream.", TimeSpan.FromSeconds(10))));
+            limiter.OnRejected = (rejected, _) =>
+                new(rejected.HttpContext.WriteProblemAsync(rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait)
+                ? ProblemException.TooManyRequests(
+                    "You are calling faster than this platform allows; wait as long as Retry-After says.", wait)
+                : ProblemException.TooManyRequests(
+                    "Too many streams are open; close one, or ask for the same without /stream.", TimeSpan.FromSeconds(10))));
         });
 
-        if (builder.GetSettings("Cors:Origins", "the origin of web pages that may call, such as https://shop.example.com", IsOrigin) is { Length: > 0 } origins)
+        if (builder.GetSettings(
+            "Cors:Origins", "the origin of web pages that may call, such as https://shop.example.com", IsOrigin) is { Length: > 0 } origins)
         {
             builder.Services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
-                .WithOrigins(origins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(ReadableHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
+                .WithOrigins(origins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(ReadableHeaders)
+                .SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
         }
 
         builder.TrustProxies();
@@ -72,7 +82,9 @@ internal static class Edge
         });
     }
 
-    /// <summary>Gives the request an id that it keeps through the platform, and tells the caller; and tells browsers to trust no page but ours.</summary>
+    /// <summary>
+    /// Gives the request an id that it keeps through the platform, and tells the caller; and tells browsers to trust no page but ours.
+    /// </summary>
     private static Task IdentifyAsync(HttpContext context, RequestDelegate next)
     {
         var id = RequestIds.Of(context.Request) ?? Guid.CreateVersion7().ToString("N");
@@ -134,7 +146,8 @@ internal static class Edge
             QueueLimit = 0,
         });
 
-    private static bool IsOrigin(string text) => Settings.IsUrl(text) && string.Equals(new Uri(text).GetLeftPart(UriPartial.Authority), text, StringComparison.OrdinalIgnoreCase);
+    private static bool IsOrigin(string text) =>
+        Settings.IsUrl(text) && string.Equals(new Uri(text).GetLeftPart(UriPartial.Authority), text, StringComparison.OrdinalIgnoreCase);
 
     private static RateLimitPartition<string> StreamLimitOf(HttpContext context, string whose, int most) =>
         context.GetEndpoint()?.Metadata.GetMetadata<StreamMetadata>() is null
@@ -149,7 +162,8 @@ internal static class Edge
     /// Compresses what is worth it, but nothing that carries tokens: the length of what is compressed speaks of its content.
     /// And nothing with a strong entity tag: it names these very bytes (RFC 9110, 8.8.1), and what a caller reads with it is small.
     /// </summary>
-    private sealed class Compression(IServiceProvider services, IOptions<ResponseCompressionOptions> options) : ResponseCompressionProvider(services, options)
+    private sealed class Compression(IServiceProvider services, IOptions<ResponseCompressionOptions> options)
+        : ResponseCompressionProvider(services, options)
     {
         public override bool ShouldCompressResponse(HttpContext context) =>
             !context.Response.Headers.CacheControl.ToString().Contains("no-store", StringComparison.OrdinalIgnoreCase)

@@ -29,32 +29,40 @@ internal static class HealthApi
     }
 
     private static async Task<Ok<PlatformHealth>> GetAsync(
-        HttpResponse response, CoalescedQuery<PlatformHealth> query, ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
+        HttpResponse response, CoalescedQuery<PlatformHealth> query, ServiceEndpointResolver resolver, IHttpClientFactory http,
+        CancellationToken cancellationToken)
     {
         response.Headers.CacheControl = "no-cache";
         return TypedResults.Ok(await query.GetAsync(cancel => GatherAsync(resolver, http, cancel), cancellationToken));
     }
 
     private static ServerSentEventsResult<string> Stream(
-        CoalescedQuery<PlatformHealth> query, LiveStreams streams, ServiceEndpointResolver resolver, IHttpClientFactory http, IOptions<JsonOptions> json, CancellationToken cancellationToken) =>
+        CoalescedQuery<PlatformHealth> query, LiveStreams streams, ServiceEndpointResolver resolver, IHttpClientFactory http,
+        IOptions<JsonOptions> json, CancellationToken cancellationToken) =>
         TypedResults.ServerSentEvents(streams.WatchAsync(
             "health",
-            async leaving => JsonSerializer.Serialize(await query.GetAsync(cancel => GatherAsync(resolver, http, cancel), leaving), json.Value.SerializerOptions),
+            async leaving => JsonSerializer.Serialize(
+                await query.GetAsync(cancel => GatherAsync(resolver, http, cancel), leaving), json.Value.SerializerOptions),
             DateTimeOffset.MaxValue,
             cancellationToken));
 
-    private static async Task<PlatformHealth> GatherAsync(ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
+    private static async Task<PlatformHealth> GatherAsync(
+        ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
     {
         using var client = http.CreateClient(Probe);
         var services = await Task.WhenAll(Routes.Services.Select(service => AskAsync(service, resolver, client, cancellationToken)));
-        return new(Array.TrueForAll(services, service => service.Status is ServiceStatus.Ready) ? ServiceStatus.Ready : ServiceStatus.Degraded,
+        var isReady = Array.TrueForAll(services, service => service.Status is ServiceStatus.Ready);
+        return new(
+            isReady ? ServiceStatus.Ready : ServiceStatus.Degraded,
             [new("gateway", ServiceStatus.Ready, 1, 1), .. services]);
     }
 
-    private static async Task<ServiceHealth> AskAsync(string service, ServiceEndpointResolver resolver, HttpClient client, CancellationToken cancellationToken)
+    private static async Task<ServiceHealth> AskAsync(
+        string service, ServiceEndpointResolver resolver, HttpClient client, CancellationToken cancellationToken)
     {
         var source = await resolver.GetEndpointsAsync($"http://{service}", cancellationToken);
-        var answers = await Task.WhenAll(source.Endpoints.Select(endpoint => AskAsync(new Uri(new(Replicas.AddressOf(endpoint, Uri.UriSchemeHttp)), "/health/ready"), client, cancellationToken)));
+        var answers = await Task.WhenAll(source.Endpoints.Select(endpoint =>
+            AskAsync(new Uri(new(Replicas.AddressOf(endpoint, Uri.UriSchemeHttp)), "/health/ready"), client, cancellationToken)));
         var ready = answers.Count(answer => answer is true);
         return new(service, ready == answers.Length && ready > 0 ? ServiceStatus.Ready
             : ready > 0 ? ServiceStatus.Degraded
@@ -70,7 +78,8 @@ internal static class HealthApi
             using var answer = await client.GetAsync(address, cancellationToken);
             return answer.IsSuccessStatusCode;
         }
-        catch (Exception failure) when (failure is HttpRequestException || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception failure) when (failure is HttpRequestException
+            || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return null;
         }

@@ -8,7 +8,10 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>What no service alone can tell: one order as four of them see it, gathered at once and whole as far as they answer; and beside it the board and the health of all.</summary>
+/// <summary>
+/// What no service alone can tell: one order as four of them see it, gathered at once and whole as far as they answer; and beside it the
+/// board and the health of all.
+/// </summary>
 internal static class OverviewApi
 {
     private const string Sales = "sales";
@@ -36,12 +39,16 @@ internal static class OverviewApi
     }
 
     private static async Task<Ok<OrderOverview>> GetAsync(
-        long id, HttpContext context, IHttpClientFactory http, Inventory.InventoryClient warehouse, TokenValidation.TokenValidationClient customers, ILogger<OrderOverview> logger)
+        long id, HttpContext context, IHttpClientFactory http, Inventory.InventoryClient warehouse,
+        TokenValidation.TokenValidationClient customers, ILogger<OrderOverview> logger)
     {
         var (token, cancel) = (Authentication.TokenOf(context.Request), context.RequestAborted);
         var unavailable = new List<string>();
         var ordering = http.FetchAsync<OverviewOrder>(Sales, $"{Api.Prefix}/sales/orders/{id}", token, cancel);
-        var booking = TryAsync(Accounting, () => http.FetchAsync<Page<OverviewTransaction>>(Accounting, $"{Api.Prefix}/accounting/transactions?orderId={id}&limit={PageQuery.MaxLimit}", token, cancel));
+        var booking = TryAsync(
+            Accounting,
+            () => http.FetchAsync<Page<OverviewTransaction>>(
+                Accounting, $"{Api.Prefix}/accounting/transactions?orderId={id}&limit={PageQuery.MaxLimit}", token, cancel));
         var order = await OrderAsync();
         var stocking = TryAsync(Warehouse, () => ItemsAsync(warehouse, order, cancel));
         var buying = TryAsync(Customers, () => CustomerAsync(customers, order.CustomerId, cancel));
@@ -77,7 +84,9 @@ internal static class OverviewApi
             }
             catch (Exception failure) when (failure.IsDown())
             {
-                logger.LogWarning("The overview of order {Id} is without {Service}: {Reason}", id.ToString(CultureInfo.InvariantCulture), service, failure.Message);
+                logger.LogWarning(
+                    "The overview of order {Id} is without {Service}: {Reason}", id.ToString(CultureInfo.InvariantCulture), service,
+                    failure.Message);
                 lock (unavailable)
                 {
                     unavailable.Add(service);
@@ -88,7 +97,8 @@ internal static class OverviewApi
         }
     }
 
-    private static async Task<IReadOnlyList<OverviewItem>> ItemsAsync(Inventory.InventoryClient warehouse, OverviewOrder order, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<OverviewItem>> ItemsAsync(
+        Inventory.InventoryClient warehouse, OverviewOrder order, CancellationToken cancellationToken)
     {
         var wanted = new BatchGetItemsRequest();
         wanted.Ids.AddRange(order.Items.Where(line => line.ItemId is not null).Select(line => line.ItemId!.Value));
@@ -97,7 +107,8 @@ internal static class OverviewApi
         return [.. found.Items.Select(item => new OverviewItem(item.Id, item.Sku, item.Name, item.Quantity, item.Reserved))];
     }
 
-    private static async Task<OverviewCustomer?> CustomerAsync(TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)
+    private static async Task<OverviewCustomer?> CustomerAsync(
+        TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)
     {
         try
         {

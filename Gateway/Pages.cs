@@ -14,7 +14,9 @@ namespace MicroPlatform.Gateway;
 internal static class Pages
 {
     // Nothing from elsewhere, nothing inline, and no markup made from text by a script.
-    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+    private const string Policy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action "
+            + "'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
     private static readonly Dictionary<string, string> Protos = typeof(Pages).Assembly.GetManifestResourceNames()
         .Where(name => name.StartsWith("protos/", StringComparison.Ordinal))
@@ -24,7 +26,11 @@ internal static class Pages
     private static readonly Lazy<string> Missing = new(() => Read("pages/missing.html"));
 
     private static readonly (string File, string MediaType)[] Assets =
-        [("style.css", MediaTypeNames.Text.Css), ("home.js", MediaTypeNames.Text.JavaScript), ("scalar.js", MediaTypeNames.Text.JavaScript), ("session.js", MediaTypeNames.Text.JavaScript), ("icon.svg", MediaTypeNames.Image.Svg)];
+        [
+            ("style.css", MediaTypeNames.Text.Css), ("home.js", MediaTypeNames.Text.JavaScript),
+            ("scalar.js", MediaTypeNames.Text.JavaScript), ("session.js", MediaTypeNames.Text.JavaScript),
+            ("icon.svg", MediaTypeNames.Image.Svg),
+        ];
 
     public static void MapPages(this WebApplication app)
     {

@@ -66,7 +66,9 @@ internal static class Proxy
             context.RequireGrpc();
         }
 
-        var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) || Routes.IsGrpcRead(context.Request.Path);
+        var isRead = HttpMethods.IsGet(context.Request.Method)
+            || HttpMethods.IsHead(context.Request.Method)
+            || Routes.IsGrpcRead(context.Request.Path);
         if (isRead && !HttpMethods.IsGet(context.Request.Method))
         {
             context.Request.EnableBuffering(); // the message of a call that may have to be sent again
@@ -140,9 +142,11 @@ internal static class Proxy
                 context.Response.Clear();
                 var service = proxy.Cluster.Config.ClusterId.Split('.')[0];
                 context.RequestServices.GetRequiredService<ILogger<ProxyOptions>>().LogWarning(
-                    "{Service} did not answer {Route}: {Error}, {Reason}", service, proxy.Route.Config.RouteId, failure.Error, failure.Exception?.Message);
+                    "{Service} did not answer {Route}: {Error}, {Reason}", service, proxy.Route.Config.RouteId, failure.Error,
+                    failure.Exception?.Message);
                 Activity.Current?.SetStatus(ActivityStatusCode.Error, $"{service}: {failure.Error}, {failure.Exception?.Message}");
-                return context.WriteProblemAsync(ProblemException.Unavailable($"The {service} service does not answer; try again shortly."));
+                return context.WriteProblemAsync(ProblemException.Unavailable(
+                    $"The {service} service does not answer; try again shortly."));
         }
     }
 }
@@ -177,7 +181,9 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
         DestinationHealth? seen = context.GetForwarderErrorFeature()?.Error switch
         {
             null => attempt.IsDraining ? DestinationHealth.Unhealthy : DestinationHealth.Healthy,
-            ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestBodyDestination or ForwarderError.ResponseBodyDestination => DestinationHealth.Unhealthy,
+            ForwarderError.Request or ForwarderError.RequestTimedOut
+                or ForwarderError.RequestBodyDestination or ForwarderError.ResponseBodyDestination =>
+                DestinationHealth.Unhealthy,
             _ => null,
         };
         if (seen is { } now)

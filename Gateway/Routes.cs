@@ -40,7 +40,10 @@ internal static class Routes
             "/sold-items GET", "/summary GET", "/dead-letters GET", "/dead-letters/{id}/retry POST"),
     ];
 
-    private static readonly string[] Versions = [.. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal)];
+    private static readonly string[] Versions =
+    [
+        .. Rest.Select(resource => Api.PrefixOf(resource.Version)).Distinct(StringComparer.Ordinal),
+    ];
 
     /// <summary>gRPC services open to callers, and their methods that need no token; <c>SignIn</c> has a stricter limit.</summary>
     private static readonly (string Name, string Service, string[] Public, string[] SignIn)[] Grpc =
@@ -61,10 +64,17 @@ internal static class Routes
     /// <summary>Says to a caller who lost the way where there is something.</summary>
     public static string WhatThereIs(HttpContext context) => context switch
     {
-        _ when context.IsGrpc() => $"There is no such method; the services are {string.Join(" and ", Grpc.Select(grpc => grpc.Name))}, described at /protos.",
-        { Request.Path: var path } when path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase, out var rest) && rest.HasValue && !Versions.Any(version => path.StartsWithSegments(version, StringComparison.OrdinalIgnoreCase)) =>
+        _ when context.IsGrpc() =>
+            $"There is no such method; the services are {string.Join(" and ", Grpc.Select(grpc => grpc.Name))}, described at /protos.",
+        {
+            Request.Path: var path
+        } when path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase,
+        out var rest) && rest.HasValue && !Versions.Any(version =>
+            path.StartsWithSegments(version, StringComparison.OrdinalIgnoreCase)) =>
             $"There is no such version of the API; there is {string.Join(" and ", Versions)}.",
-        _ => $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(resource => resource.Path))} and {Api.Prefix}/overview, and described at /scalar.",
+        _ =>
+            $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(resource => resource.Path))} and "
+                + $"{Api.Prefix}/overview, and described at /scalar.",
     };
 
     /// <summary>The endpoints of services that the Gateway cannot do without, and a route that shows why.</summary>
@@ -89,7 +99,8 @@ internal static class Routes
            select Route(rest.Service, listed.Verbs, rest.Path + listed.Path),
         .. Services.Select(service => Public(service, "GET,HEAD", $"/openapi/{service}.json")),
         .. Rest.SelectMany(rest => rest.SignIn.Select(open => SignIn(rest.Service, open.Split(' ')[0], rest.Path + open.Split(' ')[1]))),
-        .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf).Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
+        .. new[] { Issuers.Customers, Issuers.Users }.Select(Issuers.ServiceOf)
+        .Select(service => Public(service, "GET,HEAD", $"/{service}/.well-known/jwks.json") with
         {
             Transforms = [new Dictionary<string, string>(StringComparer.Ordinal) { ["PathSet"] = "/.well-known/jwks.json" }],
         }),
@@ -98,7 +109,9 @@ internal static class Routes
         .. Grpc.SelectMany(grpc => grpc.SignIn.Select(method => SignIn(GrpcOf(grpc.Service), "POST", $"/{grpc.Name}/{method}"))),
     ];
 
-    /// <summary>One cluster for each service, and one more where its gRPC is open to callers; the addresses are for service discovery.</summary>
+    /// <summary>
+    /// One cluster for each service, and one more where its gRPC is open to callers; the addresses are for service discovery.
+    /// </summary>
     public static IReadOnlyList<ClusterConfig> Clusters(ProxyOptions options)
     {
         return
@@ -137,7 +150,8 @@ internal static class Routes
         Match = new() { Path = path, Methods = string.Equals(verbs, "ANY", StringComparison.Ordinal) ? null : verbs.Split(',') },
     };
 
-    private static RouteConfig Public(string cluster, string verbs, string path) => Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
+    private static RouteConfig Public(string cluster, string verbs, string path) =>
+        Route(cluster, verbs, path) with { AuthorizationPolicy = "anonymous" };
 
     private static RouteConfig SignIn(string cluster, string verbs, string path) =>
         Public(cluster, verbs, path) with { RateLimiterPolicy = SignInLimit };

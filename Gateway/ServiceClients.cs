@@ -33,7 +33,8 @@ internal static class ServiceClients
             .SelectPipelineByAuthority(); // a dead replica breaks its own circuit, and not that of the others
     }
 
-    public static async Task<T> FetchAsync<T>(this IHttpClientFactory http, string service, string path, string? token, CancellationToken cancellationToken)
+    public static async Task<T> FetchAsync<T>(
+        this IHttpClientFactory http, string service, string path, string? token, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
@@ -43,5 +44,6 @@ internal static class ServiceClients
     }
 
     /// <summary>Refused, silent for too long, or broken: to the caller it is all the same.</summary>
-    public static bool IsDown(this Exception failure) => failure is HttpRequestException or ExecutionRejectedException or RpcException { StatusCode: not StatusCode.Cancelled };
+    public static bool IsDown(this Exception failure) =>
+        failure is HttpRequestException or ExecutionRejectedException or RpcException { StatusCode: not StatusCode.Cancelled };
 }

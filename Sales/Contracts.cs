@@ -30,7 +30,8 @@ public sealed record OrderResponse(
     /// <summary>What it costs: the sum of its lines.</summary>
     public decimal Total => Items.Sum(item => item.LineTotal);
 
-    private static List<OrderStep> StepsOf(DateTimeOffset placed, DateTimeOffset? confirmed, DateTimeOffset? rejected, DateTimeOffset? cancelled, string? reason)
+    private static List<OrderStep> StepsOf(
+        DateTimeOffset placed, DateTimeOffset? confirmed, DateTimeOffset? rejected, DateTimeOffset? cancelled, string? reason)
     {
         List<OrderStep> steps = [new(OrderStatus.Pending, placed, Reason: null)];
         if (confirmed is { } confirmedAt)
@@ -92,7 +93,9 @@ public sealed record CreateOrderRequest : IValidatableObject
             }
             else if (!seen.Add(itemId))
             {
-                yield return new("This item is in the order already; order more of it in one line.", [$"{nameof(Items)}[{i}].{nameof(CreateOrderItem.ItemId)}"]);
+                yield return new(
+                    "This item is in the order already; order more of it in one line.",
+                    [$"{nameof(Items)}[{i}].{nameof(CreateOrderItem.ItemId)}"]);
             }
         }
     }

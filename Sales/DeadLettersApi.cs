@@ -5,17 +5,21 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>Events between the services that could not be handled, of all services: staff see why, and try again once the cause is mended.</summary>
+/// <summary>
+/// Events between the services that could not be handled, of all services: staff see why, and try again once the cause is mended.
+/// </summary>
 internal static class DeadLettersApi
 {
     public static void MapDeadLettersApi(this IEndpointRouteBuilder app)
     {
         var letters = app.MapApi("/sales/dead-letters", "Dead letters").RequireAuthorization(Policies.Staff);
         letters.MapGet("/", ListAsync).WithSummary("List the events that could not be handled, of all services");
-        letters.MapPost("/{id:long}/retry", RetryAsync).WithSummary("Let the service that could not handle an event try again; safe to repeat");
+        letters.MapPost("/{id:long}/retry", RetryAsync)
+            .WithSummary("Let the service that could not handle an event try again; safe to repeat");
     }
 
-    private static async Task<Ok<Page<DeadLetter>>> ListAsync([AsParameters] PageQuery page, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken) =>
+    private static async Task<Ok<Page<DeadLetter>>> ListAsync(
+        [AsParameters] PageQuery page, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken) =>
         TypedResults.Ok(await dead.ListAsync(page, cancellationToken));
 
     private static async Task<Accepted> RetryAsync(

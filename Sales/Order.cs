@@ -19,7 +19,9 @@ public enum OrderStatus
     Cancelled,
 }
 
-/// <summary>An order: what it holds and costs is fixed when it is placed, what becomes of it is written here with the time of each step.</summary>
+/// <summary>
+/// An order: what it holds and costs is fixed when it is placed, what becomes of it is written here with the time of each step.
+/// </summary>
 public sealed class Order
 {
     /// <summary>The largest total, which is also the largest sum of a transaction.</summary>

@@ -8,7 +8,8 @@ using Rebus.Handlers;
 namespace MicroPlatform.Sales;
 
 /// <summary>The goods are set aside: the order holds. A redelivery gives the answer that fits what the order is by now.</summary>
-internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : IHandleMessages<StockReserved>
+internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time)
+    : IHandleMessages<StockReserved>
 {
     public Task Handle(StockReserved message) => events.ReplyAsync(async cancellationToken =>
     {
@@ -29,7 +30,8 @@ internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbCo
 }
 
 /// <summary>The goods cannot be had: the order comes to nothing.</summary>
-internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : IHandleMessages<StockRejected>
+internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time)
+    : IHandleMessages<StockRejected>
 {
     public Task Handle(StockRejected message) => events.ReplyAsync(async cancellationToken =>
     {
@@ -40,7 +42,9 @@ internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbCo
             db.OnCommitted(() => telemetry.Rejected.Add(1));
         }
 
-        return order.Status == OrderStatus.Rejected ? [new OrderRejected(order.Id, order.Reason!, order.CheckoutId)] : Array.Empty<object>();
+        return order.Status == OrderStatus.Rejected
+            ? [new OrderRejected(order.Id, order.Reason!, order.CheckoutId)]
+            : Array.Empty<object>();
     });
 }
 
@@ -59,7 +63,8 @@ internal static class OrderFlow
     public static async Task<Order> LockOrderAsync(
         this SalesDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var order = await db.Orders.FromSql($"SELECT *, xmin FROM orders WHERE id = {id} FOR NO KEY UPDATE").SingleOrDefaultAsync(cancellationToken)
+        var order = await db.Orders.FromSql($"SELECT *, xmin FROM orders WHERE id = {id} FOR NO KEY UPDATE")
+            .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("order", id);
         preconditions.Require(order.Version);
         await db.Entry(order).Collection(o => o.Lines).LoadAsync(cancellationToken);

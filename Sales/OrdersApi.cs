@@ -61,8 +61,10 @@ internal static class OrdersApi
         return TypedResults.Ok(await orders.ToPageAsync(page, o => o.Id, OrderResponse.FromOrder, o => o.Id, cancellationToken));
     }
 
-    private static async Task<Ok<OrderResponse>> GetAsync(long id, ClaimsPrincipal caller, SalesDbContext db, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await db.Orders.AsNoTracking().VisibleTo(caller).Where(o => o.Id == id).Select(OrderResponse.FromOrder).SingleOrDefaultAsync(cancellationToken)
+    private static async Task<Ok<OrderResponse>> GetAsync(
+        long id, ClaimsPrincipal caller, SalesDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.Orders.AsNoTracking().VisibleTo(caller).Where(o => o.Id == id).Select(OrderResponse.FromOrder)
+                .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("order", id));
 
     private static async Task<Created<OrderResponse>> CreateAsync(
@@ -72,7 +74,8 @@ internal static class OrdersApi
         var (db, events, telemetry, time) = services;
         var lines = request.Items!;
         var known = RequireCustomerAsync(customers, request.CustomerId!.Value, cancellationToken);
-        var lookup = inventory.BatchGetItemsAsync(new() { Ids = { lines.Select(line => line.ItemId!.Value) } }, cancellationToken: cancellationToken).ResponseAsync;
+        var lookup = inventory.BatchGetItemsAsync(
+            new() { Ids = { lines.Select(line => line.ItemId!.Value) } }, cancellationToken: cancellationToken).ResponseAsync;
         await Task.WhenAll(known, lookup);
         var found = (await lookup).Items.ToDictionary(item => item.Id);
         string[] problem = ["The warehouse has no such item."];
@@ -134,7 +137,8 @@ internal static class OrdersApi
         }, cancellationToken);
     }
 
-    private static async Task RequireCustomerAsync(TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)
+    private static async Task RequireCustomerAsync(
+        TokenValidation.TokenValidationClient customers, long id, CancellationToken cancellationToken)
     {
         try
         {
@@ -158,4 +162,5 @@ internal sealed record OrderFilter
 }
 
 /// <summary>What it takes to change an order and to publish that.</summary>
-internal readonly record struct OrderServices(SalesDbContext Db, EventBus<SalesDbContext> Events, SalesTelemetry Telemetry, TimeProvider Time);
+internal readonly record struct OrderServices(
+    SalesDbContext Db, EventBus<SalesDbContext> Events, SalesTelemetry Telemetry, TimeProvider Time);

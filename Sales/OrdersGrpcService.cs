@@ -9,7 +9,8 @@ namespace MicroPlatform.Sales;
 
 /// <summary>Orders that customers place themselves: whose order it is, the token of the call says.</summary>
 [Authorize(Policies.Customer)]
-internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : Orders.OrdersBase
+internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time)
+    : Orders.OrdersBase
 {
     public override async Task<V1.Order> PlaceOrder(PlaceOrderRequest request, ServerCallContext context)
     {
@@ -33,7 +34,8 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
 
         // Prices are not compared: whoever repeats a checkout gets the prices of the first time.
         return placed!.CustomerId == customerId
-            && placed.Lines.OrderBy(l => l.Line).Select(l => (l.Sku, l.Quantity)).SequenceEqual(request.Lines.Select(l => (l.Sku, l.Quantity)))
+            && placed.Lines.OrderBy(l => l.Line).Select(l => (l.Sku, l.Quantity))
+                .SequenceEqual(request.Lines.Select(l => (l.Sku, l.Quantity)))
                 ? Of(placed)
                 : throw ProblemException.Unprocessable("This checkout ordered other goods before; take a new checkout_id for a new order.");
     }
@@ -71,11 +73,13 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
     public override async Task<V1.Order> GetOrder(GetOrderRequest request, ServerCallContext context)
     {
         var customerId = context.GetHttpContext().User.Id();
-        return Of(await db.Orders.AsNoTracking().Include(o => o.Lines).SingleOrDefaultAsync(o => o.Id == request.Id && o.CustomerId == customerId, context.CancellationToken)
+        return Of(await db.Orders.AsNoTracking().Include(o => o.Lines)
+                .SingleOrDefaultAsync(o => o.Id == request.Id && o.CustomerId == customerId, context.CancellationToken)
             ?? throw ProblemException.NotFound("order", request.Id));
     }
 
-    private async Task<Order> StoreAsync(PlaceOrderRequest request, Guid checkoutId, long customerId, ICollection<object> happened, CancellationToken cancellationToken)
+    private async Task<Order> StoreAsync(
+        PlaceOrderRequest request, Guid checkoutId, long customerId, ICollection<object> happened, CancellationToken cancellationToken)
     {
         await db.LockCheckoutAsync(checkoutId, cancellationToken);
         if (await db.GivenUpCheckouts.AnyAsync(c => c.CheckoutId == checkoutId, cancellationToken))
@@ -108,7 +112,9 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
         foreach (var (i, line) in request.Lines.Index())
         {
             Check($"lines[{i}].sku", line.Sku.EnumerateRunes().Count() is > 0 and <= 64, "Send a SKU of 1 to 64 characters.");
-            Check($"lines[{i}].quantity", line.Quantity is > 0 and <= CreateOrderItem.MaxQuantity, $"Order 1 to {CreateOrderItem.MaxQuantity} pieces.");
+            Check(
+                $"lines[{i}].quantity", line.Quantity is > 0 and <= CreateOrderItem.MaxQuantity,
+                $"Order 1 to {CreateOrderItem.MaxQuantity} pieces.");
             Check(
                 $"lines[{i}].unit_price_cents",
                 line.UnitPriceCents is >= 0 and <= Prices.MaxCents,

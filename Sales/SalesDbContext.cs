@@ -100,7 +100,10 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
         });
         modelBuilder.Entity<DailySales>(day =>
         {
-            day.ToTable("daily_sales", table => table.HasCheckConstraint("ck_daily_sales", "confirmed >= 0 AND rejected >= 0 AND cancelled >= 0 AND revenue >= 0"));
+            day.ToTable(
+                "daily_sales",
+                table =>
+                    table.HasCheckConstraint("ck_daily_sales", "confirmed >= 0 AND rejected >= 0 AND cancelled >= 0 AND revenue >= 0"));
             day.HasKey(d => new { d.Day, d.Slot });
             day.Property(d => d.Revenue).HasPrecision(20, 2);
         });

@@ -13,7 +13,8 @@ internal sealed class SalesTelemetry
     {
         var meter = meters.Create(Telemetry.Prefix + "Sales");
         Placed = meter.CreateCounter<long>("sales.orders.placed", unit: "{order}", description: "Orders placed");
-        Rejected = meter.CreateCounter<long>("sales.orders.rejected", unit: "{order}", description: "Orders that the warehouse could not serve");
+        Rejected =
+            meter.CreateCounter<long>("sales.orders.rejected", unit: "{order}", description: "Orders that the warehouse could not serve");
         confirmed = meter.CreateCounter<long>("sales.orders.confirmed", unit: "{order}", description: "Orders confirmed");
         revenue = meter.CreateCounter<double>("sales.revenue", description: "Totals of confirmed orders; cancelled ones are not taken off");
         Cancelled = meter.CreateCounter<long>("sales.orders.cancelled", unit: "{order}", description: "Orders cancelled");

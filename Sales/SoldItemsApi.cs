@@ -8,7 +8,8 @@ namespace MicroPlatform.Sales;
 /// <summary>What has been sold.</summary>
 internal static class SoldItemsApi
 {
-    public static void MapSoldItemsApi(this IEndpointRouteBuilder app) => app.MapApi("/sales/sold-items", "Sold items").RequireAuthorization(Policies.Staff)
+    public static void MapSoldItemsApi(this IEndpointRouteBuilder app) =>
+        app.MapApi("/sales/sold-items", "Sold items").RequireAuthorization(Policies.Staff)
         .MapGet("/", ListAsync).AllowStaleRead().WithSummary("List what confirmed orders have sold of each item, and for how much");
 
     private static async Task<Ok<Page<SoldItemResponse>>> ListAsync(
@@ -21,7 +22,8 @@ internal static class SoldItemsApi
             return TypedResults.Ok(sold);
         }
 
-        var lookup = await inventory.BatchGetItemsAsync(new() { Ids = { sold.Items.Select(i => i.ItemId) } }, cancellationToken: cancellationToken);
+        var lookup = await inventory.BatchGetItemsAsync(
+            new() { Ids = { sold.Items.Select(i => i.ItemId) } }, cancellationToken: cancellationToken);
         var names = lookup.Items.ToDictionary(item => item.Id, item => item.Name);
         return TypedResults.Ok(sold with { Items = [.. sold.Items.Select(i => i with { Name = names.GetValueOrDefault(i.ItemId) })] });
     }

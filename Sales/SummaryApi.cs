@@ -1,6 +1,7 @@
 using MicroPlatform.ServiceDefaults;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using Rebus.Messages;
 
 namespace MicroPlatform.Sales;
 
@@ -9,7 +10,8 @@ internal static class SummaryApi
 {
     private const int Days = 14;
 
-    public static void MapSummaryApi(this IEndpointRouteBuilder app) => app.MapApi("/sales/summary", "Summary").RequireAuthorization(Policies.Staff)
+    public static void MapSummaryApi(this IEndpointRouteBuilder app) =>
+        app.MapApi("/sales/summary", "Summary").RequireAuthorization(Policies.Staff)
         .MapGet("/", GetAsync).WithSummary("Show orders by status, revenue of the last 14 days, and how far events lag behind");
 
     private static async Task<Ok<SalesSummary>> GetAsync(SalesDbContext db, TimeProvider time, CancellationToken cancellationToken)
@@ -17,7 +19,8 @@ internal static class SummaryApi
         var from = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime).AddDays(1 - Days);
         var pending = db.Orders.Where(o => o.Status == OrderStatus.Pending);
         var counts = await db.DailySales.GroupBy(_ => 1)
-            .Select(all => new OrderCounts(pending.LongCount(), all.Sum(d => d.Confirmed), all.Sum(d => d.Rejected), all.Sum(d => d.Cancelled)))
+            .Select(all =>
+                new OrderCounts(pending.LongCount(), all.Sum(d => d.Confirmed), all.Sum(d => d.Rejected), all.Sum(d => d.Cancelled)))
             .SingleOrDefaultAsync(cancellationToken)
             ?? new(await pending.LongCountAsync(cancellationToken), 0, 0, 0);
         var sold = await db.DailySales.Where(d => d.Day >= from).GroupBy(d => d.Day)
@@ -26,7 +29,9 @@ internal static class SummaryApi
         var oldestPending = await pending.OrderBy(o => o.Id).Select(o => (DateTimeOffset?)o.Date).FirstOrDefaultAsync(cancellationToken);
         // The outbox is the bus's table, not the model's; what has been sent is deleted from it.
         var outbox = await db.Database.SqlQuery<OutboxState>($"""
-            SELECT count(*) AS count, (SELECT "Headers"::json ->> 'rbs2-senttime' FROM outbox ORDER BY "Id" LIMIT 1)::timestamptz AS oldest FROM outbox
+            SELECT count(*) AS count,
+                (SELECT "Headers"::json ->> {Headers.SentTime} FROM outbox ORDER BY "Id" LIMIT 1)::timestamptz AS oldest
+            FROM outbox
             """).SingleAsync(cancellationToken);
         return TypedResults.Ok(new SalesSummary(
             counts,

@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -35,7 +34,8 @@ internal static class ListenAddresses
                 // A machine may have only one of the two addresses of localhost.
                 catch (SocketException failure) when (addresses is [_] || failure.SocketErrorCode is not SocketError.AddressNotAvailable)
                 {
-                    return $"The setting {endpoint.Path}:Url is \"{endpoint["Url"]}\", and nothing more can listen there ({failure.Message}): "
+                    return $"The setting {endpoint.Path}:Url is \"{endpoint["Url"]}\", and nothing more can listen there "
+                        + $"({failure.Message}): "
                         + "give a free address, or stop the program that has it.";
                 }
             }

@@ -11,7 +11,9 @@ public static class Replicas
         ? uri.GetLeftPart(UriPartial.Authority)
         : $"{scheme}://{endpoint}";
 
-    /// <summary>Whether the request never left: nobody was there to take it, so another replica may have it, whatever it asks for.</summary>
+    /// <summary>
+    /// Whether the request never left: nobody was there to take it, so another replica may have it, whatever it asks for.
+    /// </summary>
     public static bool NeverArrived(this Exception? failure) => failure
         is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
         or OperationCanceledException { InnerException: TimeoutException } // connecting took too long

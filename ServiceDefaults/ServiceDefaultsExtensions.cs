@@ -78,7 +78,10 @@ public static class ServiceDefaultsExtensions
         return app;
     }
 
-    /// <summary>Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed). A wrong setting stops both at once, an address in use the first.</summary>
+    /// <summary>
+    /// Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed). A wrong setting
+    /// stops both at once, an address in use the first.
+    /// </summary>
     public static async Task<int> RunServiceAsync(this WebApplication app, string[] args)
     {
         var migrating = args.Contains("--migrate", StringComparer.Ordinal);
@@ -120,7 +123,9 @@ public static class ServiceDefaultsExtensions
                 if (context.Response.StatusCode == StatusCodes.Status405MethodNotAllowed)
                 {
                     context.Response.Headers.Allow = $"{context.Response.Headers.Allow}, {HttpMethods.Options}";
-                    context.Response.StatusCode = HttpMethods.IsOptions(context.Request.Method) ? StatusCodes.Status204NoContent : StatusCodes.Status405MethodNotAllowed;
+                    context.Response.StatusCode = HttpMethods.IsOptions(context.Request.Method)
+                        ? StatusCodes.Status204NoContent
+                        : StatusCodes.Status405MethodNotAllowed;
                 }
 
                 break;
@@ -130,14 +135,17 @@ public static class ServiceDefaultsExtensions
         }
     });
 
-    /// <summary>What is called off because the time is over, or the caller gone, fails in many ways: over gRPC, for one, as an error of the call.</summary>
+    /// <summary>
+    /// What is called off because the time is over, or the caller gone, fails in many ways: over gRPC, for one, as an error of the call.
+    /// </summary>
     private static async Task EndAsCancelledAsync(HttpContext context, RequestDelegate next)
     {
         try
         {
             await next(context);
         }
-        catch (Exception failure) when (failure is not (OperationCanceledException or ProblemException) && context.RequestAborted.IsCancellationRequested)
+        catch (Exception failure) when (failure is not (OperationCanceledException or ProblemException)
+            && context.RequestAborted.IsCancellationRequested)
         {
             throw new OperationCanceledException("The request was called off.", failure, context.RequestAborted);
         }

@@ -23,7 +23,9 @@ public static class Settings
     /// <summary>The exit code of a program whose settings are wrong (EX_CONFIG of sysexits.h); starting it again would not help.</summary>
     public const int ExitCode = 78;
 
-    /// <summary>Begins a service. There is nothing to begin with when a file of settings cannot be read, so that ends the program here.</summary>
+    /// <summary>
+    /// Begins a service. There is nothing to begin with when a file of settings cannot be read, so that ends the program here.
+    /// </summary>
     public static WebApplicationBuilder CreateBuilder(string[] args)
     {
         try
@@ -101,19 +103,24 @@ public static class Settings
         return [.. list.GetChildren().Select(item => item.Value ?? "").Where(isGood)];
     }
 
-    /// <summary>Requires the address of another service's endpoint: <c>services:SERVICE:ENDPOINT:0</c>, and of its further replicas from 1 on.</summary>
+    /// <summary>
+    /// Requires the address of another service's endpoint: <c>services:SERVICE:ENDPOINT:0</c>, and of its further replicas from 1 on.
+    /// </summary>
     public static void RequireService(this WebApplicationBuilder builder, string service, string endpoint, string purpose = "")
     {
         var expected = $"the address of the {endpoint} endpoint of the service {service}, such as http://{service}:8080{purpose}";
         var addresses = builder.Configuration.GetSection($"services:{service}:{endpoint}").GetChildren().ToList();
-        foreach (var key in addresses.Count == 0 ? [$"services:{service}:{endpoint}:0"] : addresses.Where(address => !IsUrl(address.Value)).Select(address => address.Path))
+        foreach (var key in addresses.Count == 0 ? [
+            $"services:{service}:{endpoint}:0"
+        ] : addresses.Where(address => !IsUrl(address.Value)).Select(address => address.Path))
         {
             builder.RejectSetting(key, expected);
         }
     }
 
     /// <summary>Notes that a setting will not do. Its value is shown unless it may hold a password.</summary>
-    public static void RejectSetting(this WebApplicationBuilder builder, string key, string expected, bool isSecret = false, bool mattersToMigrations = false)
+    public static void RejectSetting(
+        this WebApplicationBuilder builder, string key, string expected, bool isSecret = false, bool mattersToMigrations = false)
     {
         var state = builder.Configuration[key] switch
         {
@@ -121,7 +128,8 @@ public static class Settings
             _ when isSecret => "malformed",
             var value => $"\"{value.ReplaceLineEndings(" ")}\"",
         };
-        builder.Services.AddOptions<WrongSetting>(key).Validate(_ => false, $"The setting {key} is {state}: give {expected}.").ValidateOnStart();
+        builder.Services.AddOptions<WrongSetting>(key).Validate(_ => false, $"The setting {key} is {state}: give {expected}.")
+            .ValidateOnStart();
         if (mattersToMigrations)
         {
             builder.Services.AddSingleton(new DatabaseSetting(key));
@@ -137,7 +145,8 @@ public static class Settings
         foreach (var endpoint in builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren())
         {
             // The stars mean every address of the machine.
-            if (endpoint["Url"] is not { } url || !IsUrl(url.Replace("://*", "://any", StringComparison.Ordinal).Replace("://+", "://any", StringComparison.Ordinal)))
+            if (endpoint["Url"] is not { } url
+                || !IsUrl(url.Replace("://*", "://any", StringComparison.Ordinal).Replace("://+", "://any", StringComparison.Ordinal)))
             {
                 builder.RejectSetting($"{endpoint.Path}:Url", "the address to listen at, such as http://localhost:8080 or http://*:8080");
             }
@@ -148,12 +157,15 @@ public static class Settings
             }
         }
 
-        if (builder.Configuration["Kestrel:Certificates:Default:KeyPath"] is not null && !IsCertificate(builder, "Kestrel:Certificates:Default"))
+        if (builder.Configuration["Kestrel:Certificates:Default:KeyPath"] is not null
+            && !IsCertificate(builder, "Kestrel:Certificates:Default"))
         {
-            builder.RejectSetting("Kestrel:Certificates:Default:Path", "a certificate in PEM, with its key at Kestrel:Certificates:Default:KeyPath");
+            builder.RejectSetting(
+                "Kestrel:Certificates:Default:Path", "a certificate in PEM, with its key at Kestrel:Certificates:Default:KeyPath");
         }
 
-        foreach (var level in builder.Configuration.GetSection("Logging:LogLevel").GetChildren().Where(level => !Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _)))
+        foreach (var level in builder.Configuration.GetSection("Logging:LogLevel").GetChildren().Where(level =>
+            !Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _)))
         {
             builder.RejectSetting(level.Path, $"one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
             // Left in place, it would keep the service from being built, and from saying so.
@@ -161,7 +173,8 @@ public static class Settings
         }
 
         builder.CheckSetting(
-            "OTEL_EXPORTER_OTLP_ENDPOINT", "the address of an OTLP receiver, such as http://localhost:4317", value => string.IsNullOrEmpty(value) || IsUrl(value));
+            "OTEL_EXPORTER_OTLP_ENDPOINT", "the address of an OTLP receiver, such as http://localhost:4317", value =>
+                string.IsNullOrEmpty(value) || IsUrl(value));
     }
 
     /// <summary>The line that says which setting is wrong; null when none is.</summary>
@@ -212,10 +225,12 @@ public static class Settings
         try
         {
             var (certificate, itsKey) = (builder.Configuration[$"{key}:Path"] ?? "", builder.Configuration[$"{key}:KeyPath"]);
-            using var loaded = X509Certificate2.CreateFromPemFile(Path.Combine(builder.Environment.ContentRootPath, certificate), Path.Combine(builder.Environment.ContentRootPath, itsKey!));
+            using var loaded = X509Certificate2.CreateFromPemFile(
+                Path.Combine(builder.Environment.ContentRootPath, certificate), Path.Combine(builder.Environment.ContentRootPath, itsKey!));
             return true;
         }
-        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception failure) when (
+            failure is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             return false;
         }
@@ -235,7 +250,8 @@ public static class Settings
             return Validator.TryValidateObject(options, new(options), failures, validateAllProperties: true)
                 ? ValidateOptionsResult.Success
                 : ValidateOptionsResult.Fail(failures.SelectMany(failure => failure.MemberNames).Select(member =>
-                    $"The setting {section.Path}:{member} is \"{section[member]}\": give {ExpectationOf(typeof(TOptions).GetProperty(member)!)}."));
+                    $"The setting {section.Path}:{member} is \"{section[member]}\": give "
+                        + $"{ExpectationOf(typeof(TOptions).GetProperty(member)!)}."));
         }
     }
 }

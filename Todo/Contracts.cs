@@ -15,7 +15,8 @@ namespace MicroPlatform.Todo;
 /// <param name="UpdatedAt">When it was last changed (UTC), or null if it never was.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record TodoResponse(
-    long Id, string Title, string Text, bool Completed, DateTimeOffset? DueAt, DateTimeOffset CreatedAt, DateTimeOffset? UpdatedAt, [property: JsonIgnore] uint Version) : IVersioned
+    long Id, string Title, string Text, bool Completed, DateTimeOffset? DueAt, DateTimeOffset CreatedAt, DateTimeOffset? UpdatedAt,
+    [property: JsonIgnore] uint Version) : IVersioned
 {
     /// <summary>What is read of a to-do to show it.</summary>
     public static readonly Expression<Func<TodoItem, TodoResponse>> FromTodo =

@@ -7,7 +7,9 @@ internal static class Examples
 
     public static readonly object[] All =
     [
-        new TodoResponse(1, "Water the plants", "The fern gets twice as much.", Completed: false, Monday.AddDays(1), Monday, UpdatedAt: null, Version: 0),
+        new TodoResponse(
+            1, "Water the plants", "The fern gets twice as much.", Completed: false, Monday.AddDays(1), Monday, UpdatedAt: null,
+            Version: 0),
         new TodoRequest { Title = "Water the plants", Text = "The fern gets twice as much.", DueAt = Monday.AddDays(1) },
         new UpdateTodoRequest { Completed = true },
     ];

@@ -27,7 +27,14 @@ public sealed class TodoDbContext(DbContextOptions<TodoDbContext> options) : Ser
         var bob = Guid.Parse("01900000-0000-7000-8000-000000000004");
         var now = DateTimeOffset.UtcNow;
         db.AddRange(
-            new TodoItem { UserId = alice, Title = "Water the plants", Text = "The fern gets twice as much.", CreatedAt = now, DueAt = now.AddDays(1) },
+            new TodoItem
+            {
+                UserId = alice,
+                Title = "Water the plants",
+                Text = "The fern gets twice as much.",
+                CreatedAt = now,
+                DueAt = now.AddDays(1),
+            },
             new TodoItem { UserId = alice, Title = "Book the train", CreatedAt = now, Completed = true, UpdatedAt = now },
             new TodoItem { UserId = alice, Title = "Plan the party 🎉", Text = "Cake, candles, and someone who can sing.", CreatedAt = now },
             new TodoItem { UserId = bob, Title = "Return the library books", CreatedAt = now, DueAt = now.AddDays(3) },

@@ -27,13 +27,15 @@ internal static class TodosApi
         [Description("Part of the title or the text, in any case; taken literally.")] string? search = null) =>
         TypedResults.Ok(await todos.ListAsync(caller.UserId(), completed, search, page, cancellationToken));
 
-    private static async Task<Created<TodoResponse>> CreateAsync(TodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken)
+    private static async Task<Created<TodoResponse>> CreateAsync(
+        TodoRequest request, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken)
     {
         var todo = await todos.CreateAsync(caller.UserId(), request, cancellationToken);
         return TypedResults.Created($"{Api.Prefix}/todos/{todo.Id}", todo);
     }
 
-    private static async Task<Ok<TodoResponse>> GetAsync(long id, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken) =>
+    private static async Task<Ok<TodoResponse>> GetAsync(
+        long id, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken) =>
         TypedResults.Ok(await todos.GetAsync(caller.UserId(), id, cancellationToken));
 
     private static async Task<Ok<TodoResponse>> ReplaceAsync(

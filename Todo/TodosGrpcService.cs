@@ -36,19 +36,24 @@ internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
         // A number that is not set cannot be told from 0, and clients of the original ask for more than a page holds.
         var limit = request.Limit == 0 ? PageQuery.DefaultLimit : (int)Math.Min(request.Limit, PageQuery.MaxLimit);
         var page = await todos.ListAsync(
-            OwnerOf(context), request.HasCompleted ? request.Completed : null, request.Search, new() { Limit = limit, Cursor = request.Cursor }, context.CancellationToken);
+            OwnerOf(context), request.HasCompleted
+                ? request.Completed
+                : null, request.Search, new() { Limit = limit, Cursor = request.Cursor }, context.CancellationToken);
         return new() { Items = { page.Items.Select(MessageOf) }, NextCursor = page.NextCursor ?? "" };
     }
 
     [Reads]
-    public override async Task Export(V1.ExportRequest request, IServerStreamWriter<V1.ExportResponse> responseStream, ServerCallContext context)
+    public override async Task Export(
+        V1.ExportRequest request, IServerStreamWriter<V1.ExportResponse> responseStream, ServerCallContext context)
     {
         var cursor = "";
         while (cursor is not null)
         {
             // Page by page, so that a slow reader holds neither a connection nor more than a page in memory.
             var page = await todos.ListAsync(
-                OwnerOf(context), request.HasCompleted ? request.Completed : null, request.Search, new() { Limit = PageQuery.MaxLimit, Cursor = cursor }, context.CancellationToken);
+                OwnerOf(context), request.HasCompleted
+                    ? request.Completed
+                    : null, request.Search, new() { Limit = PageQuery.MaxLimit, Cursor = cursor }, context.CancellationToken);
             foreach (var todo in page.Items)
             {
                 await responseStream.WriteAsync(new() { Item = MessageOf(todo) }, context.CancellationToken);

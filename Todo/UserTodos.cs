@@ -36,7 +36,8 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
         await db.Todos.Where(t => t.UserId == owner && t.Id == id).Select(TodoResponse.FromTodo).SingleOrDefaultAsync(cancellationToken)
         ?? throw ProblemException.NotFound(ResourceName, id);
 
-    public Task<Page<TodoResponse>> ListAsync(Guid owner, bool? completed, string? search, PageQuery page, CancellationToken cancellationToken)
+    public Task<Page<TodoResponse>> ListAsync(
+        Guid owner, bool? completed, string? search, PageQuery page, CancellationToken cancellationToken)
     {
         var todos = db.Todos.Where(t => t.UserId == owner);
         if (completed is { } isCompleted)
@@ -88,7 +89,8 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
 
     private async Task<TodoItem> FindAsync(Guid owner, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var todo = await db.Todos.SingleOrDefaultAsync(t => t.UserId == owner && t.Id == id, cancellationToken) ?? throw ProblemException.NotFound(ResourceName, id);
+        var todo = await db.Todos.SingleOrDefaultAsync(t => t.UserId == owner && t.Id == id, cancellationToken)
+            ?? throw ProblemException.NotFound(ResourceName, id);
         preconditions.Require(todo.Version);
         return todo;
     }

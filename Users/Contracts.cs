@@ -17,7 +17,8 @@ public sealed record UserResponse(
     Guid Id, string Username, string Email, string Role, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
 {
     /// <summary>What is read of an account to show it.</summary>
-    public static readonly Expression<Func<User, UserResponse>> FromUser = u => new(u.Id, u.Username, u.Email, u.Role, u.CreatedAt, u.Version);
+    public static readonly Expression<Func<User, UserResponse>> FromUser = u =>
+        new(u.Id, u.Username, u.Email, u.Role, u.CreatedAt, u.Version);
 
     /// <summary>The same for one that is at hand.</summary>
     public static readonly Func<User, UserResponse> Of = FromUser.Compile();
@@ -26,7 +27,9 @@ public sealed record UserResponse(
 /// <summary>A new account.</summary>
 public sealed record RegisterUserRequest
 {
-    /// <summary>The name to sign in with: 1 to 100 letters, digits and <c>. _ - @ +</c>; unique, whatever the case of its letters.</summary>
+    /// <summary>
+    /// The name to sign in with: 1 to 100 letters, digits and <c>. _ - @ +</c>; unique, whatever the case of its letters.
+    /// </summary>
     [Required, Username]
     public string? Username { get; init; }
 
@@ -42,7 +45,9 @@ public sealed record RegisterUserRequest
 /// <summary>What to change of one's own account, at least one field; what is absent stays.</summary>
 public sealed record UpdateMeRequest
 {
-    /// <summary>The name to sign in with: 1 to 100 letters, digits and <c>. _ - @ +</c>; unique, whatever the case of its letters.</summary>
+    /// <summary>
+    /// The name to sign in with: 1 to 100 letters, digits and <c>. _ - @ +</c>; unique, whatever the case of its letters.
+    /// </summary>
     [Username]
     public string? Username { get; init; }
 
@@ -79,7 +84,9 @@ public sealed record LoginRequest
     public string? Password { get; init; }
 }
 
-/// <summary>Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.</summary>
+/// <summary>
+/// Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.
+/// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class UsernameAttribute() : TextLengthAttribute(MaxLength)
 {

@@ -29,7 +29,8 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         signIn.StartAsync(request.Username!, Names.LooksLikeUsername(request.Username!), request.Password!, cancellationToken);
 
     public async Task<UserResponse> GetAsync(Guid id, CancellationToken cancellationToken) =>
-        await db.Accounts.Where(u => u.Id == id).Select(UserResponse.FromUser).SingleOrDefaultAsync(cancellationToken) ?? throw ProblemException.NotFound("user", id);
+        await db.Accounts.Where(u => u.Id == id).Select(UserResponse.FromUser).SingleOrDefaultAsync(cancellationToken)
+            ?? throw ProblemException.NotFound("user", id);
 
     public async Task<UserResponse> UpdateAsync(
         Guid id, UpdateMeRequest request, Preconditions preconditions, CancellationToken cancellationToken)
@@ -88,11 +89,14 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
             return await db.SaveChangesAsync(token);
         }, cancellationToken);
 
-    /// <summary>Without any admin nobody could ever grant a role again. The lock lets two admins who leave at once do so one after the other.</summary>
+    /// <summary>
+    /// Without any admin nobody could ever grant a role again. The lock lets two admins who leave at once do so one after the other.
+    /// </summary>
     private async Task RequireNotLastAdminAsync(User user, CancellationToken cancellationToken)
     {
         if (string.Equals(user.Role, Roles.Admin, StringComparison.Ordinal)
-            && await db.Database.SqlQuery<Guid>($"SELECT id FROM users WHERE role = 'admin' ORDER BY id FOR UPDATE").ToListAsync(cancellationToken) is [_])
+            && await db.Database.SqlQuery<Guid>($"SELECT id FROM users WHERE role = 'admin' ORDER BY id FOR UPDATE")
+                .ToListAsync(cancellationToken) is [_])
         {
             throw ProblemException.Conflict("This is the last admin; make another account admin first.");
         }
@@ -100,7 +104,8 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
 
     private async Task<User> FindAsync(Guid id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var user = await db.Accounts.SingleOrDefaultAsync(u => u.Id == id, cancellationToken) ?? throw ProblemException.NotFound("user", id);
+        var user = await db.Accounts.SingleOrDefaultAsync(u => u.Id == id, cancellationToken)
+            ?? throw ProblemException.NotFound("user", id);
         preconditions.Require(user.Version);
         return user;
     }

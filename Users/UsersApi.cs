@@ -14,8 +14,10 @@ internal static class UsersApi
     {
         var open = app.MapApi("/users", "Users").AllowAnonymous();
         open.MapPost("/", RegisterAsync).ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Register a user");
-        open.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Sign in with username and password");
-        open.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized).WithSummary("Exchange a refresh token for the next pair of tokens");
+        open.MapPost("/login", LoginAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized)
+            .WithSummary("Sign in with username and password");
+        open.MapPost("/refresh", RefreshAsync).NoStore().ProducesProblem(StatusCodes.Status401Unauthorized)
+            .WithSummary("Exchange a refresh token for the next pair of tokens");
         open.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
 
         var me = app.MapApi("/users/me", "Users").RequireAuthorization(Policies.User);
@@ -23,7 +25,8 @@ internal static class UsersApi
         me.MapPatch("/", UpdateMeAsync).WithSummary("Change your account");
         me.MapDelete("/", DeleteMeAsync)
             .WithSummary("Delete your account with its to-dos, and end every session; not for the last admin");
-        me.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Change your password, end every session and start a new one");
+        me.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict)
+            .WithSummary("Change your password, end every session and start a new one");
 
         app.MapApi("/users", "Users").RequireAuthorization(Policies.User)
             .MapGet("/{id:guid}", GetAsync).WithSummary("Show a user: yourself, or anyone if you are an admin");
@@ -34,7 +37,8 @@ internal static class UsersApi
             .WithSummary("Give a user another role, which ends the user's sessions; the last admin stays one");
     }
 
-    private static async Task<Created<UserResponse>> RegisterAsync(RegisterUserRequest request, UserAccounts accounts, CancellationToken cancellationToken)
+    private static async Task<Created<UserResponse>> RegisterAsync(
+        RegisterUserRequest request, UserAccounts accounts, CancellationToken cancellationToken)
     {
         var user = await accounts.RegisterAsync(request, cancellationToken);
         return TypedResults.Created($"{Api.Prefix}/users/{user.Id}", user);
@@ -52,7 +56,8 @@ internal static class UsersApi
         return TypedResults.NoContent();
     }
 
-    private static async Task<Ok<UserResponse>> GetMeAsync(ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
+    private static async Task<Ok<UserResponse>> GetMeAsync(
+        ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
         TypedResults.Ok(await accounts.GetAsync(caller.UserId(), cancellationToken));
 
     private static async Task<Ok<UserResponse>> UpdateMeAsync(
@@ -67,7 +72,8 @@ internal static class UsersApi
         return TypedResults.NoContent();
     }
 
-    private static async Task<Ok<TokenPair>> ChangePasswordAsync(ChangePasswordRequest request, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
+    private static async Task<Ok<TokenPair>> ChangePasswordAsync(
+        ChangePasswordRequest request, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
         TypedResults.Ok(await accounts.ChangePasswordAsync(caller.UserId(), request, cancellationToken));
 
     private static async Task<Ok<Page<UserResponse>>> ListAsync(
@@ -84,7 +90,8 @@ internal static class UsersApi
         return TypedResults.Ok(await users.ToPageAsync(page, u => u.Id, UserResponse.FromUser, u => u.Id, cancellationToken));
     }
 
-    private static async Task<Ok<UserResponse>> GetAsync(Guid id, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
+    private static async Task<Ok<UserResponse>> GetAsync(
+        Guid id, ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
         id == caller.UserId() || caller.IsInRole(Roles.Admin)
             ? TypedResults.Ok(await accounts.GetAsync(id, cancellationToken))
             : throw ProblemException.Forbidden("Only an admin sees other users.");

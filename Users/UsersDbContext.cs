@@ -1,4 +1,5 @@
-global using SignIn = MicroPlatform.ServiceDefaults.Accounts.SignIn<MicroPlatform.Users.UsersDbContext, MicroPlatform.Users.User, System.Guid>;
+global using SignIn =
+    MicroPlatform.ServiceDefaults.Accounts.SignIn<MicroPlatform.Users.UsersDbContext, MicroPlatform.Users.User, System.Guid>;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using Microsoft.EntityFrameworkCore;
@@ -17,7 +18,10 @@ public sealed class UsersDbContext(DbContextOptions<UsersDbContext> options) : A
     /// <inheritdoc />
     protected override IReadOnlyList<string> NameProperties => [nameof(User.Username), nameof(User.Email)];
 
-    /// <summary>Adds the demo accounts, once; their password is <c>testPass123</c>, and their ids are fixed, so that other services' demo data can name them.</summary>
+    /// <summary>
+    /// Adds the demo accounts, once; their password is <c>testPass123</c>, and their ids are fixed, so that other services' demo data can
+    /// name them.
+    /// </summary>
     public static async Task SeedAsync(UsersDbContext db, CancellationToken cancellationToken)
     {
         if (await db.Accounts.AnyAsync(cancellationToken))
@@ -35,7 +39,14 @@ public sealed class UsersDbContext(DbContextOptions<UsersDbContext> options) : A
 
         User Demo(string id, string name, string role)
         {
-            var user = new User { Id = Guid.Parse(id), Username = name, Email = $"{name}@example.com", PasswordHash = hash, CreatedAt = DateTimeOffset.UtcNow };
+            var user = new User
+            {
+                Id = Guid.Parse(id),
+                Username = name,
+                Email = $"{name}@example.com",
+                PasswordHash = hash,
+                CreatedAt = DateTimeOffset.UtcNow,
+            };
             user.Grant(role);
             return user;
         }

@@ -44,7 +44,11 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
 
     public override async Task<V1.UpdateMeResponse> UpdateMe(V1.UpdateMeRequest request, ServerCallContext context)
     {
-        var body = new UpdateMeRequest { Username = request.HasUsername ? request.Username : null, Email = request.HasEmail ? request.Email : null }.Validated();
+        var body = new UpdateMeRequest
+        {
+            Username = request.HasUsername ? request.Username : null,
+            Email = request.HasEmail ? request.Email : null,
+        }.Validated();
         var user = await accounts.UpdateAsync(CallerOf(context), body, preconditions: default, context.CancellationToken);
         return new() { User = MessageOf(user) };
     }
@@ -70,7 +74,14 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
     private static Guid CallerOf(ServerCallContext context) => context.GetHttpContext().User.UserId();
 
     private static V1.User MessageOf(UserResponse user) =>
-        new() { Id = user.Id.ToString(), Username = user.Username, Email = user.Email, Role = user.Role, CreatedAt = user.CreatedAt.ToProto() };
+        new()
+        {
+            Id = user.Id.ToString(),
+            Username = user.Username,
+            Email = user.Email,
+            Role = user.Role,
+            CreatedAt = user.CreatedAt.ToProto(),
+        };
 
     private static V1.Tokens MessageOf(TokenPair tokens) => new()
     {

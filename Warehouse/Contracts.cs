@@ -16,7 +16,8 @@ namespace MicroPlatform.Warehouse;
 /// <param name="Reserved">Pieces that orders have reserved, not counted in the quantity.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record ItemResponse(
-    long Id, string Sku, string Name, string Description, string CountryOfOrigin, decimal Price, long Quantity, long Reserved, [property: JsonIgnore] uint Version) : IVersioned
+    long Id, string Sku, string Name, string Description, string CountryOfOrigin, decimal Price, long Quantity, long Reserved,
+    [property: JsonIgnore] uint Version) : IVersioned
 {
     /// <summary>What is read of an item to show it.</summary>
     public static readonly Expression<Func<Item, ItemResponse>> FromItem =
@@ -79,7 +80,7 @@ public sealed record UpdateItemRequest
     public decimal? Price { get; init; }
 
     /// <summary>
-    /// Free pieces as counted, 0 to 1,000,000,000. The difference to what was known is noted as an adjustment; reserved pieces are not touched.
+    /// Free pieces as counted, 0 to 1,000,000,000. The difference is noted as an adjustment; reserved pieces are not touched.
     /// Send If-Match to be refused (412) when the stock has changed since it was read.
     /// </summary>
     [Range(0, Item.MaxStock)]

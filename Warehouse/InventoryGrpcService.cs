@@ -26,7 +26,19 @@ internal sealed class InventoryGrpcService(WarehouseDbContext db) : Inventory.In
             .ToListAsync(context.CancellationToken);
         return new()
         {
-            Items = { items.Select(i => new V1.Item { Id = i.Id, Sku = i.Sku, Name = i.Name, PriceCents = (long)(i.Price * 100), Quantity = i.Free, Reserved = i.Reserved }) },
+            Items =
+            {
+                items.Select(i =>
+                    new V1.Item
+                    {
+                        Id = i.Id,
+                        Sku = i.Sku,
+                        Name = i.Name,
+                        PriceCents = (long)(i.Price * 100),
+                        Quantity = i.Free,
+                        Reserved = i.Reserved,
+                    })
+            },
         };
     }
 }

@@ -6,7 +6,10 @@ namespace MicroPlatform.Warehouse;
 /// <summary>Something the warehouse keeps. Its stock is consistent at all times: received = free + reserved + shipped.</summary>
 public sealed class Item
 {
-    /// <summary>The most free pieces that an adjustment can lead to, and the largest change at once; what cancelled orders bring back is never refused.</summary>
+    /// <summary>
+    /// The most free pieces that an adjustment can lead to, and the largest change at once; what cancelled orders bring back is never
+    /// refused.
+    /// </summary>
     public const long MaxStock = 1_000_000_000;
 
     /// <summary>An item with so many free pieces or fewer runs low.</summary>

@@ -14,7 +14,8 @@ internal static class ItemsApi
     {
         var items = app.MapApi("/warehouse/items", "Items").RequireAuthorization(Policies.Staff);
         items.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List items, or those that match");
-        items.MapPost("/", CreateAsync).WithIdempotency<WarehouseDbContext>().ProducesProblem(StatusCodes.Status409Conflict).WithSummary("Add an item");
+        items.MapPost("/", CreateAsync).WithIdempotency<WarehouseDbContext>().ProducesProblem(StatusCodes.Status409Conflict)
+            .WithSummary("Add an item");
 
         var one = items.MapGroup("/{id:long}");
         one.MapGet("/", GetAsync).WithSummary("Show an item");
@@ -91,7 +92,8 @@ internal static class ItemsApi
         {
             if (request == new UpdateItemRequest())
             {
-                throw ProblemException.Invalid("body", "Name at least one field to change: sku, name, description, countryOfOrigin, price, quantity.");
+                throw ProblemException.Invalid(
+                    "body", "Name at least one field to change: sku, name, description, countryOfOrigin, price, quantity.");
             }
 
             var item = await db.LockItemAsync(id, preconditions, token);
@@ -118,7 +120,8 @@ internal static class ItemsApi
             var item = await db.LockItemAsync(id, preconditions, token);
             if (item.Reserved > 0 || item.Shipped > 0)
             {
-                throw ProblemException.Conflict("Orders have reserved or taken pieces of this item, so it stays on record; set its quantity to 0 to stop selling it.");
+                throw ProblemException.Conflict(
+                    "Orders have reserved or taken pieces of this item, so it stays on record; set its quantity to 0 to stop selling it.");
             }
 
             db.Remove(item);

@@ -6,8 +6,11 @@ using Rebus.Handlers;
 
 namespace MicroPlatform.Warehouse;
 
-/// <summary>Sets the goods of an order aside, all or none, and answers Sales. A redelivery finds the reservation and gives the same answer.</summary>
-internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time) : IHandleMessages<OrderPlaced>
+/// <summary>
+/// Sets the goods of an order aside, all or none, and answers Sales. A redelivery finds the reservation and gives the same answer.
+/// </summary>
+internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time)
+    : IHandleMessages<OrderPlaced>
 {
     public Task Handle(OrderPlaced message) => events.ReplyAsync(async cancellationToken =>
     {
@@ -32,15 +35,19 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
     });
 
     /// <returns>Why it is not possible, or null when it is done.</returns>
-    private async Task<string?> ReserveAsync(Reservation reservation, IReadOnlyList<OrderedItem> wanted, CancellationToken cancellationToken)
+    private async Task<string?> ReserveAsync(
+        Reservation reservation, IReadOnlyList<OrderedItem> wanted, CancellationToken cancellationToken)
     {
         var ids = wanted.Select(item => item.ItemId ?? 0).ToArray();
         var skus = wanted.Select(item => item.Sku ?? "").ToArray();
         // Locked in the order of their ids, as everywhere: orders for the same items wait for one another and never in a circle.
-        var items = await db.Items.FromSql($"SELECT *, xmin FROM items WHERE id = ANY({ids}) OR sku = ANY({skus}) ORDER BY id FOR NO KEY UPDATE").ToListAsync(cancellationToken);
+        var items = await db.Items.FromSql(
+            $"SELECT *, xmin FROM items WHERE id = ANY({ids}) OR sku = ANY({skus}) ORDER BY id FOR NO KEY UPDATE").ToListAsync(
+                cancellationToken);
         foreach (var (index, line) in wanted.Index())
         {
-            var item = items.SingleOrDefault(i => line.ItemId is { } id ? i.Id == id : string.Equals(i.Sku, line.Sku, StringComparison.Ordinal));
+            var item =
+                items.SingleOrDefault(i => line.ItemId is { } id ? i.Id == id : string.Equals(i.Sku, line.Sku, StringComparison.Ordinal));
             if (item is null)
             {
                 return Refuse($"The warehouse has no item {line.Sku ?? $"{line.ItemId}"}.");
@@ -72,7 +79,8 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
 }
 
 /// <summary>The order holds: its goods go out.</summary>
-internal sealed class OrderConfirmedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time) : IHandleMessages<OrderConfirmed>
+internal sealed class OrderConfirmedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time)
+    : IHandleMessages<OrderConfirmed>
 {
     public Task Handle(OrderConfirmed message) => events.HandleOnceAsync("warehouse.ship", async cancellationToken =>
     {
@@ -86,8 +94,12 @@ internal sealed class OrderConfirmedHandler(WarehouseDbContext db, EventBus<Ware
     });
 }
 
-/// <summary>The order was taken back: its goods are free again. When this comes before the order itself, it leaves a note, and nothing is ever set aside.</summary>
-internal sealed class OrderCancelledHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time) : IHandleMessages<OrderCancelled>
+/// <summary>
+/// The order was taken back: its goods are free again. When this comes before the order itself, it leaves a note, and nothing is ever set
+/// aside.
+/// </summary>
+internal sealed class OrderCancelledHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time)
+    : IHandleMessages<OrderCancelled>
 {
     public Task Handle(OrderCancelled message) => events.HandleOnceAsync("warehouse.release", async cancellationToken =>
     {
@@ -114,25 +126,34 @@ internal static class Reservations
 {
     /// <summary>Makes the reservation of an order unless there is one.</summary>
     /// <returns>Whether this made it.</returns>
-    public static async Task<bool> ClaimReservationAsync(this WarehouseDbContext db, long orderId, ReservationStatus status, DateTimeOffset now, CancellationToken cancellationToken)
+    public static async Task<bool> ClaimReservationAsync(
+        this WarehouseDbContext db, long orderId, ReservationStatus status, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var reason = status == ReservationStatus.Rejected ? "" : null;
         return await db.Database.ExecuteSqlAsync(
-            $"INSERT INTO reservations (order_id, status, reason, changed_at) VALUES ({orderId}, {status.ToString()}, {reason}, {now}) ON CONFLICT DO NOTHING", cancellationToken) == 1;
+            $"""
+            INSERT INTO reservations (order_id, status, reason, changed_at)
+            VALUES ({orderId}, {status.ToString()}, {reason}, {now}) ON CONFLICT DO NOTHING
+            """,
+            cancellationToken) == 1;
     }
 
-    public static async Task<Reservation> LockReservationAsync(this WarehouseDbContext db, long orderId, CancellationToken cancellationToken)
+    public static async Task<Reservation> LockReservationAsync(
+        this WarehouseDbContext db, long orderId, CancellationToken cancellationToken)
     {
-        var reservation = await db.Reservations.FromSql($"SELECT * FROM reservations WHERE order_id = {orderId} FOR NO KEY UPDATE").SingleAsync(cancellationToken);
+        var reservation = await db.Reservations.FromSql($"SELECT * FROM reservations WHERE order_id = {orderId} FOR NO KEY UPDATE")
+            .SingleAsync(cancellationToken);
         await db.Entry(reservation).Collection(r => r.Lines).LoadAsync(cancellationToken);
         return reservation;
     }
 
     /// <summary>Moves the pieces of every line, with the items locked in the order of their ids.</summary>
-    public static async Task MoveStockAsync(this WarehouseDbContext db, Reservation reservation, Action<Item, int> move, CancellationToken cancellationToken)
+    public static async Task MoveStockAsync(
+        this WarehouseDbContext db, Reservation reservation, Action<Item, int> move, CancellationToken cancellationToken)
     {
         var ids = reservation.Lines.Select(line => line.ItemId).ToArray();
-        var items = await db.Items.FromSql($"SELECT *, xmin FROM items WHERE id = ANY({ids}) ORDER BY id FOR NO KEY UPDATE").ToDictionaryAsync(item => item.Id, cancellationToken);
+        var items = await db.Items.FromSql($"SELECT *, xmin FROM items WHERE id = ANY({ids}) ORDER BY id FOR NO KEY UPDATE")
+            .ToDictionaryAsync(item => item.Id, cancellationToken);
         foreach (var line in reservation.Lines)
         {
             move(items[line.ItemId], line.Quantity);

@@ -24,8 +24,10 @@ internal static class StockAdjustmentsApi
                 .ToPageAsync(page, a => a.Id, StockAdjustmentResponse.FromAdjustment, a => a.Id, cancellationToken))
             : throw ProblemException.NotFound("item", itemId);
 
-    private static async Task<Ok<StockAdjustmentResponse>> GetAsync(long itemId, long id, WarehouseDbContext db, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await db.StockAdjustments.Where(a => a.ItemId == itemId && a.Id == id).Select(StockAdjustmentResponse.FromAdjustment).SingleOrDefaultAsync(cancellationToken)
+    private static async Task<Ok<StockAdjustmentResponse>> GetAsync(
+        long itemId, long id, WarehouseDbContext db, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await db.StockAdjustments.Where(a => a.ItemId == itemId && a.Id == id)
+                .Select(StockAdjustmentResponse.FromAdjustment).SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("adjustment", id));
 
     private static async Task<Created<StockAdjustmentResponse>> AdjustAsync(
@@ -40,6 +42,7 @@ internal static class StockAdjustmentsApi
             await db.SaveChangesAsync(token);
             return made;
         }, cancellationToken);
-        return TypedResults.Created($"{Api.Prefix}/warehouse/items/{itemId}/stock-adjustments/{adjustment.Id}", StockAdjustmentResponse.Of(adjustment));
+        return TypedResults.Created(
+            $"{Api.Prefix}/warehouse/items/{itemId}/stock-adjustments/{adjustment.Id}", StockAdjustmentResponse.Of(adjustment));
     }
 }

@@ -29,7 +29,11 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
             return;
         }
 
-        Item[] items = [Demo(1, "Germany", 100.00m, free: 10, shipped: 1), Demo(2, "France", 50.00m, free: 5, shipped: 2), Demo(3, "Spain", 70.00m, free: 7, shipped: 1)];
+        Item[] items =
+        [
+            Demo(1, "Germany", 100.00m, free: 10, shipped: 1), Demo(2, "France", 50.00m, free: 5, shipped: 2),
+            Demo(3, "Spain", 70.00m, free: 7, shipped: 1),
+        ];
         foreach (var item in items)
         {
             // One statement after the other, so that the ids come in this order.
@@ -50,17 +54,28 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
 
         static Item Demo(int number, string country, decimal price, long free, long shipped)
         {
-            var item = new Item { Sku = $"SKU-{number}", Name = $"item_{number}", Description = $"Description_{number}", CountryOfOrigin = country, Price = price };
+            var item = new Item
+            {
+                Sku = $"SKU-{number}",
+                Name = $"item_{number}",
+                Description = $"Description_{number}",
+                CountryOfOrigin = country,
+                Price = price,
+            };
             item.Adjust(free + shipped, "Opening stock", by: null, new(2026, 1, 2, 8, 0, 0, TimeSpan.Zero));
             item.Ship(shipped);
             return item;
         }
     }
 
-    /// <summary>Reads an item to change it. Its row stays locked until the transaction ends: who comes second waits, and sees what the first one did.</summary>
+    /// <summary>
+    /// Reads an item to change it. Its row stays locked until the transaction ends: who comes second waits, and sees what the first one
+    /// did.
+    /// </summary>
     internal async Task<Item> LockItemAsync(long id, Preconditions preconditions, CancellationToken cancellationToken)
     {
-        var item = await Items.FromSql($"SELECT *, xmin FROM items WHERE id = {id} FOR NO KEY UPDATE").SingleOrDefaultAsync(cancellationToken)
+        var item = await Items.FromSql($"SELECT *, xmin FROM items WHERE id = {id} FOR NO KEY UPDATE")
+            .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound("item", id);
         preconditions.Require(item.Version);
         return item;
@@ -105,7 +120,9 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
         });
         modelBuilder.Entity<Reservation>(reservation =>
         {
-            reservation.ToTable("reservations", table => table.HasCheckConstraint("ck_reservations_reason", "(reason IS NOT NULL) = (status = 'Rejected')"));
+            reservation.ToTable(
+                "reservations",
+                table => table.HasCheckConstraint("ck_reservations_reason", "(reason IS NOT NULL) = (status = 'Rejected')"));
             reservation.HasKey(r => r.OrderId);
             reservation.Property(r => r.OrderId).ValueGeneratedNever();
             reservation.Property(r => r.Status).HasConversion<string>().HasMaxLength(20);

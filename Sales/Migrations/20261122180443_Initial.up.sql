@@ -5,14 +5,17 @@ CREATE FUNCTION count_sold_items() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE line record;
 BEGIN
     IF EXISTS (SELECT 1 FROM order_lines WHERE order_id = NEW.id AND item_id IS NULL) THEN
-        RAISE EXCEPTION 'order % has a line without an item', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_orders_confirmed_items';
+        RAISE EXCEPTION 'order % has a line without an item', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_orders_confirmed_items';
     END IF;
-    FOR line IN SELECT item_id, sum(quantity) AS quantity, sum(quantity * unit_price) AS revenue FROM order_lines WHERE order_id = NEW.id GROUP BY item_id ORDER BY item_id LOOP
+    FOR line IN SELECT item_id, sum(quantity) AS quantity, sum(quantity * unit_price) AS revenue
+        FROM order_lines WHERE order_id = NEW.id GROUP BY item_id ORDER BY item_id LOOP
         IF NEW.status = 'Confirmed' THEN
             INSERT INTO sold_items AS sold (item_id, quantity, revenue) VALUES (line.item_id, line.quantity, line.revenue)
             ON CONFLICT (item_id) DO UPDATE SET quantity = sold.quantity + excluded.quantity, revenue = sold.revenue + excluded.revenue;
         ELSE
-            UPDATE sold_items AS sold SET quantity = sold.quantity - line.quantity, revenue = sold.revenue - line.revenue WHERE item_id = line.item_id;
+            UPDATE sold_items AS sold SET quantity = sold.quantity - line.quantity, revenue = sold.revenue - line.revenue
+            WHERE item_id = line.item_id;
         END IF;
     END LOOP;
     RETURN NULL;

@@ -153,7 +153,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
             entity.HasOne<Session<TKey>>().WithMany().HasForeignKey(token => token.SessionId).OnDelete(DeleteBehavior.Cascade);
         });
         modelBuilder.Entity<SigningKey>().ToTable("signing_keys");
-        modelBuilder.Entity<SignInFailures>().ToTable("sign_in_failures", table => table.HasCheckConstraint("ck_sign_in_failures_count", "count > 0"))
+        modelBuilder.Entity<SignInFailures>()
+            .ToTable("sign_in_failures", table => table.HasCheckConstraint("ck_sign_in_failures_count", "count > 0"))
             .HasKey(failures => failures.NameHash);
     }
 

@@ -14,7 +14,9 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 /// <summary>Makes a service the authority for its accounts: tokens, sessions, keys, and the check that a session still lives.</summary>
 public static class AccountsExtensions
 {
-    /// <summary>Adds <see cref="SignIn{TContext,TAccount,TKey}"/> and verification of the authority's own tokens, sessions included.</summary>
+    /// <summary>
+    /// Adds <see cref="SignIn{TContext,TAccount,TKey}"/> and verification of the authority's own tokens, sessions included.
+    /// </summary>
     public static WebApplicationBuilder AddAccounts<TContext, TAccount, TKey>(this WebApplicationBuilder builder, string issuer)
         where TContext : AccountsDbContext<TAccount, TKey>
         where TAccount : Account<TKey>
@@ -49,12 +51,19 @@ public static class AccountsExtensions
     /// <summary>Publishes the public keys at <c>/.well-known/jwks.json</c> (RFC 7517).</summary>
     public static void MapKeySet<TContext>(this WebApplication app)
         where TContext : ServiceDbContext =>
-        app.MapGet("/.well-known/jwks.json", async (SigningKeys<TContext> keys, HttpResponse response, CancellationToken cancellationToken) =>
+        app.MapGet("/.well-known/jwks.json", GetKeySetAsync<TContext>).AnswerHead().AllowAnonymous().ExcludeFromDescription();
+
+    private static async Task<IResult> GetKeySetAsync<TContext>(
+        SigningKeys<TContext> keys, HttpResponse response, CancellationToken cancellationToken)
+        where TContext : ServiceDbContext
+    {
+        response.Headers.CacheControl = "public, max-age=300";
+        var set = await keys.GetKeySetAsync(cancellationToken);
+        return TypedResults.Json(new
         {
-            response.Headers.CacheControl = "public, max-age=300";
-            var set = await keys.GetKeySetAsync(cancellationToken);
-            return TypedResults.Json(new { keys = set.Keys.Select(key => new { kty = key.Kty, use = key.Use, alg = key.Alg, kid = key.Kid, n = key.N, e = key.E }) });
-        }).AnswerHead().AllowAnonymous().ExcludeFromDescription();
+            keys = set.Keys.Select(key => new { kty = key.Kty, use = key.Use, alg = key.Alg, kid = key.Kid, n = key.N, e = key.E }),
+        });
+    }
 
     /// <summary>Requires the secret that encrypts the signing keys; the previous one is optional.</summary>
     private static void CheckKeySecrets(this WebApplicationBuilder builder, AccountOptions options)
@@ -145,7 +154,8 @@ internal sealed class SigningKeysCheck<TContext>(SigningKeys<TContext> keys) : I
     }
 }
 
-internal sealed class AccountsHousekeeping<TContext, TAccount, TKey>(TContext db, IOptions<AccountOptions> options, TimeProvider time) : IHousekeepingTask
+internal sealed class AccountsHousekeeping<TContext, TAccount, TKey>(TContext db, IOptions<AccountOptions> options, TimeProvider time)
+    : IHousekeepingTask
     where TContext : AccountsDbContext<TAccount, TKey>
     where TAccount : Account<TKey>
     where TKey : struct

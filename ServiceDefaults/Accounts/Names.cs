@@ -13,7 +13,8 @@ public static class Names
     private static readonly (int First, int Last)[] Ignorable =
     [
         (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F),
-        (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3),
+        (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8),
+        (0x1BCA0, 0x1BCA3),
         (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
     ];
 
@@ -60,7 +61,9 @@ public static class Names
     public static bool LooksLikeEmail(string text) =>
         System.Net.Mail.MailAddress.TryCreate(text, out var address) && string.Equals(address.Address, text, StringComparison.Ordinal);
 
-    /// <summary>Whether a new account may take this address: nothing in it is invisible or white space, no label of its domain empty.</summary>
+    /// <summary>
+    /// Whether a new account may take this address: nothing in it is invisible or white space, no label of its domain empty.
+    /// </summary>
     public static bool IsEmail(string text) =>
         LooksLikeEmail(text)
         && !text.EnumerateRunes().Any(rune => Rune.IsWhiteSpace(rune) || IsInvisible(rune))

@@ -22,7 +22,8 @@ public static class Passwords
     /// <summary>The hash of a password, with the default number of iterations.</summary>
     public static string Hash(string password) => Hasher(HashIterations).Hash(password);
 
-    internal static PasswordHasher<object> Hasher(int iterations) => new(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
+    internal static PasswordHasher<object> Hasher(int iterations) =>
+        new(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
 
     /// <summary>The hash of a password, however its characters were typed (RFC 8265, section 4.2: form KC).</summary>
     internal static string Hash(this PasswordHasher<object> hasher, string password) =>
@@ -53,7 +54,8 @@ public sealed class NewPasswordAttribute() : StringLengthAttribute(Passwords.Max
         value is null || (value is string password && Passwords.LengthOf(password) is >= Passwords.MinLength and <= Passwords.MaxLength);
 
     /// <inheritdoc />
-    public override string FormatErrorMessage(string name) => $"The password has {Passwords.MinLength} to {Passwords.MaxLength} characters.";
+    public override string FormatErrorMessage(string name) =>
+        $"The password has {Passwords.MinLength} to {Passwords.MaxLength} characters.";
 }
 
 /// <summary>Refuses what is too long for any password, before work is spent on it.</summary>

@@ -23,7 +23,8 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken)
 {
     /// <summary>How a pair looks, for the API reference.</summary>
-    public static readonly TokenPair Example = new("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIzIn0.c2lnbmF0dXJl", "Bearer", 900, "Ya7oVv9cJ4b2u3Wq0x8LkR1tZ5sN6dHfGmPeQiBnTyE");
+    public static readonly TokenPair Example = new(
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIzIn0.c2lnbmF0dXJl", "Bearer", 900, "Ya7oVv9cJ4b2u3Wq0x8LkR1tZ5sN6dHfGmPeQiBnTyE");
 }
 
 /// <summary>A refresh token.</summary>
@@ -78,7 +79,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     /// <summary>Signs in: starts a session and gives its first tokens.</summary>
     /// <param name="name">The name as given.</param>
-    /// <param name="looksLikeName">Whether it has the form of a name; if not, it is not looked up or counted, and answered as a wrong password.</param>
+    /// <param name="looksLikeName">Whether it has the form of a name; if not, it is not looked up or counted, and answered as a wrong
+    /// password.</param>
     /// <param name="password">The password as given.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
@@ -145,7 +147,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var pair = await db.InTransactionAsync(async token =>
         {
             // Several who use one token, or end its session, take turns here.
-            var session = await db.Sessions.FromSql($"SELECT * FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = {hash}) FOR UPDATE")
+            var session = await db.Sessions.FromSql(
+                $"SELECT * FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = {hash}) FOR UPDATE")
                 .AsNoTracking().SingleOrDefaultAsync(token);
             if (session is null || session.ExpiresAt <= now)
             {
@@ -190,7 +193,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var now = time.GetUtcNow();
         return Guid.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
             && TKey.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sub)?.Value, CultureInfo.InvariantCulture, out var accountId)
-                ? await db.Sessions.Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
+                ? await db.Sessions.Where(session =>
+                    session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
                     .Join(db.Accounts, session => session.AccountId, account => account.Id, (_, account) => account)
                     .AsNoTracking()
                     .SingleOrDefaultAsync(cancellationToken)
@@ -201,7 +205,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
     public Task EndAsync(string refreshToken, CancellationToken cancellationToken)
     {
         var hash = HashOf(refreshToken);
-        return db.Sessions.Where(session => db.RefreshTokens.Any(row => row.Hash == hash && row.SessionId == session.Id)).ExecuteDeleteAsync(cancellationToken);
+        return db.Sessions.Where(session => db.RefreshTokens.Any(row => row.Hash == hash && row.SessionId == session.Id))
+            .ExecuteDeleteAsync(cancellationToken);
     }
 
     /// <summary>Ends every session of the account.</summary>
@@ -212,7 +217,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
     /// <param name="account">The account, not tracked.</param>
     /// <param name="request">The present and the new password.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
-    /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is missing or wrong, 429 after too many failures.</exception>
+    /// <exception cref="ProblemException">400 on <c>currentPassword</c> when it is missing or wrong, 429 after too many
+    /// failures.</exception>
     public async Task<TokenPair> ChangePasswordAsync(TAccount account, PasswordChange request, CancellationToken cancellationToken)
     {
         if (string.IsNullOrEmpty(request.CurrentPassword))
@@ -260,8 +266,10 @@ public sealed class SignIn<TContext, TAccount, TKey>
     /// </summary>
     private async Task<bool> IsStillAsync(TAccount account, string password, CancellationToken cancellationToken)
     {
-        var sql = $"""SELECT password_hash AS "Value" FROM {db.Model.FindEntityType(typeof(TAccount))!.GetTableName()} WHERE id = @id FOR SHARE""";
-        var hashes = await db.Database.SqlQueryRaw<string>(sql, new Npgsql.NpgsqlParameter<TKey>("id", account.Id)).ToListAsync(cancellationToken);
+        var table = db.Model.FindEntityType(typeof(TAccount))!.GetTableName();
+        var sql = $"""SELECT password_hash AS "Value" FROM {table} WHERE id = @id FOR SHARE""";
+        var hashes = await db.Database.SqlQueryRaw<string>(sql, new Npgsql.NpgsqlParameter<TKey>("id", account.Id))
+            .ToListAsync(cancellationToken);
         return hashes is [var hash]
             && (string.Equals(hash, account.PasswordHash, StringComparison.Ordinal)
                 || hasher.Verify(hash, password) != PasswordVerificationResult.Failed);

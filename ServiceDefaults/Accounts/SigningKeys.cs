@@ -109,7 +109,9 @@ internal sealed class SigningKeys<TContext>(
         await refreshing.WaitAsync(cancellationToken);
         try
         {
-            return ring is { } fresh && fresh.LoadedAt + CacheLifetime > time.GetUtcNow() ? fresh : ring = await LoadAsync(cancellationToken);
+            return ring is { } fresh && fresh.LoadedAt + CacheLifetime > time.GetUtcNow()
+                ? fresh
+                : ring = await LoadAsync(cancellationToken);
         }
         finally
         {
@@ -135,15 +137,20 @@ internal sealed class SigningKeys<TContext>(
                     // The first key signs at once: nobody can hold an older key set.
                     var activeFrom = keys.Count == 0 ? now : now + options.Value.KeyAnnouncement;
                     // The last key signs until then, however late its successor is: the service may not have run when it was due.
-                    await db.Set<SigningKey>().Where(key => key.ActiveFrom <= now && key.PublishedUntil >= now && key.PublishedUntil < activeFrom + (2 * options.Value.AccessTokenLifetime))
-                        .ExecuteUpdateAsync(key => key.SetProperty(k => k.PublishedUntil, activeFrom + (2 * options.Value.AccessTokenLifetime)), token);
+                    await db.Set<SigningKey>().Where(key =>
+                        key.ActiveFrom <= now
+                            && key.PublishedUntil >= now
+                            && key.PublishedUntil < activeFrom + (2 * options.Value.AccessTokenLifetime))
+                        .ExecuteUpdateAsync(
+                            key => key.SetProperty(k => k.PublishedUntil, activeFrom + (2 * options.Value.AccessTokenLifetime)), token);
                     using var rsa = RSA.Create(2048);
                     db.Add(new SigningKey
                     {
                         Id = Guid.CreateVersion7(now).ToString("N"),
                         PrivateKey = Encrypt(rsa),
                         ActiveFrom = activeFrom,
-                        PublishedUntil = activeFrom + options.Value.KeyLifetime + options.Value.KeyAnnouncement + (2 * options.Value.AccessTokenLifetime),
+                        PublishedUntil = activeFrom + options.Value.KeyLifetime + options.Value.KeyAnnouncement + (
+                            2 * options.Value.AccessTokenLifetime),
                     });
                     await db.SaveChangesAsync(token);
                     await db.Set<SigningKey>().Where(key => key.PublishedUntil < now).ExecuteDeleteAsync(token);
@@ -159,7 +166,8 @@ internal sealed class SigningKeys<TContext>(
             new RingKey(key.ActiveFrom, new(new RsaSecurityKey(opened[key.Id]) { KeyId = key.Id }, SecurityAlgorithms.RsaSha256)))]);
 
         Task<List<SigningKey>> ReadAsync() =>
-            db.Set<SigningKey>().AsNoTracking().Where(key => key.PublishedUntil >= now).OrderBy(key => key.ActiveFrom).ToListAsync(cancellationToken);
+            db.Set<SigningKey>().AsNoTracking().Where(key => key.PublishedUntil >= now).OrderBy(key => key.ActiveFrom)
+                .ToListAsync(cancellationToken);
 
         bool IsNextDue() => keys.Count == 0 || keys[^1].ActiveFrom + options.Value.KeyLifetime - options.Value.KeyAnnouncement <= now;
     }

@@ -25,7 +25,9 @@ public static class Api
         .AddEndpointFilterFactory(QueryDates.Require)
         .AddEndpointFilter(ETags.Filter);
 
-    /// <summary>Answers HEAD wherever GET is answered, but for streams, which have no end to wait for; the server leaves the body out.</summary>
+    /// <summary>
+    /// Answers HEAD wherever GET is answered, but for streams, which have no end to wait for; the server leaves the body out.
+    /// </summary>
     public static TBuilder AnswerHead<TBuilder>(this TBuilder endpoints)
         where TBuilder : IEndpointConventionBuilder
     {
@@ -33,7 +35,8 @@ public static class Api
         endpoints.Finally(endpoint =>
         {
             if (endpoint.Metadata.OfType<IHttpMethodMetadata>().LastOrDefault() is { HttpMethods: [var verb] } && HttpMethods.IsGet(verb)
-                && !endpoint.Metadata.OfType<IProducesResponseTypeMetadata>().Any(answer => answer.ContentTypes.Contains("text/event-stream", StringComparer.Ordinal)))
+                && !endpoint.Metadata.OfType<IProducesResponseTypeMetadata>()
+                    .Any(answer => answer.ContentTypes.Contains("text/event-stream", StringComparer.Ordinal)))
             {
                 endpoint.Metadata.Add(new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]));
             }

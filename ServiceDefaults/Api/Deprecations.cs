@@ -13,8 +13,8 @@ public static class Deprecations
         "microplatform.api.deprecated_calls", "{call}", "Calls of endpoints that are deprecated, by route.");
 
     /// <summary>
-    /// Marks the endpoints as deprecated: in OpenAPI, by <c>Deprecation</c> (RFC 9745), <c>Sunset</c> (RFC 8594) and <c>Link</c> on every answer,
-    /// and by a count of the calls that still come.
+    /// Marks the endpoints as deprecated: in OpenAPI, by <c>Deprecation</c> (RFC 9745), <c>Sunset</c> (RFC 8594) and <c>Link</c> on every
+    /// answer, and by a count of the calls that still come.
     /// </summary>
     /// <param name="endpoints">One endpoint or a group.</param>
     /// <param name="since">The day (UTC) from which nobody should begin to use it.</param>

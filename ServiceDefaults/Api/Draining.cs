@@ -89,6 +89,7 @@ internal static class DrainingExtensions
         var options = builder.AddSettings<ShutdownOptions>("Shutdown");
         builder.Services.AddSingleton(_ => new Draining(options.Drain));
         builder.Services.AddHostedService(services => services.GetRequiredService<Draining>());
-        builder.Services.AddHealthChecks().Add(new("draining", services => services.GetRequiredService<Draining>(), failureStatus: null, ["ready"]));
+        builder.Services.AddHealthChecks()
+            .Add(new("draining", services => services.GetRequiredService<Draining>(), failureStatus: null, ["ready"]));
     }
 }

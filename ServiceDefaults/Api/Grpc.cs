@@ -42,7 +42,8 @@ public static partial class GrpcDefaults
             options.Interceptors.Add<ProblemInterceptor>();
             options.MaxReceiveMessageSize = (int)ServiceDefaultsExtensions.MaxRequestBodyBytes;
         });
-        builder.Services.AddGrpcHealthChecks(options => options.Services.Map(string.Empty, check => check.Tags.Contains("ready", StringComparer.Ordinal)));
+        builder.Services.AddGrpcHealthChecks(options =>
+            options.Services.Map(string.Empty, check => check.Tags.Contains("ready", StringComparer.Ordinal)));
         if (builder.Environment.IsDevelopment())
         {
             builder.Services.AddGrpcReflection();
@@ -118,7 +119,12 @@ public static partial class GrpcDefaults
     {
         if (retryAfter is { } wait)
         {
-            var rich = new Google.Rpc.Status { Code = (int)status, Message = detail, Details = { Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }) } };
+            var rich = new Google.Rpc.Status
+            {
+                Code = (int)status,
+                Message = detail,
+                Details = { Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }) },
+            };
             context.Response.Headers["grpc-status-details-bin"] = Convert.ToBase64String(rich.ToByteArray());
         }
 
@@ -126,7 +132,8 @@ public static partial class GrpcDefaults
         context.Response.ContentType = "application/grpc";
         context.Response.Headers.GrpcStatus = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         // Only what the protocol wants encoded: some clients decode nothing else.
-        context.Response.Headers.GrpcMessage = string.Concat(Encoding.UTF8.GetBytes(detail).Select(b => b is >= 0x20 and <= 0x7E and not (byte)'%' ? $"{(char)b}" : $"%{b:X2}"));
+        context.Response.Headers.GrpcMessage = string.Concat(Encoding.UTF8.GetBytes(detail).Select(b =>
+            b is >= 0x20 and <= 0x7E and not (byte)'%' ? $"{(char)b}" : $"%{b:X2}"));
     }
 
     /// <summary>
@@ -174,7 +181,8 @@ public static partial class GrpcDefaults
     private sealed class DeadlineInterceptor(TimeSpan deadline) : Interceptor
     {
         public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
-            TRequest request, ClientInterceptorContext<TRequest, TResponse> context, AsyncUnaryCallContinuation<TRequest, TResponse> continuation) =>
+            TRequest request, ClientInterceptorContext<TRequest, TResponse> context,
+            AsyncUnaryCallContinuation<TRequest, TResponse> continuation) =>
             continuation(request, context.Options.Deadline is null
                 ? new(context.Method, context.Host, context.Options.WithDeadline(DateTime.UtcNow + deadline))
                 : context);
@@ -198,7 +206,8 @@ public static partial class GrpcDefaults
         }
 
         public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
-            TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
+            TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context,
+            ServerStreamingServerMethod<TRequest, TResponse> continuation)
         {
             try
             {
@@ -223,10 +232,16 @@ public static partial class GrpcDefaults
             if (problem.Errors.Count > 0)
             {
                 // Many clients show the message and not the details.
-                status.Message = string.Join(' ', problem.Errors.SelectMany(error => error.Value.Select(text => $"{GrpcInput.ProtoName(error.Key)}: {text}")));
+                status.Message = string.Join(
+                    ' ', problem.Errors.SelectMany(error => error.Value.Select(text => $"{GrpcInput.ProtoName(error.Key)}: {text}")));
                 status.Details.Add(Any.Pack(new BadRequest
                 {
-                    FieldViolations = { problem.Errors.SelectMany(error => error.Value.Select(text => new BadRequest.Types.FieldViolation { Field = GrpcInput.ProtoName(error.Key), Description = text })) },
+                    FieldViolations =
+                    {
+                        problem.Errors.SelectMany(error =>
+                            error.Value.Select(text =>
+                                new BadRequest.Types.FieldViolation { Field = GrpcInput.ProtoName(error.Key), Description = text }))
+                    },
                 }));
             }
 

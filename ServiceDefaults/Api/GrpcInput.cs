@@ -19,12 +19,16 @@ public static class GrpcInput
             ? record
             : throw ProblemException.Invalid(failures
                 .SelectMany(failure => failure.MemberNames, (failure, member) => (member, failure.ErrorMessage))
-                .GroupBy(failure => failure.member, failure => Problems.Rename(failure.ErrorMessage ?? "", failure.member, JsonNamingPolicy.SnakeCaseLower), StringComparer.Ordinal)
+                .GroupBy(
+                    failure => failure.member,
+                    failure => Problems.Rename(failure.ErrorMessage ?? "", failure.member, JsonNamingPolicy.SnakeCaseLower),
+                    StringComparer.Ordinal)
                 .ToDictionary(group => group.Key, group => group.ToArray(), StringComparer.Ordinal));
     }
 
     /// <summary>The moment, to the microsecond, PostgreSQL's precision.</summary>
-    public static Timestamp ToProto(this DateTimeOffset moment) => Timestamp.FromDateTimeOffset(moment.AddTicks(-(moment.Ticks % TimeSpan.TicksPerMicrosecond)));
+    public static Timestamp ToProto(this DateTimeOffset moment) =>
+        Timestamp.FromDateTimeOffset(moment.AddTicks(-(moment.Ticks % TimeSpan.TicksPerMicrosecond)));
 
     /// <summary>The moment that a caller sent, or null for none.</summary>
     /// <exception cref="ProblemException">400 on <paramref name="field"/> when it lies outside the years 1 to 9999.</exception>

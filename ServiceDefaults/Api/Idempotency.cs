@@ -34,7 +34,8 @@ public static class Idempotency
         endpoint.WithMetadata(new IdempotentAttribute(typeof(TContext)));
 
     internal static void UseIdempotency(this WebApplication app) => app.Use((context, next) =>
-        context.GetEndpoint()?.Metadata.GetMetadata<IdempotentAttribute>() is { } idempotent && context.Request.Headers.TryGetValue(HeaderName, out var key)
+        context.GetEndpoint()?.Metadata.GetMetadata<IdempotentAttribute>() is { } idempotent
+            && context.Request.Headers.TryGetValue(HeaderName, out var key)
             && context.User.HasClaim(claim => claim.Type is "sub") // anonymous callers would share their keys
             ? RunOnceAsync(context, (ServiceDbContext)context.RequestServices.GetRequiredService(idempotent.Context), key, next)
             : next(context));

@@ -18,7 +18,8 @@ public static partial class Json
         services.ConfigureHttpJsonOptions(options => Apply(options.SerializerOptions));
 
     /// <summary>
-    /// camelCase names; unknown and repeated fields, numbers in quotes and NUL characters refused; money with two decimal places; times in UTC.
+    /// camelCase names; unknown and repeated fields, numbers in quotes and NUL characters refused; money with two decimal places; times in
+    /// UTC.
     /// </summary>
     public static JsonSerializerOptions Apply(JsonSerializerOptions options)
     {
@@ -108,8 +109,10 @@ public static partial class Json
 
         public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WriteStringValue(value);
 
-        public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString()!;
+        public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.GetString()!;
 
-        public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WritePropertyName(value);
+        public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+            writer.WritePropertyName(value);
     }
 }

@@ -17,8 +17,11 @@ namespace MicroPlatform.ServiceDefaults;
 /// <content>What an operation says of itself.</content>
 public static partial class OpenApi
 {
-    /// <summary>What follows of an endpoint's own description: names, who may call, what every request and answer of its kind carries.</summary>
-    private sealed class Operation(OpenApiOperation operation, OpenApiOperationTransformerContext context, Dictionary<Type, object> examples)
+    /// <summary>
+    /// What follows of an endpoint's own description: names, who may call, what every request and answer of its kind carries.
+    /// </summary>
+    private sealed class Operation(
+        OpenApiOperation operation, OpenApiOperationTransformerContext context, Dictionary<Type, object> examples)
     {
         private readonly IList<object> metadata = context.Description.ActionDescriptor.EndpointMetadata;
 
@@ -42,7 +45,9 @@ public static partial class OpenApi
             var group = handler.DeclaringType!.Name.Replace("Api", "", StringComparison.Ordinal);
             var id = JsonNamingPolicy.CamelCase.ConvertName(group) + handler.Name.Replace("Async", "", StringComparison.Ordinal);
             var verbs = metadata.OfType<IHttpMethodMetadata>().Last().HttpMethods.Count(verb => verb is not "HEAD");
-            return verbs == 1 ? id : id + CultureInfo.InvariantCulture.TextInfo.ToTitleCase(context.Description.HttpMethod!.ToLowerInvariant());
+            return verbs == 1
+                ? id
+                : id + CultureInfo.InvariantCulture.TextInfo.ToTitleCase(context.Description.HttpMethod!.ToLowerInvariant());
         }
 
         private void DescribeCallers(MethodInfo? handler)
@@ -55,7 +60,8 @@ public static partial class OpenApi
             else
             {
                 // Said, and not left open: no token is needed. Some answer more to whom they know.
-                var asksWho = handler?.GetParameters().Any(parameter => parameter.ParameterType == typeof(System.Security.Claims.ClaimsPrincipal)) == true;
+                var asksWho = handler?.GetParameters()
+                    .Any(parameter => parameter.ParameterType == typeof(System.Security.Claims.ClaimsPrincipal)) == true;
                 operation.Security = asksWho ? [new(), bearer] : [new()];
             }
         }
@@ -68,7 +74,9 @@ public static partial class OpenApi
                 AddHeader(Idempotency.HeaderName, Idempotency.MaxKeyLength);
             }
 
-            if (context.Description.HttpMethod is "GET" && AnswerType(StatusCodes.Status200OK) is { } type && type.IsAssignableTo(typeof(IVersioned)))
+            if (context.Description.HttpMethod is "GET"
+                && AnswerType(StatusCodes.Status200OK) is { } type
+                && type.IsAssignableTo(typeof(IVersioned)))
             {
                 AddHeader("If-Match", maxLength: null);
                 AddHeader("If-None-Match", maxLength: null);
@@ -121,7 +129,11 @@ public static partial class OpenApi
 
             if (context.Description.HttpMethod is "GET" && operation.Parameters!.Any(parameter => parameter.Name is "If-None-Match"))
             {
-                answers["304"] = new OpenApiResponse { Description = "You have the present version.", Headers = Header("ETag", "The version.") };
+                answers["304"] = new OpenApiResponse
+                {
+                    Description = "You have the present version.",
+                    Headers = Header("ETag", "The version."),
+                };
             }
 
             var sorted = answers.OrderBy(answer => answer.Key, StringComparer.Ordinal).ToList();
@@ -193,22 +205,32 @@ public static partial class OpenApi
 
             if (type?.IsAssignableTo(typeof(IVersioned)) == true)
             {
-                (answer.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal))["ETag"] = Header("ETag", "The version, for If-Match.")["ETag"];
+                (answer.Headers ??= new Dictionary<string, IOpenApiHeader>(
+                    StringComparer.Ordinal))["ETag"] = Header("ETag", "The version, for If-Match.")["ETag"];
             }
         }
 
-        private Type? AnswerType(int status) => context.Description.SupportedResponseTypes.FirstOrDefault(answer => answer.StatusCode == status)?.Type is { } type && type != typeof(void) ? type : null;
+        private Type? AnswerType(int status) =>
+            context.Description.SupportedResponseTypes.FirstOrDefault(answer => answer.StatusCode == status)?.Type is { } type
+                && type != typeof(void)
+                ? type
+                : null;
 
         private JsonNode? ExampleOf(Type type, bool leaveOutNull)
         {
             if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Page<>))
             {
-                return new JsonObject { ["items"] = new JsonArray(ExampleOf(type.GetGenericArguments()[0], leaveOutNull)), ["nextCursor"] = null };
+                return new JsonObject
+                {
+                    ["items"] = new JsonArray(ExampleOf(type.GetGenericArguments()[0], leaveOutNull)),
+                    ["nextCursor"] = null,
+                };
             }
 
             var json = context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
             return examples.TryGetValue(type, out var example)
-                ? JsonSerializer.SerializeToNode(example, type, leaveOutNull ? new(json) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull } : json)
+                ? JsonSerializer.SerializeToNode(
+                    example, type, leaveOutNull ? new(json) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull } : json)
                 : null;
         }
     }

@@ -22,7 +22,9 @@ public static partial class OpenApi
         ["itemId"] = "The id of the item.",
         ["If-Match"] = "The ETags of the versions that are wanted: when the present one is another, the answer is 412.",
         ["If-None-Match"] = "The ETag of the version at hand: while it is the present one, the answer is 304 without a body.",
-        [Idempotency.HeaderName] = $"A key of your choice, up to {Idempotency.MaxKeyLength} characters: the same request with the same key is done once within 24 hours, and answered alike.",
+        [Idempotency.HeaderName] =
+            $"A key of your choice, up to {Idempotency.MaxKeyLength} characters: the same request with the same key is done once within "
+                + "24 hours, and answered alike.",
     };
 
     /// <summary>OpenAPI 3.1, paths as seen through the Gateway.</summary>
@@ -63,7 +65,14 @@ public static partial class OpenApi
         document.Components ??= new();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
         {
-            [Scheme] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT", Description = "The accessToken that a login gives." },
+            [Scheme] =
+                new OpenApiSecurityScheme
+                {
+                    Type = SecuritySchemeType.Http,
+                    Scheme = "bearer",
+                    BearerFormat = "JWT",
+                    Description = "The accessToken that a login gives.",
+                },
         };
 
         var operations = document.Paths.Values.SelectMany(path => path.Operations?.Values ?? Enumerable.Empty<OpenApiOperation>()).ToList();
@@ -75,7 +84,8 @@ public static partial class OpenApi
         }
 
         var sent = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var body in operations.SelectMany(operation => operation.RequestBody?.Content?.Values ?? Enumerable.Empty<OpenApiMediaType>()))
+        foreach (var body in operations.SelectMany(operation =>
+            operation.RequestBody?.Content?.Values ?? Enumerable.Empty<OpenApiMediaType>()))
         {
             Follow(body.Schema);
         }
@@ -92,8 +102,10 @@ public static partial class OpenApi
 
         schemas[ProblemSchema] = Problem();
         document.Components.Schemas = schemas;
-        var used = operations.SelectMany(operation => operation.Responses?.Values ?? Enumerable.Empty<IOpenApiResponse>()).OfType<OpenApiResponseReference>().Select(reference => reference.Reference.Id!).ToHashSet(StringComparer.Ordinal);
-        document.Components.Responses = used.Order(StringComparer.Ordinal).ToDictionary(id => id, IOpenApiResponse (id) => Problem(id, document), StringComparer.Ordinal);
+        var used = operations.SelectMany(operation => operation.Responses?.Values ?? Enumerable.Empty<IOpenApiResponse>())
+            .OfType<OpenApiResponseReference>().Select(reference => reference.Reference.Id!).ToHashSet(StringComparer.Ordinal);
+        document.Components.Responses = used.Order(StringComparer.Ordinal)
+            .ToDictionary(id => id, IOpenApiResponse (id) => Problem(id, document), StringComparer.Ordinal);
 
         void Follow(IOpenApiSchema? schema)
         {
@@ -102,20 +114,25 @@ public static partial class OpenApi
                 return;
             }
 
-            foreach (var part in schema is null ? [] : (schema.Properties?.Values ?? []).Append(schema.Items).Concat(schema.OneOf ?? []).Concat(schema.AnyOf ?? []))
+            foreach (var part in schema is null ? [] : (
+                schema.Properties?.Values ?? []).Append(schema.Items).Concat(schema.OneOf ?? []).Concat(schema.AnyOf ?? []))
             {
                 Follow(part);
             }
         }
     }
 
-    /// <summary>What a converter of ours reads and writes has no type unless it is said here; and what validation demands is part of the contract.</summary>
+    /// <summary>
+    /// What a converter of ours reads and writes has no type unless it is said here; and what validation demands is part of the contract.
+    /// </summary>
     private static void Describe(OpenApiSchema schema, OpenApiSchemaTransformerContext context)
     {
         var declared = context.JsonTypeInfo.Type;
         var type = Nullable.GetUnderlyingType(declared) ?? declared;
         var attributes = context.JsonPropertyInfo?.AttributeProvider;
-        var isNullable = (declared != type || context.JsonPropertyInfo is { IsGetNullable: true }) && context.JsonPropertyInfo is not null && !Is<RequiredAttribute>();
+        var isNullable = (declared != type || context.JsonPropertyInfo is { IsGetNullable: true })
+            && context.JsonPropertyInfo is not null
+            && !Is<RequiredAttribute>();
         DescribeType(schema, type);
         if (context.JsonTypeInfo is { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } element } && schema.Items is null)
         {
@@ -154,7 +171,8 @@ public static partial class OpenApi
         }
 
         // The format says as much, and as a double it would be another number.
-        if (attributes?.GetCustomAttributes(typeof(RangeAttribute), inherit: true) is [RangeAttribute range] && Convert.ToDouble(range.Maximum, CultureInfo.InvariantCulture) >= long.MaxValue)
+        if (attributes?.GetCustomAttributes(typeof(RangeAttribute), inherit: true) is [RangeAttribute range]
+            && Convert.ToDouble(range.Maximum, CultureInfo.InvariantCulture) >= long.MaxValue)
         {
             schema.Maximum = null;
         }
@@ -186,13 +204,22 @@ public static partial class OpenApi
             {
                 ["type"] = Text("What kind of error the status is: an address to read about it."),
                 ["title"] = Text("The status in words."),
-                ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Description = "The status of the answer." },
+                ["status"] = new OpenApiSchema
+                {
+                    Type = JsonSchemaType.Integer,
+                    Format = "int32",
+                    Description = "The status of the answer.",
+                },
                 ["detail"] = Text("What is wrong with this request, and what to do."),
                 ["errors"] = new OpenApiSchema
                 {
                     Type = JsonSchemaType.Object,
                     Description = "By field, header or parameter: what is wrong with it. Absent when the error is about none.",
-                    AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+                    AdditionalProperties = new OpenApiSchema
+                    {
+                        Type = JsonSchemaType.Array,
+                        Items = new OpenApiSchema { Type = JsonSchemaType.String },
+                    },
                 },
                 ["traceId"] = Text("The trace in which it happened."),
                 ["requestId"] = Text("The X-Request-Id of the request."),
@@ -207,7 +234,12 @@ public static partial class OpenApi
     private static OpenApiResponse Problem(string id, OpenApiDocument document)
     {
         var status = Enumerable.Range(400, 200).First(status => string.Equals(ProblemIdOf(status), id, StringComparison.Ordinal));
-        var example = new JsonObject { ["title"] = ReasonPhrases.GetReasonPhrase(status), ["status"] = status, ["detail"] = Problems.Describe(status) };
+        var example = new JsonObject
+        {
+            ["title"] = ReasonPhrases.GetReasonPhrase(status),
+            ["status"] = status,
+            ["detail"] = Problems.Describe(status),
+        };
         if (status == StatusCodes.Status400BadRequest)
         {
             example["errors"] = new JsonObject { ["limit"] = new JsonArray("The field limit must be between 1 and 200.") };
@@ -220,8 +252,10 @@ public static partial class OpenApi
             Description = Problems.Describe(status),
             Headers = status switch
             {
-                StatusCodes.Status401Unauthorized => Header("WWW-Authenticate", "Bearer, and what was wrong with the token if there was one."),
-                StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable => Header("Retry-After", "After how many seconds trying again may succeed."),
+                StatusCodes.Status401Unauthorized =>
+                    Header("WWW-Authenticate", "Bearer, and what was wrong with the token if there was one."),
+                StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable =>
+                    Header("Retry-After", "After how many seconds trying again may succeed."),
                 _ => null,
             },
             Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)

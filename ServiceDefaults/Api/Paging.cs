@@ -75,7 +75,9 @@ public static class Paging
         return new(items, Encode(keyOf(items[^1])));
     }
 
-    /// <summary>A pattern for <c>ILIKE</c> that finds <paramref name="text"/> literally, wherever it stands; escape character <c>\</c>.</summary>
+    /// <summary>
+    /// A pattern for <c>ILIKE</c> that finds <paramref name="text"/> literally, wherever it stands; escape character <c>\</c>.
+    /// </summary>
     public static string ContainsPattern(string text) => "%" + text
         .Replace(@"\", @"\\", StringComparison.Ordinal)
         .Replace("%", @"\%", StringComparison.Ordinal)

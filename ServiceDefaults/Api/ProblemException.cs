@@ -22,7 +22,8 @@ public sealed class ProblemException(int status, string detail) : Exception(deta
     public TimeSpan? RetryAfter { get; private init; }
 
     /// <summary>400: a field has an unacceptable value.</summary>
-    public static ProblemException Invalid(string field, string message) => Invalid(new Dictionary<string, string[]>(StringComparer.Ordinal) { [field] = [message] });
+    public static ProblemException Invalid(string field, string message) =>
+        Invalid(new Dictionary<string, string[]>(StringComparer.Ordinal) { [field] = [message] });
 
     /// <summary>400: several fields have unacceptable values.</summary>
     public static ProblemException Invalid(IReadOnlyDictionary<string, string[]> errors) =>

@@ -32,7 +32,8 @@ public static class Problems
             if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors, Detail: null } validation)
             {
                 validation.Errors = errors.ToDictionary(
-                    error => AsInJson(error.Key), error => error.Value.Select(text => Rename(text, error.Key, JsonNamingPolicy.CamelCase)).ToArray(), StringComparer.Ordinal);
+                    error => AsInJson(error.Key), error => error.Value.Select(text =>
+                        Rename(text, error.Key, JsonNamingPolicy.CamelCase)).ToArray(), StringComparer.Ordinal);
                 validation.Title = ReasonPhrases.GetReasonPhrase(StatusCodes.Status400BadRequest);
                 validation.Detail = ProblemException.InvalidDetail;
             }
@@ -93,7 +94,8 @@ public static class Problems
 
         var details = problem.Errors.Count == 0
             ? new Microsoft.AspNetCore.Mvc.ProblemDetails()
-            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(error => error.Key, error => error.Value, StringComparer.Ordinal));
+            : new HttpValidationProblemDetails(problem.Errors.ToDictionary(
+                error => error.Key, error => error.Value, StringComparer.Ordinal));
         details.Status = problem.Status;
         details.Title = ReasonPhrases.GetReasonPhrase(problem.Status);
         details.Detail = problem.Message;
@@ -112,7 +114,8 @@ public static class Problems
             ProblemException.Invalid("body", "Send the JSON body that this request takes."),
         BadHttpRequestException bad => new ProblemException(bad.StatusCode, Describe(bad.StatusCode)),
         DbUpdateConcurrencyException when http.Request.Headers.IfMatch.Count > 0 => ProblemException.PreconditionFailed(),
-        DbUpdateConcurrencyException => ProblemException.Conflict("Someone else changed this at the same moment; read it again and repeat the change."),
+        DbUpdateConcurrencyException =>
+            ProblemException.Conflict("Someone else changed this at the same moment; read it again and repeat the change."),
         RpcException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded } => ProblemException.Unavailable(),
         _ when IsDatabaseGone(exception) => ProblemException.Unavailable("The database does not answer; try again shortly."),
         _ => null,
@@ -174,7 +177,8 @@ public static class Problems
             && ValueOf(parameter.Name) is { } value && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(value));
         return unreadable is null ? null : JsonNamingPolicy.CamelCase.ConvertName(unreadable.Name);
 
-        string? ValueOf(string name) => http.GetRouteValue(name) as string ?? (http.Request.Query.TryGetValue(name, out var value) ? value.ToString() : null);
+        string? ValueOf(string name) =>
+            http.GetRouteValue(name) as string ?? (http.Request.Query.TryGetValue(name, out var value) ? value.ToString() : null);
     }
 
     /// <summary>What a status means here and what to do, in words for the caller.</summary>
@@ -199,12 +203,14 @@ public static class Problems
     internal static string Rename(string text, string path, JsonNamingPolicy naming)
     {
         var name = path[(path.LastIndexOf('.') + 1)..].Split('[')[0];
-        return string.Join(' ', text.Split(' ').Select(word => string.Equals(word, name, StringComparison.Ordinal) ? naming.ConvertName(name) : word));
+        return string.Join(
+            ' ', text.Split(' ').Select(word => string.Equals(word, name, StringComparison.Ordinal) ? naming.ConvertName(name) : word));
     }
 
     private static string DetailOf(HttpContext http) => http.Response switch
     {
-        { StatusCode: StatusCodes.Status405MethodNotAllowed, Headers.Allow: [{ } allowed] } => $"{http.Request.Method} is not possible here; there is {allowed}.",
+        { StatusCode: StatusCodes.Status405MethodNotAllowed, Headers.Allow: [{ } allowed] } =>
+            $"{http.Request.Method} is not possible here; there is {allowed}.",
         { StatusCode: var status } => Describe(status),
     };
 
@@ -238,7 +244,8 @@ public static class Problems
     {
         public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
         {
-            if (exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled } && httpContext.RequestAborted.IsCancellationRequested)
+            if (exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled }
+                && httpContext.RequestAborted.IsCancellationRequested)
             {
                 httpContext.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
                 return true;

@@ -2,7 +2,10 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Requires a text of up to so many characters as OpenAPI and PostgreSQL count them, code points: an emoji is one, where a .NET string has two.</summary>
+/// <summary>
+/// Requires a text of up to so many characters as OpenAPI and PostgreSQL count them, code points: an emoji is one, where a .NET string has
+/// two.
+/// </summary>
 /// <param name="maximumLength">The most characters.</param>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public class TextLengthAttribute(int maximumLength) : StringLengthAttribute(maximumLength)

@@ -12,7 +12,8 @@ public static class MigrationSql
     {
         var (assembly, id) = (migration.GetType().Assembly, migration.GetType().GetCustomAttribute<MigrationAttribute>()!.Id);
         var name = $"{id}.{part}.sql";
-        using var file = assembly.GetManifestResourceStream(name) ?? throw new FileNotFoundException("The migration has no such file.", name);
+        using var file = assembly.GetManifestResourceStream(name)
+            ?? throw new FileNotFoundException("The migration has no such file.", name);
         using var reader = new StreamReader(file);
         builder.Sql(reader.ReadToEnd());
     }

@@ -26,8 +26,12 @@ public static class Postgres
     private const int MaxRetries = 3;
     private const string SeedKey = "SeedDemoData";
 
-    /// <summary>Adds the context over the connection string <paramref name="name"/>; <paramref name="seed"/> runs with the migrations when <c>SeedDemoData</c> is true.</summary>
-    public static WebApplicationBuilder AddPostgresContext<TContext>(this WebApplicationBuilder builder, string name, Func<TContext, CancellationToken, Task>? seed = null)
+    /// <summary>
+    /// Adds the context over the connection string <paramref name="name"/>; <paramref name="seed"/> runs with the migrations when
+    /// <c>SeedDemoData</c> is true.
+    /// </summary>
+    public static WebApplicationBuilder AddPostgresContext<TContext>(
+        this WebApplicationBuilder builder, string name, Func<TContext, CancellationToken, Task>? seed = null)
         where TContext : ServiceDbContext
     {
         var connectionString = builder.GetPostgresConnectionString(name);
@@ -68,7 +72,8 @@ public static class Postgres
         builder.Services.Configure<RequestTimeoutOptions>(options => options.DefaultPolicy = new()
         {
             Timeout = deadline,
-            WriteTimeoutResponse = context => context.WriteProblemAsync(ProblemException.Unavailable("This took too long; try again shortly.")),
+            WriteTimeoutResponse = context =>
+                context.WriteProblemAsync(ProblemException.Unavailable("This took too long; try again shortly.")),
         });
         builder.Services.AddHostedService<DatabaseMigrator<TContext>>();
         builder.Services.AddHostedService<Housekeeping<TContext>>();
@@ -76,13 +81,20 @@ public static class Postgres
         return builder;
     }
 
-    /// <summary>The connection string, with statements prepared by use and an application name for the server's own statistics; an unusable one where the setting is wrong.</summary>
+    /// <summary>
+    /// The connection string, with statements prepared by use and an application name for the server's own statistics; an unusable one
+    /// where the setting is wrong.
+    /// </summary>
     public static string GetPostgresConnectionString(this WebApplicationBuilder builder, string name)
     {
         var key = $"ConnectionStrings:{name}";
         try
         {
-            var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name)) { MaxAutoPrepare = 50, ApplicationName = builder.Environment.ApplicationName };
+            var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name))
+            {
+                MaxAutoPrepare = 50,
+                ApplicationName = builder.Environment.ApplicationName,
+            };
             if (!string.IsNullOrEmpty(settings.Host))
             {
                 Bound(settings);
@@ -98,7 +110,11 @@ public static class Postgres
         // Writing a migration needs the provider, not a server.
         if (!EF.IsDesignTime)
         {
-            builder.RejectSetting(key, $"the PostgreSQL connection string of the service's database, such as Host=localhost;Database={name};Username={name};Password=...", isSecret: true, mattersToMigrations: true);
+            builder.RejectSetting(
+                key,
+                $"the PostgreSQL connection string of the service's database, such as "
+                    + $"Host=localhost;Database={name};Username={name};Password=...",
+                isSecret: true, mattersToMigrations: true);
         }
 
         return "Host=none";
@@ -149,7 +165,8 @@ public static class Postgres
             }
             catch (Exception lost) when (Problems.IsDatabaseGone(lost))
             {
-                throw ProblemException.Unavailable("The database was lost while it saved the change; look whether it is there before you repeat it.");
+                throw ProblemException.Unavailable(
+                    "The database was lost while it saved the change; look whether it is there before you repeat it.");
             }
 
             db.RunCommitted();
@@ -165,14 +182,17 @@ public static class Postgres
     public static bool Violates(this PostgresException failure, string constraint) =>
         string.Equals(failure.ConstraintName, constraint, StringComparison.Ordinal);
 
-    /// <summary>What a server that is lost, or takes commands and never answers, may cost a request, unless the connection string says otherwise.</summary>
+    /// <summary>
+    /// What a server that is lost, or takes commands and never answers, may cost a request, unless the connection string says otherwise.
+    /// </summary>
     private static void Bound(NpgsqlConnectionStringBuilder settings)
     {
         // Seconds. The first statement of a transaction cannot be called off, so these bound it where the request's own deadline does not.
         Default("Timeout", 3);
         Default("Command Timeout", 4);
         Default("Cancellation Timeout", 500); // milliseconds
-        Default("GSS Encryption Mode", nameof(GssEncryptionMode.Disable)); // asked for at every connection otherwise, at the price of one more time-out
+        // asked for at every connection otherwise, at the price of one more time-out
+        Default("GSS Encryption Mode", nameof(GssEncryptionMode.Disable));
         if (settings.Host!.HasSeveralHosts())
         {
             Default("Host Recheck Seconds", 3); // a promoted replica is found after this
@@ -200,7 +220,8 @@ public static class Postgres
             }
             catch (Exception failure) when (failure is not OperationCanceledException)
             {
-                services.GetRequiredService<ILoggerFactory>().CreateLogger("Migrations").LogError(failure, "The database could not be migrated");
+                services.GetRequiredService<ILoggerFactory>().CreateLogger("Migrations")
+                    .LogError(failure, "The database could not be migrated");
                 return 1;
             }
         }
@@ -214,7 +235,8 @@ public static class Postgres
     }
 
     /// <summary>Brings the schema up to date before anything else starts, so that no request or message ever meets an old one.</summary>
-    private sealed class DatabaseMigrator<TContext>(IServiceScopeFactory scopes, ILogger<TContext> logger) : IHostedService, IDatabaseMigrator
+    private sealed class DatabaseMigrator<TContext>(IServiceScopeFactory scopes, ILogger<TContext> logger)
+        : IHostedService, IDatabaseMigrator
         where TContext : ServiceDbContext
     {
         public async Task StartAsync(CancellationToken cancellationToken)
@@ -230,7 +252,9 @@ public static class Postgres
                 {
                     // A database that is still starting is no reason to give up; the orchestrator's start-up limit is.
                     var pause = TimeSpan.FromSeconds(Math.Min(attempt, 5));
-                    logger.LogWarning("The database does not answer yet ({Reason}); trying again in {Seconds} s", failure.GetBaseException().Message, pause.TotalSeconds);
+                    logger.LogWarning(
+                        "The database does not answer yet ({Reason}); trying again in {Seconds} s", failure.GetBaseException().Message,
+                        pause.TotalSeconds);
                     await Task.Delay(pause, cancellationToken);
                 }
             }
@@ -242,7 +266,8 @@ public static class Postgres
             var db = scope.ServiceProvider.GetRequiredService<TContext>();
             db.Database.SetCommandTimeout(TimeSpan.FromMinutes(10)); // an index on a large table
 
-            // EF's own lock ends with each migration: replicas that start together would add the demo data side by side. This one ends with its connection.
+            // EF's own lock ends with each migration: replicas that start together would add the demo data side by side. This one ends with
+            // its connection.
             var settings = new NpgsqlConnectionStringBuilder(db.Database.GetConnectionString()) { Pooling = false, CommandTimeout = 0 };
             await using var migrationLock = new NpgsqlConnection(settings.ConnectionString);
             await migrationLock.OpenAsync(cancellationToken);
@@ -260,13 +285,17 @@ public static class Postgres
             {
                 try
                 {
-                    await using var wait = new NpgsqlCommand("SET lock_timeout = '3s'; SELECT pg_advisory_lock(hashtext('migrations'))", migrationLock);
+                    await using var wait = new NpgsqlCommand(
+                        "SET lock_timeout = '3s'; SELECT pg_advisory_lock(hashtext('migrations'))", migrationLock);
                     await wait.ExecuteNonQueryAsync(cancellationToken);
                     return;
                 }
-                catch (PostgresException late) when (string.Equals(late.SqlState, PostgresErrorCodes.LockNotAvailable, StringComparison.Ordinal))
+                catch (PostgresException late) when (string.Equals(
+                    late.SqlState, PostgresErrorCodes.LockNotAvailable, StringComparison.Ordinal))
                 {
-                    logger.LogWarning("Another process is migrating the database {Database}; waiting for it since {Seconds:0} s", migrationLock.Database, sinceStart.Elapsed.TotalSeconds);
+                    logger.LogWarning(
+                        "Another process is migrating the database {Database}; waiting for it since {Seconds:0} s", migrationLock.Database,
+                        sinceStart.Elapsed.TotalSeconds);
                 }
             }
         }

@@ -21,15 +21,20 @@ public sealed class ReadsAttribute : Attribute
     public bool AllowStaleRead { get; init; }
 }
 
-/// <summary>Sends reads to the replicas of a database that has some. With one host in the connection string nothing of this exists.</summary>
+/// <summary>
+/// Sends reads to the replicas of a database that has some. With one host in the connection string nothing of this exists.
+/// </summary>
 public static class ReadReplicas
 {
     /// <summary>Lets a list or report come from a read replica: for shared data, not for data that the caller has just changed.</summary>
     public static RouteHandlerBuilder AllowStaleRead(this RouteHandlerBuilder endpoint) =>
         endpoint.WithMetadata(new ReadsAttribute { AllowStaleRead = true });
 
-    /// <summary>Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.</summary>
-    internal static void AddReadReplicas<TContext>(this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)
+    /// <summary>
+    /// Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.
+    /// </summary>
+    internal static void AddReadReplicas<TContext>(
+        this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)
         where TContext : ServiceDbContext
     {
         var primary = services.Last(service => service.ServiceType == typeof(TContext)).ImplementationFactory!;
@@ -58,5 +63,6 @@ public static class ReadReplicas
 
     private static ReadsAttribute? KindOf(HttpContext? request) => request is null
         ? null
-        : request.GetEndpoint()?.Metadata.GetMetadata<ReadsAttribute>() ?? (HttpMethods.IsGet(request.Request.Method) || HttpMethods.IsHead(request.Request.Method) ? new() : null);
+        : request.GetEndpoint()?.Metadata.GetMetadata<ReadsAttribute>()
+            ?? (HttpMethods.IsGet(request.Request.Method) || HttpMethods.IsHead(request.Request.Method) ? new() : null);
 }

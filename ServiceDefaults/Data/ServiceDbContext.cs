@@ -48,7 +48,10 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
         committed.Clear();
     }
 
-    /// <summary>Saves in the open transaction, or in one of its own that is not repeated once it may be done (see <see cref="Postgres.InTransactionAsync"/>).</summary>
+    /// <summary>
+    /// Saves in the open transaction, or in one of its own that is not repeated once it may be done (see
+    /// <see cref="Postgres.InTransactionAsync"/>).
+    /// </summary>
     public override async Task<int> SaveChangesAsync(bool acceptAllChangesOnSuccess, CancellationToken cancellationToken = default)
     {
         // Savepoints are for going on after a failed statement, which nobody here does; each would cost two round trips.
@@ -144,13 +147,15 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
         {
             await using var reading = services.GetReadContext<TContext>();
             var db = reading ?? services.GetRequiredService<TContext>();
-            var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """).ToListAsync(cancellationToken);
+            var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """)
+                .ToListAsync(cancellationToken);
             if (db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any())
             {
                 return HealthCheckResult.Unhealthy("The schema is older than this version of the service.");
             }
 
-            return reading is not null && await reading.Database.SqlQuery<bool>($"""SELECT pg_is_in_recovery() AS "Value" """).SingleAsync(cancellationToken)
+            return reading is not null
+                && await reading.Database.SqlQuery<bool>($"""SELECT pg_is_in_recovery() AS "Value" """).SingleAsync(cancellationToken)
                 ? HealthCheckResult.Degraded("There is no primary; reads only.")
                 : HealthCheckResult.Healthy();
         }
@@ -170,7 +175,8 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
 }
 
 /// <summary>Deletes, once an hour, what is kept only for a while.</summary>
-internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimeProvider time, ILogger<Housekeeping<TContext>> logger) : BackgroundService
+internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimeProvider time, ILogger<Housekeeping<TContext>> logger)
+    : BackgroundService
     where TContext : ServiceDbContext
 {
     // Longer than any message can still be delivered again.

@@ -48,7 +48,8 @@ internal sealed class ArrivalListener(
             catch (Exception lost) when (lost is NpgsqlException or TimeoutException)
             {
                 logger.LogWarning(
-                    "Events for {Queue} are not announced ({Reason}); looking for them every {Seconds} s", queue, lost.Message, AfterError.TotalSeconds);
+                    "Events for {Queue} are not announced ({Reason}); looking for them every {Seconds} s", queue, lost.Message,
+                    AfterError.TotalSeconds);
                 receivers.Signal();
                 await Task.Delay(AfterError, stoppingToken);
             }

@@ -36,7 +36,8 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
     public async Task<Page<DeadLetter>> ListAsync(PageQuery page, CancellationToken cancellationToken)
     {
         var limit = page.Limit ?? PageQuery.DefaultLimit;
-        await using var command = bus.CreateCommand("SELECT id, headers, body FROM messages WHERE recipient = $1 AND id > $2 ORDER BY id LIMIT $3");
+        await using var command =
+            bus.CreateCommand("SELECT id, headers, body FROM messages WHERE recipient = $1 AND id > $2 ORDER BY id LIMIT $3");
         command.Parameters.Add(new() { Value = MessagingExtensions.DeadLetterQueue });
         command.Parameters.Add(new() { Value = Paging.After<long>(page) ?? 0 });
         command.Parameters.Add(new() { Value = limit + 1 });
@@ -44,13 +45,16 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
         var found = new List<DeadLetter>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            found.Add(Read(reader.GetInt32(0), HeaderSerializer.Deserialize(reader.GetFieldValue<byte[]>(1)), reader.GetFieldValue<byte[]>(2)));
+            found.Add(Read(
+                reader.GetInt32(0), HeaderSerializer.Deserialize(reader.GetFieldValue<byte[]>(1)), reader.GetFieldValue<byte[]>(2)));
         }
 
         return Paging.ToPage(found, limit, letter => letter.Id);
     }
 
-    /// <summary>Gives an event back to the service that could not handle it, as if it had just come; a second time does nothing more.</summary>
+    /// <summary>
+    /// Gives an event back to the service that could not handle it, as if it had just come; a second time does nothing more.
+    /// </summary>
     /// <exception cref="ProblemException">404 when nothing was ever set aside under this id.</exception>
     public async Task RetryAsync(long id, CancellationToken cancellationToken)
     {
@@ -72,15 +76,23 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
 
         // Noted before it goes: whoever repeats a request that broke in between is told the same.
         await db.Database.ExecuteSqlAsync(
-            $"INSERT INTO inbox_messages (consumer, message_id, handled_at) VALUES ({RetryNote}, {note}, {time.GetUtcNow()}) ON CONFLICT DO NOTHING", cancellationToken);
+            $"""
+            INSERT INTO inbox_messages (consumer, message_id, handled_at)
+            VALUES ({RetryNote}, {note}, {time.GetUtcNow()}) ON CONFLICT DO NOTHING
+            """,
+            cancellationToken);
         var headers = HeaderSerializer.Deserialize(found);
         var queue = headers[Headers.SourceQueue];
-        foreach (var name in new[] { Headers.SourceQueue, Headers.ErrorDetails, Headers.DeferCount, DeadLetters.AtHeader, DeadLetters.ReasonHeader })
+        foreach (var name in new[]
+        {
+            Headers.SourceQueue, Headers.ErrorDetails, Headers.DeferCount, DeadLetters.AtHeader, DeadLetters.ReasonHeader
+        })
         {
             headers.Remove(name);
         }
 
-        await using var move = new NpgsqlCommand("UPDATE messages SET recipient = $3, headers = $4, visible = now() WHERE recipient = $1 AND id = $2", connection);
+        await using var move = new NpgsqlCommand(
+            "UPDATE messages SET recipient = $3, headers = $4, visible = now() WHERE recipient = $1 AND id = $2", connection);
         move.Parameters.Add(new() { Value = MessagingExtensions.DeadLetterQueue });
         move.Parameters.Add(new() { Value = id });
         move.Parameters.Add(new() { Value = queue });
@@ -104,7 +116,11 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
         try
         {
             using var json = JsonDocument.Parse(body);
-            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("orderId", out var order) && order.TryGetInt64(out var id) ? id : null;
+            return json.RootElement.ValueKind == JsonValueKind.Object
+                && json.RootElement.TryGetProperty("orderId", out var order)
+                && order.TryGetInt64(out var id)
+                ? id
+                : null;
         }
         catch (JsonException)
         {
@@ -133,7 +149,9 @@ public static class DeadLetters
         return builder;
     }
 
-    /// <summary>The first paragraph of the innermost failure, in one line: what follows, databases fill with the values of the row.</summary>
+    /// <summary>
+    /// The first paragraph of the innermost failure, in one line: what follows, databases fill with the values of the row.
+    /// </summary>
     internal static string ReasonOf(Exception failure)
     {
         var cause = failure.GetBaseException();
@@ -144,7 +162,8 @@ public static class DeadLetters
     /// <summary>Notes when, and counts.</summary>
     internal sealed class Noting(IErrorHandler inner, MessagingTelemetry telemetry, TimeProvider time) : IErrorHandler
     {
-        public async Task HandlePoisonMessage(TransportMessage transportMessage, ITransactionContext transactionContext, ExceptionInfo exception)
+        public async Task HandlePoisonMessage(
+            TransportMessage transportMessage, ITransactionContext transactionContext, ExceptionInfo exception)
         {
             transportMessage.Headers[AtHeader] = time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture);
             await inner.HandlePoisonMessage(transportMessage, transactionContext, exception);

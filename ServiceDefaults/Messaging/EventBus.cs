@@ -69,7 +69,11 @@ public sealed class EventBus<TContext>(TContext db, IBus bus, OutboxSignal outbo
         {
             var id = message.Headers[Rebus.Messages.Headers.MessageId];
             var isFirst = await db.Database.ExecuteSqlAsync(
-                $"INSERT INTO inbox_messages (consumer, message_id, handled_at) VALUES ({consumer}, {id}, {time.GetUtcNow()}) ON CONFLICT DO NOTHING", token) == 1;
+                $"""
+                INSERT INTO inbox_messages (consumer, message_id, handled_at)
+                VALUES ({consumer}, {id}, {time.GetUtcNow()}) ON CONFLICT DO NOTHING
+                """,
+                token) == 1;
             if (isFirst)
             {
                 await work(token);

@@ -31,10 +31,13 @@ internal sealed class EventContracts : IMessageTypeNameConvention, ITopicNameCon
 
     public Task<IReadOnlyList<string>> GetSubscriberAddresses(string topic) => Task.FromResult(ContractOf(types[topic]).Subscribers);
 
-    public Task RegisterSubscriber(string topic, string subscriberAddress) => throw new NotSupportedException("Declare subscribers with [Event].");
+    public Task RegisterSubscriber(string topic, string subscriberAddress) =>
+        throw new NotSupportedException("Declare subscribers with [Event].");
 
-    public Task UnregisterSubscriber(string topic, string subscriberAddress) => throw new NotSupportedException("Declare subscribers with [Event].");
+    public Task UnregisterSubscriber(string topic, string subscriberAddress) =>
+        throw new NotSupportedException("Declare subscribers with [Event].");
 
     private static EventAttribute ContractOf(Type type) => type.GetCustomAttribute<EventAttribute>()
-        ?? throw new InvalidOperationException($"{type.Name} is no event: it lacks the [Event] attribute that names it and its subscribers.");
+        ?? throw new InvalidOperationException(
+            $"{type.Name} is no event: it lacks the [Event] attribute that names it and its subscribers.");
 }

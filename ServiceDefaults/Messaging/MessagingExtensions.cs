@@ -29,7 +29,9 @@ internal sealed class MessagingOptions
     [Range(10, 60_000)]
     public int PollingMilliseconds { get; set; } = 2_000;
 
-    /// <summary>How often an event that fails is put back before it is set aside: after 1, 2, 4 ... 64 s, so 7 bridge two minutes.</summary>
+    /// <summary>
+    /// How often an event that fails is put back before it is set aside: after 1, 2, 4 ... 64 s, so 7 bridge two minutes.
+    /// </summary>
     [Range(0, 1_000)]
     public int Deferrals { get; set; } = 7;
 }
@@ -48,8 +50,12 @@ public static class MessagingExtensions
     // Only a replica that was killed leaves events that nobody signals, so the outbox is looked at less often than the queue.
     private const double OutboxPolls = 2.5;
 
-    /// <summary>Adds the bus, with the service's name as its queue, and the handlers <paramref name="addHandlers"/> names with <c>AddEventHandler</c>.</summary>
-    public static WebApplicationBuilder AddMessaging<TContext>(this WebApplicationBuilder builder, string database, Action<IServiceCollection>? addHandlers = null)
+    /// <summary>
+    /// Adds the bus, with the service's name as its queue, and the handlers <paramref name="addHandlers"/> names with
+    /// <c>AddEventHandler</c>.
+    /// </summary>
+    public static WebApplicationBuilder AddMessaging<TContext>(
+        this WebApplicationBuilder builder, string database, Action<IServiceCollection>? addHandlers = null)
         where TContext : ServiceDbContext
     {
         var queue = builder.Environment.ApplicationName.ToLowerInvariant();
@@ -93,10 +99,13 @@ public static class MessagingExtensions
                 options.Register<IMessageTypeNameConvention>(_ => contracts);
                 options.Register<ITopicNameConvention>(_ => contracts);
                 var telemetry = services.GetRequiredService<MessagingTelemetry>();
-                options.Decorate<IErrorHandler>(c => new DeadLetters.Noting(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
+                options.Decorate<IErrorHandler>(c =>
+                    new DeadLetters.Noting(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
                 options.Decorate<IPipeline>(c => new PipelineStepInjector(WithoutOutboxOnReceipt(c.Get<IPipeline>()))
                     .OnSend(new MessagingTelemetry.OutgoingStep(), PipelineRelativePosition.Before, typeof(SerializeOutgoingMessageStep))
-                    .OnReceive(new MessagingTelemetry.IncomingStep(telemetry, services.GetRequiredService<Deferral>(), contracts), PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
+                    .OnReceive(
+                        new MessagingTelemetry.IncomingStep(telemetry, services.GetRequiredService<Deferral>(), contracts),
+                        PipelineRelativePosition.Before, typeof(DeserializeIncomingMessageStep)));
             }));
         if (addHandlers is not null)
         {
@@ -107,7 +116,9 @@ public static class MessagingExtensions
         return builder;
     }
 
-    /// <summary>Adds the handler of an event; a failing one is tried again with growing pauses, then set aside in <see cref="DeadLetterQueue"/>.</summary>
+    /// <summary>
+    /// Adds the handler of an event; a failing one is tried again with growing pauses, then set aside in <see cref="DeadLetterQueue"/>.
+    /// </summary>
     public static IServiceCollection AddEventHandler<TEvent, THandler>(this IServiceCollection services)
         where TEvent : class
         where THandler : class, IHandleMessages<TEvent> =>
@@ -117,7 +128,8 @@ public static class MessagingExtensions
 
     /// <summary>
     /// The library's outbox opens a transaction in the service's database for every message that comes in. No handler here needs it, and it
-    /// stands before the handling of failures: a service that cannot reach its database would set everything aside at once instead of waiting.
+    /// stands before the handling of failures: a service that cannot reach its database would set everything aside at once instead of
+    /// waiting.
     /// </summary>
     private static PipelineStepRemover WithoutOutboxOnReceipt(IPipeline pipeline) =>
         new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().Assembly == typeof(IOutboxStorage).Assembly);

@@ -27,14 +27,25 @@ internal sealed class MessagingTelemetry
     public MessagingTelemetry(IMeterFactory meters, string queue, string outboxConnectionString)
     {
         this.queue = queue;
-        outbox = new NpgsqlConnectionStringBuilder(outboxConnectionString) { Timeout = 2, CommandTimeout = 2, MaxPoolSize = 1 }.ConnectionString;
+        outbox = new NpgsqlConnectionStringBuilder(outboxConnectionString)
+        {
+            Timeout = 2,
+            CommandTimeout = 2,
+            MaxPoolSize = 1,
+        }.ConnectionString;
         var meter = meters.Create(Telemetry.Prefix + "Messaging");
-        lag = meter.CreateHistogram<double>("microplatform.messaging.lag", "s", "Time from an event's publication until a handler gets it, outbox and retries included");
+        lag = meter.CreateHistogram<double>(
+            "microplatform.messaging.lag", "s", "Time from an event's publication until a handler gets it, outbox and retries included");
         handled = meter.CreateCounter<long>("microplatform.messaging.handled", "{event}", "Events handled");
         failures = meter.CreateCounter<long>("microplatform.messaging.failures", "{attempt}", "Attempts to handle an event that failed");
-        retries = meter.CreateCounter<long>("microplatform.messaging.retries", "{event}", "Times that an event was put back after several failed attempts, to be tried again later");
-        deadLetters = meter.CreateCounter<long>("microplatform.messaging.dead_letters", "{event}", "Events set aside after the last attempt");
-        meter.CreateObservableGauge("microplatform.messaging.outbox.lag", MeasureOutbox, "s", "Age of the oldest event that has not left its service yet; 0 when all have");
+        retries = meter.CreateCounter<long>(
+            "microplatform.messaging.retries", "{event}",
+            "Times that an event was put back after several failed attempts, to be tried again later");
+        deadLetters =
+            meter.CreateCounter<long>("microplatform.messaging.dead_letters", "{event}", "Events set aside after the last attempt");
+        meter.CreateObservableGauge(
+            "microplatform.messaging.outbox.lag", MeasureOutbox, "s",
+            "Age of the oldest event that has not left its service yet; 0 when all have");
     }
 
     public void CountRetry(string name) => retries.Add(1, TagsOf(name));
@@ -51,7 +62,8 @@ internal sealed class MessagingTelemetry
         {
             using var connection = new NpgsqlConnection(outbox);
             connection.Open();
-            using var command = new NpgsqlCommand($"""SELECT "Headers"::jsonb ->> '{Headers.SentTime}' FROM outbox ORDER BY "Id" LIMIT 1""", connection);
+            using var command = new NpgsqlCommand(
+                $"""SELECT "Headers"::jsonb ->> '{Headers.SentTime}' FROM outbox ORDER BY "Id" LIMIT 1""", connection);
             sentAt = command.ExecuteScalar();
         }
         catch (NpgsqlException)
@@ -63,7 +75,9 @@ internal sealed class MessagingTelemetry
     }
 
     private static double? SecondsSince(string? sentAt) =>
-        DateTimeOffset.TryParse(sentAt, CultureInfo.InvariantCulture, DateTimeStyles.None, out var time) ? (TimeProvider.System.GetUtcNow() - time).TotalSeconds : null;
+        DateTimeOffset.TryParse(sentAt, CultureInfo.InvariantCulture, DateTimeStyles.None, out var time)
+            ? (TimeProvider.System.GetUtcNow() - time).TotalSeconds
+            : null;
 
     public sealed class OutgoingStep : IOutgoingStep
     {
@@ -94,7 +108,8 @@ internal sealed class MessagingTelemetry
             var headers = context.Load<TransportMessage>().Headers;
             var name = headers.GetValueOrDefault(Headers.Type, "unknown");
             var tags = telemetry.TagsOf(name);
-            using var activity = Source.StartActivity($"process {name}", ActivityKind.Consumer, headers.GetValueOrDefault(DeadLetters.TraceHeader));
+            using var activity =
+                Source.StartActivity($"process {name}", ActivityKind.Consumer, headers.GetValueOrDefault(DeadLetters.TraceHeader));
             activity?.SetTag(QueueTag, telemetry.queue).SetTag("messaging.message.id", headers.GetValueOrDefault(Headers.MessageId));
             if (SecondsSince(headers.GetValueOrDefault(Headers.SentTime)) is { } seconds)
             {

@@ -40,7 +40,9 @@ internal sealed class Receivers(int count) : IBackoffStrategy
 
     public void WaitNoMessage(CancellationToken token) => WaitNoMessageAsync(token).GetAwaiter().GetResult();
 
-    /// <summary>The worker, which starts receivers, found none to start: all are asleep, or some are at work and free in a moment.</summary>
+    /// <summary>
+    /// The worker, which starts receivers, found none to start: all are asleep, or some are at work and free in a moment.
+    /// </summary>
     public void Wait(CancellationToken token)
     {
         using var stop = token.Register(() => Count(0));

@@ -59,7 +59,8 @@ public static class Authentication
         var deadline = builder.CallDeadline();
         var authentication = builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme);
         authentication.AddPolicyScheme(JwtBearerDefaults.AuthenticationScheme, displayName: null, options =>
-            options.ForwardDefaultSelector = context => issuers.FirstOrDefault(issuer => string.Equals(issuer, IssuerOf(context.Request), StringComparison.Ordinal)) ?? issuers[0]);
+            options.ForwardDefaultSelector = context =>
+                issuers.FirstOrDefault(issuer => string.Equals(issuer, IssuerOf(context.Request), StringComparison.Ordinal)) ?? issuers[0]);
         builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = deadline)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)
@@ -71,7 +72,8 @@ public static class Authentication
             }
 
             authentication.AddJwtBearer(issuer, options => options.Configure(issuer));
-            builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<IHttpClientFactory, TimeProvider, ILogger<KeySet>>((options, clients, time, logger) =>
+            builder.Services.AddOptions<JwtBearerOptions>(issuer)
+                .Configure<IHttpClientFactory, TimeProvider, ILogger<KeySet>>((options, clients, time, logger) =>
                 options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
                 options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
@@ -86,7 +88,9 @@ public static class Authentication
 
     /// <summary>Adds the <see cref="Policies"/>; a call that no endpoint declared open is refused to the anonymous.</summary>
     public static void AddPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
-        .AddPolicy(Policies.Customer, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers).RequireAssertion(IsSelfOrAdmin))
+        .AddPolicy(
+            Policies.Customer,
+            policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Customers).RequireAssertion(IsSelfOrAdmin))
         .AddPolicy(Policies.User, policy => policy.RequireAuthenticatedUser().RequireClaim("iss", Issuers.Users))
         .AddPolicy(Policies.Staff, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("staff", "admin"))
         .AddPolicy(Policies.ShopAdmin, policy => policy.RequireAssertion(context => context.User.IsShopAdmin()))
@@ -99,9 +103,11 @@ public static class Authentication
         || context.User.IsShopAdmin()
         || !TryParseId(customerId, out var id)
         // Compared as text: every requirement is evaluated, also for the anonymous and for accounts of Users.
-        || string.Equals(id.ToString(CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
+        || string.Equals(
+            id.ToString(CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
 
-    private static bool TryParseId(string? text, out long id) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id);
+    private static bool TryParseId(string? text, out long id) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id);
 
     /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
     public static void Configure(this JwtBearerOptions options, string issuer)
@@ -134,7 +140,8 @@ public static class Authentication
                 }
                 catch (KeySetUnavailableException unavailable)
                 {
-                    // Left to itself, validation takes missing keys for a bad signature. What is no token of this issuer is bad whatever its keys.
+                    // Left to itself, validation takes missing keys for a bad signature. What is no token of this issuer is bad whatever
+                    // its keys.
                     if (string.Equals(IssuerOf(context.Request), issuer, StringComparison.Ordinal))
                     {
                         context.Fail(unavailable);
@@ -164,7 +171,8 @@ public static class Authentication
     public static string? TokenOf(HttpRequest request)
     {
         var words = request.Headers.Authorization is [{ } header] ? header.Split(' ', StringSplitOptions.RemoveEmptyEntries) : [];
-        var hasScheme = words.Length == 2 && string.Equals(words[0], JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase);
+        var hasScheme = words.Length == 2
+            && string.Equals(words[0], JwtBearerDefaults.AuthenticationScheme, StringComparison.OrdinalIgnoreCase);
         return hasScheme || (words.Length == 1 && request.HttpContext.IsGrpc()) ? words[^1] : null;
     }
 
@@ -189,7 +197,10 @@ public static class Authentication
 
     /// <summary>Read without verification, only to choose who verifies.</summary>
     private static string? IssuerOf(HttpRequest request) =>
-        TokenOf(request) is { Length: < 8192 } token && new JsonWebTokenHandler() is var handler && handler.CanReadToken(token) && TryRead(handler, token) is { } jwt
+        TokenOf(request) is { Length: < 8192 } token
+            && new JsonWebTokenHandler() is var handler
+            && handler.CanReadToken(token)
+            && TryRead(handler, token) is { } jwt
             ? jwt.Issuer
             : null;
 

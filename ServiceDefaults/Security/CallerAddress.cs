@@ -14,10 +14,13 @@ public static class CallerAddress
     // Loopback, private (RFC 1918, RFC 4193), shared (RFC 6598) and link-local networks.
     private static readonly string[] InsideNetworks =
     [
-        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "::1/128", "fc00::/7",
+        "fe80::/10",
     ];
 
-    /// <summary>Takes the caller's address from the <c>X-Forwarded-For</c> of proxies in <c>TrustedProxies</c>, of none by default.</summary>
+    /// <summary>
+    /// Takes the caller's address from the <c>X-Forwarded-For</c> of proxies in <c>TrustedProxies</c>, of none by default.
+    /// </summary>
     public static void TrustProxies(this WebApplicationBuilder builder) => builder.TrustProxies([]);
 
     /// <summary>The same for an internal service: by default it trusts peers in private networks, where the Gateway is.</summary>

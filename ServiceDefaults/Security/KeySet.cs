@@ -60,7 +60,8 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
         return fetched ?? known ?? throw new KeySetUnavailableException();
     }
 
-    public override async Task<BaseConfiguration> GetBaseConfigurationAsync(CancellationToken cancel) => await GetConfigurationAsync(cancel);
+    public override async Task<BaseConfiguration> GetBaseConfigurationAsync(CancellationToken cancel) =>
+        await GetConfigurationAsync(cancel);
 
     public override void RequestRefresh()
     {
@@ -76,7 +77,8 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
         {
             using var http = clients.CreateClient(HttpClientName);
             var configuration = new OpenIdConnectConfiguration { Issuer = issuer };
-            foreach (var key in new JsonWebKeySet(await http.GetStringAsync(new Uri($"http://{Issuers.ServiceOf(issuer)}/.well-known/jwks.json"))).GetSigningKeys())
+            foreach (var key in new JsonWebKeySet(await http.GetStringAsync(new Uri(
+                $"http://{Issuers.ServiceOf(issuer)}/.well-known/jwks.json"))).GetSigningKeys())
             {
                 configuration.SigningKeys.Add(key);
             }

@@ -42,7 +42,9 @@ public static partial class Telemetry
         ["Yarp.ReverseProxy.Forwarder.HttpForwarder"] = LogLevel.Error,
     };
 
-    /// <summary>The response header that tells the Gateway a service's route; the Gateway removes it and names the trace after it.</summary>
+    /// <summary>
+    /// The response header that tells the Gateway a service's route; the Gateway removes it and names the trace after it.
+    /// </summary>
     public const string RouteHeader = "X-Route";
 
     private const string CatchAll = "/{**rest}";

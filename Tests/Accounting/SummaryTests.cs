@@ -16,8 +16,10 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     [Trait("Covers", "N-25")]
     public async Task The_demo_transactions_add_up_to_the_demo_orders()
     {
-        Assert.Equal("""{"items":[{"month":"2026-01","count":1,"total":150.00}],"total":150.00}""", (await GetAsync("?orderId=1")).GetRawText());
-        Assert.Equal("""{"items":[{"month":"2026-01","count":1,"total":120.00}],"total":120.00}""", (await GetAsync("?orderId=2")).GetRawText());
+        Assert.Equal(
+            """{"items":[{"month":"2026-01","count":1,"total":150.00}],"total":150.00}""", (await GetAsync("?orderId=1")).GetRawText());
+        Assert.Equal(
+            """{"items":[{"month":"2026-01","count":1,"total":120.00}],"total":120.00}""", (await GetAsync("?orderId=2")).GetRawText());
     }
 
     [Fact]
@@ -70,10 +72,14 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
         var months = Gen.Int[0, 30].Select(month => new DateTimeOffset(2040 + (month / 12), 1 + (month % 12), 15, 0, 0, 0, TimeSpan.Zero));
         await Gen.Select(sums, months).Array[1, 12].SampleAsync(async transactions =>
         {
-            var order = await AddAsync([.. transactions.Select(t => (t.Item1.ToString("F2", CultureInfo.InvariantCulture), t.Item2.ToString("O")))]);
+            var order = await AddAsync([
+                .. transactions.Select(t => (t.Item1.ToString("F2", CultureInfo.InvariantCulture), t.Item2.ToString("O")))
+            ]);
             var expected = transactions.GroupBy(t => t.Item2).OrderBy(g => g.Key).Select(g =>
                 string.Create(CultureInfo.InvariantCulture, $"{g.Key:yyyy-MM}:{g.Count()}:{g.Sum(t => t.Item1):F2}"));
-            Assert.Equal(string.Create(CultureInfo.InvariantCulture, $"{string.Join(' ', expected)} = {transactions.Sum(t => t.Item1):F2}"), await ShowAsync(order, ""));
+            Assert.Equal(
+                string.Create(CultureInfo.InvariantCulture, $"{string.Join(' ', expected)} = {transactions.Sum(t => t.Item1):F2}"),
+                await ShowAsync(order, ""));
         }, iter: 10, threads: 1);
     }
 
@@ -86,18 +92,23 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
             """);
         await platform.QueryAsync<object>("accountingdb", "VACUUM ANALYZE transactions");
         var clerk = await platform.UserTokenAsync("clerk");
-        var work = await Work.OfAsync(trace => http.SendAsync("GET", Summary + "?from=1950-01-03&to=1950-01-03", token: clerk, headers: trace));
-        var plan = await Plan.OfAsync(platform, "accountingdb", Assert.Single(work.Statements), new DateTime(1950, 1, 3, 0, 0, 0, DateTimeKind.Utc), new DateTime(1950, 1, 4, 0, 0, 0, DateTimeKind.Utc));
+        var work = await Work.OfAsync(trace =>
+            http.SendAsync("GET", Summary + "?from=1950-01-03&to=1950-01-03", token: clerk, headers: trace));
+        var plan = await Plan.OfAsync(
+            platform, "accountingdb", Assert.Single(work.Statements), new DateTime(1950, 1, 3, 0, 0, 0, DateTimeKind.Utc),
+            new DateTime(1950, 1, 4, 0, 0, 0, DateTimeKind.Utc));
         Assert.Contains("Index Only Scan", plan.Nodes.Select(node => node.Type), StringComparer.Ordinal);
         Assert.DoesNotContain("Seq Scan", plan.Nodes.Select(node => node.Type), StringComparer.Ordinal);
     }
 
-    private async Task<JsonElement> GetAsync(string query) => await http.SendAsync("GET", Summary + query, token: await platform.UserTokenAsync("clerk")).JsonAsync();
+    private async Task<JsonElement> GetAsync(string query) =>
+        await http.SendAsync("GET", Summary + query, token: await platform.UserTokenAsync("clerk")).JsonAsync();
 
     private async Task<string> ShowAsync(long order, string query)
     {
         var summary = await GetAsync($"?orderId={order}{query}");
-        var months = summary.GetProperty("items").EnumerateArray().Select(m => $"{m.GetProperty("month").GetString()}:{m.GetProperty("count")}:{m.GetProperty("total").GetRawText()}");
+        var months = summary.GetProperty("items").EnumerateArray()
+            .Select(m => $"{m.GetProperty("month").GetString()}:{m.GetProperty("count")}:{m.GetProperty("total").GetRawText()}");
         return $"{string.Join(' ', months)} = {summary.GetProperty("total").GetRawText()}";
     }
 
@@ -106,7 +117,9 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
         var order = Interlocked.Increment(ref nextOrder);
         foreach (var (sum, date) in transactions)
         {
-            await http.SendAsync("POST", "/api/v1/accounting/transactions", $$"""{"orderId":{{order}},"sum":{{sum}},"date":"{{date}}"}""", await platform.UserTokenAsync("clerk"))
+            await http.SendAsync(
+                "POST", "/api/v1/accounting/transactions", $$"""{"orderId":{{order}},"sum":{{sum}},"date":"{{date}}"}""",
+                await platform.UserTokenAsync("clerk"))
                 .JsonAsync(HttpStatusCode.Created);
         }
 

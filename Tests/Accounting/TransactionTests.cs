@@ -80,7 +80,8 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
 
         Assert.Equal(made.GetRawText(), (await SendAsync("GET", response.Headers.Location!.OriginalString).JsonAsync()).GetRawText());
         var ofOrder = await SendAsync("GET", Transactions + "?orderId=1").JsonAsync();
-        Assert.Contains(made.GetRawText(), ofOrder.GetProperty("items").EnumerateArray().Select(t => t.GetRawText()), StringComparer.Ordinal);
+        Assert.Contains(
+            made.GetRawText(), ofOrder.GetProperty("items").EnumerateArray().Select(t => t.GetRawText()), StringComparer.Ordinal);
         Assert.All(ofOrder.GetProperty("items").EnumerateArray(), t => Assert.Equal(1, t.GetProperty("orderId").GetInt32()));
     }
 
@@ -88,7 +89,8 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     public async Task A_date_may_be_given_with_any_offset_and_is_kept_in_UTC()
     {
         var id = await CreateAsync(5, "1.00", "2025-12-31T23:30:00-02:00");
-        Assert.Equal("2026-01-01T01:30:00.000000Z", (await SendAsync("GET", $"{Transactions}/{id}").JsonAsync()).GetProperty("date").GetString());
+        Assert.Equal(
+            "2026-01-01T01:30:00.000000Z", (await SendAsync("GET", $"{Transactions}/{id}").JsonAsync()).GetProperty("date").GetString());
     }
 
     [Fact]
@@ -121,13 +123,15 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
         Assert.Equal(HttpStatusCode.Conflict, (await SendAsync("PUT", $"{Transactions}/{id}", new { orderId = 5 }).ProblemAsync()).Status);
         Assert.Equal(voided.GetRawText(), (await SendAsync("GET", $"{Transactions}/{id}").JsonAsync()).GetRawText());
 
-        async Task<string> TotalAsync() => (await SendAsync("GET", "/api/v1/accounting/summary?orderId=77").JsonAsync()).GetProperty("total").GetRawText();
+        async Task<string> TotalAsync() =>
+            (await SendAsync("GET", "/api/v1/accounting/summary?orderId=77").JsonAsync()).GetProperty("total").GetRawText();
     }
 
     [Theory]
     [InlineData("PUT", """{"orderId":321}""")]
     [InlineData("DELETE", null)]
-    public async Task What_a_confirmed_order_posted_stays_as_long_as_the_order_and_the_answer_says_how_to_void_it(string method, string? body)
+    public async Task What_a_confirmed_order_posted_stays_as_long_as_the_order_and_the_answer_says_how_to_void_it(
+        string method, string? body)
     {
         var before = await SendAsync("GET", Transactions + "/2").JsonAsync();
         var refused = await SendAsync(method, Transactions + "/2", body).ProblemAsync();
@@ -189,7 +193,9 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
             http.SendAsync("PUT", $"{Transactions}/{id}", new { orderId = 100 + i }, clerk, ("If-Match", tag)).StatusAsync()));
         Assert.Single(outcomes, HttpStatusCode.OK);
         Assert.Equal(7, outcomes.Count(status => status == HttpStatusCode.PreconditionFailed));
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", $"{Transactions}/{id}", token: clerk, headers: ("If-Match", tag)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", $"{Transactions}/{id}", token: clerk, headers: ("If-Match", tag)).StatusAsync());
     }
 
     [Fact]
@@ -197,7 +203,8 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     {
         var (clerk, key) = (await platform.UserTokenAsync("clerk"), Guid.NewGuid().ToString());
         var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ =>
-            http.SendAsync("POST", Transactions, new { orderId = 88, sum = 3 }, clerk, ("Idempotency-Key", key)).JsonAsync(HttpStatusCode.Created)));
+            http.SendAsync("POST", Transactions, new { orderId = 88, sum = 3 }, clerk, ("Idempotency-Key", key))
+                .JsonAsync(HttpStatusCode.Created)));
         Assert.Single(answers.Select(answer => answer.GetRawText()).Distinct(StringComparer.Ordinal));
         Assert.Equal(1, await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM transactions WHERE order_id = 88"));
     }
@@ -225,12 +232,16 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
         var (url, body) = ("/api/v1/accounting" + path, method is "POST" or "PUT" ? "{}" : null);
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, url, body).StatusAsync());
         Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync(method, url, body, await platform.UserTokenAsync("bob")).StatusAsync());
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, url, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync(method, url, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
     }
 
     private async Task<HttpResponseMessage> SendAsync(string method, string path, object? body = null) =>
         await http.SendAsync(method, path, body, await platform.UserTokenAsync("clerk"));
 
     private async Task<long> CreateAsync(long orderId, string sum, string? date = null) => (await SendAsync(
-        "POST", Transactions, $$"""{"orderId":{{orderId}},"sum":{{sum}},"date":{{JsonSerializer.Serialize(date)}}}""").JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        "POST", Transactions,
+        $$"""{"orderId":{{orderId}},"sum":{{sum}},"date":{{JsonSerializer.Serialize(date)}}}""").JsonAsync(
+            HttpStatusCode.Created)).GetProperty("id").GetInt64();
 }

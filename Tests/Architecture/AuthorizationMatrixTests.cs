@@ -150,12 +150,16 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
     [Fact]
     public void Every_service_behind_the_Gateway_has_rows() => Assert.Equal(
         Rows.Keys.Order(StringComparer.Ordinal),
-        platform.Services("gateway").GetRequiredService<IProxyConfigProvider>().GetConfig().Clusters.Select(cluster => cluster.ClusterId.Split('.')[0]).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
+        platform.Services("gateway")
+            .GetRequiredService<IProxyConfigProvider>().GetConfig().Clusters.Select(cluster => cluster.ClusterId.Split('.')[0])
+            .Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
 
     [Theory]
     [MemberData(nameof(Services))]
     public void Every_endpoint_has_a_row_and_every_row_an_endpoint(string service) =>
-        Assert.Equal(Rows[service].Keys.Order(StringComparer.Ordinal), Endpoints(service).Select(endpoint => endpoint.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            Rows[service].Keys.Order(StringComparer.Ordinal),
+            Endpoints(service).Select(endpoint => endpoint.Name).Order(StringComparer.Ordinal));
 
     [Theory]
     [MemberData(nameof(Services))]
@@ -167,7 +171,9 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
         var forgeries = new Dictionary<string, string?>(StringComparer.Ordinal) { ["anonymous"] = null };
         foreach (var authority in new[] { "customers", "users" })
         {
-            foreach (var (name, token) in (await Forgery.CreateAsync(platform, authority, await TokenAsync(authority, admin: true))).Tokens().Where(forgery => !Forgery.KnownToTheAuthority.Contains(forgery.Key)))
+            foreach (var (name, token) in (await Forgery.CreateAsync(
+                platform, authority,
+                await TokenAsync(authority, admin: true))).Tokens().Where(forgery => !Forgery.KnownToTheAuthority.Contains(forgery.Key)))
             {
                 forgeries[$"{authority}: {name}"] = token;
             }
@@ -178,7 +184,8 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             foreach (var (name, token) in forgeries)
             {
                 var status = await CallAsync(http, endpoint, isGrpc, token, id: "me");
-                Assert.True(status == HttpStatusCode.Unauthorized, $"{endpoint} answered {(int)status} to the caller with the token: {name}");
+                Assert.True(
+                    status == HttpStatusCode.Unauthorized, $"{endpoint} answered {(int)status} to the caller with the token: {name}");
             }
         }
     }
@@ -233,9 +240,11 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
         : platform.UserTokenAsync(admin ? "admin" : "alice");
 
     private IEnumerable<(string Name, bool IsGrpc)> Endpoints(string service) =>
-        from endpoint in platform.Services(service).GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+        from endpoint in platform.Services(service).GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints)
+            .OfType<RouteEndpoint>()
         let path = Constraint.Replace("/" + endpoint.RoutePattern.RawText!.Trim('/'), "}")
-        where !Common.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal)) && !path.Contains("{unimplemented", StringComparison.Ordinal)
+        where !Common.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal))
+            && !path.Contains("{unimplemented", StringComparison.Ordinal)
         from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"]
         where method is not "HEAD"
         select ($"{method} {path}", path.Contains(".v1.", StringComparison.Ordinal));
@@ -270,7 +279,16 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
         }
 
         await response.Content.LoadIntoBufferAsync(TestContext.Current.CancellationToken);
-        var status = response.Headers.TryGetValues("grpc-status", out var header) || response.TrailingHeaders.TryGetValues("grpc-status", out header) ? header.Single() : "2";
-        return status switch { "16" => HttpStatusCode.Unauthorized, "7" => HttpStatusCode.Forbidden, "2" or "13" => HttpStatusCode.InternalServerError, _ => HttpStatusCode.OK };
+        var status = response.Headers.TryGetValues("grpc-status", out var header)
+            || response.TrailingHeaders.TryGetValues("grpc-status", out header)
+            ? header.Single()
+            : "2";
+        return status switch
+        {
+            "16" => HttpStatusCode.Unauthorized,
+            "7" => HttpStatusCode.Forbidden,
+            "2" or "13" => HttpStatusCode.InternalServerError,
+            _ => HttpStatusCode.OK,
+        };
     }
 }

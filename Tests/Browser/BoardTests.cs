@@ -33,7 +33,11 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
 
         using var http = Platform.Http();
         var clerk = await TokenAsync(http, "clerk");
-        Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } }, clerk).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Created,
+            await http.SendAsync(
+                "POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } },
+                clerk).StatusAsync());
         await Eventually.TrueAsync(async () => await ShownAsync() > before, "the order is counted", seconds: 30);
         var seen = await page.EvaluateAsync<string[]>("() => window.seen");
         Assert.Contains($"1 pending, {before} confirmed", seen); // however quickly the warehouse answers
@@ -42,16 +46,24 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await Expect(page.Locator("#chart svg rect.some")).Not.ToHaveCountAsync(0);
 
         var sku = $"RARE-{Guid.NewGuid():N}"[..20];
-        Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", "/api/v1/warehouse/items", new { sku, name = sku, countryOfOrigin = "Wales", price = 1.00m, quantity = 2 }, clerk).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Created,
+            await http.SendAsync(
+                "POST", "/api/v1/warehouse/items", new { sku, name = sku, countryOfOrigin = "Wales", price = 1.00m, quantity = 2 },
+                clerk).StatusAsync());
         await Expect(page.Locator("#low")).ToContainTextAsync(sku);
 
         // The numbers behind the bars.
         await page.GetByText("As a table").ClickAsync();
         await Expect(page.Locator("#days tr")).ToHaveCountAsync(14);
-        await Expect(page.Locator("#days tr").Last).ToContainTextAsync(DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+        await Expect(page.Locator("#days tr").Last)
+            .ToContainTextAsync(DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
 
         // A number, not the text: an order of another test may still be on its way, and two be counted at once.
-        async Task<int> ShownAsync() => int.TryParse(await confirmed.InnerTextAsync(), NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var shown) ? shown : 0;
+        async Task<int> ShownAsync() =>
+            int.TryParse(await confirmed.InnerTextAsync(), NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var shown)
+                ? shown
+                : 0;
     }
 
     [Fact]
@@ -87,7 +99,10 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await page.GotoAsync("/");
 
         await Expect(page.Locator("#link")).ToHaveTextAsync("Live");
-        Assert.Equal([503, 200], window.Responses.Where(response => response.Url.EndsWith("/api/v1/users/refresh", StringComparison.Ordinal)).Select(response => response.Status));
+        Assert.Equal(
+            [503, 200],
+            window.Responses.Where(response => response.Url.EndsWith("/api/v1/users/refresh", StringComparison.Ordinal))
+                .Select(response => response.Status));
     }
 
     [Fact]

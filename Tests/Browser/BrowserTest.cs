@@ -22,7 +22,8 @@ public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
         }
     }
 
-    private protected Task<Window> OpenAsync(ColorScheme scheme = ColorScheme.Light, bool javaScript = true, int width = 1280) => chromium.OpenAsync(Origin, scheme, javaScript, width);
+    private protected Task<Window> OpenAsync(ColorScheme scheme = ColorScheme.Light, bool javaScript = true, int width = 1280) =>
+        chromium.OpenAsync(Origin, scheme, javaScript, width);
 
     /// <summary>Fails when axe finds what keeps people out.</summary>
     protected static async Task AccessibleAsync(IPage page)
@@ -30,12 +31,14 @@ public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
         var found = await page.RunAxe();
         var grave = found.Violations.Where(violation => violation.Impact is "serious" or "critical").ToList();
         Assert.True(grave.Count == 0, string.Join(Environment.NewLine, grave.Select(violation =>
-            $"{page.Url}: {violation.Impact} {violation.Id}: {violation.Help}: {string.Join("; ", violation.Nodes.Select(node => node.Html))}")));
+            $"{page.Url}: {violation.Impact} {violation.Id}: {violation.Help}: "
+                + $"{string.Join("; ", violation.Nodes.Select(node => node.Html))}")));
         Assert.NotEmpty(found.Passes);
     }
 
     /// <summary>An access token of a user, past the browser.</summary>
-    protected static async Task<string> TokenAsync(HttpClient http, string username) => (await LoginAsync(http, username)).GetProperty("accessToken").GetString()!;
+    protected static async Task<string> TokenAsync(HttpClient http, string username) =>
+        (await LoginAsync(http, username)).GetProperty("accessToken").GetString()!;
 
     /// <summary>Signs the page's tab in with a token that is no longer accepted and can be renewed.</summary>
     protected async Task ExpiredSessionAsync(IPage page)

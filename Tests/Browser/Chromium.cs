@@ -2,13 +2,21 @@ using Microsoft.Playwright;
 
 namespace MicroPlatform.Tests.Browser;
 
-/// <summary>The browser of this machine, started when a test first asks for it; where there is none, the test is skipped and says so.</summary>
+/// <summary>
+/// The browser of this machine, started when a test first asks for it; where there is none, the test is skipped and says so.
+/// </summary>
 public sealed class Chromium : IAsyncLifetime
 {
     private const string Variable = "CHROMIUM_PATH";
 
-    private static readonly string[] OfWindows = [@"Google\Chrome\Application\chrome.exe", @"Chromium\Application\chrome.exe", @"Microsoft\Edge\Application\msedge.exe"];
-    private static readonly Environment.SpecialFolder[] FoldersOfWindows = [Environment.SpecialFolder.ProgramFiles, Environment.SpecialFolder.ProgramFilesX86, Environment.SpecialFolder.LocalApplicationData];
+    private static readonly string[] OfWindows =
+    [
+        @"Google\Chrome\Application\chrome.exe", @"Chromium\Application\chrome.exe", @"Microsoft\Edge\Application\msedge.exe",
+    ];
+    private static readonly Environment.SpecialFolder[] FoldersOfWindows =
+    [
+        Environment.SpecialFolder.ProgramFiles, Environment.SpecialFolder.ProgramFilesX86, Environment.SpecialFolder.LocalApplicationData,
+    ];
     private static readonly string[] OfMacOS = ["Google Chrome", "Chromium", "Microsoft Edge"];
     private static readonly string[] OfLinux = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge"];
 
@@ -29,14 +37,19 @@ public sealed class Chromium : IAsyncLifetime
     internal async Task<Window> OpenAsync(Uri origin, ColorScheme scheme = ColorScheme.Light, bool javaScript = true, int width = 1280)
     {
         var executable = Candidates().FirstOrDefault(File.Exists);
-        Assert.SkipWhen(executable is null, $"No Chromium, Chrome or Edge found; install one (apt install chromium), or name it in {Variable}.");
+        Assert.SkipWhen(
+            executable is null, $"No Chromium, Chrome or Edge found; install one (apt install chromium), or name it in {Variable}.");
         await starting.WaitAsync(TestContext.Current.CancellationToken);
         try
         {
             playwright ??= await Playwright.CreateAsync();
             // Twice what a slow machine with a busy platform was seen to take.
             Assertions.SetDefaultExpectTimeout(30_000);
-            browser ??= await playwright.Chromium.LaunchAsync(new() { ExecutablePath = executable, Args = ["--disable-gpu", "--disable-background-networking", "--disable-component-update"] });
+            browser ??= await playwright.Chromium.LaunchAsync(new()
+            {
+                ExecutablePath = executable,
+                Args = ["--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+            });
         }
         finally
         {
@@ -63,12 +76,16 @@ public sealed class Chromium : IAsyncLifetime
 
         if (OperatingSystem.IsWindows())
         {
-            return from folder in FoldersOfWindows from program in OfWindows select Path.Combine(Environment.GetFolderPath(folder), program);
+            return
+                from folder in FoldersOfWindows
+                from program in OfWindows
+                select Path.Combine(Environment.GetFolderPath(folder), program);
         }
 
         return OperatingSystem.IsMacOS()
             ? OfMacOS.Select(name => $"/Applications/{name}.app/Contents/MacOS/{name}")
-            : from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/bin").Append("/snap/bin") from name in OfLinux select Path.Combine(folder, name);
+            : from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/bin")
+                .Append("/snap/bin") from name in OfLinux select Path.Combine(folder, name);
     }
 }
 
@@ -85,7 +102,11 @@ internal sealed class Window : IAsyncDisposable
         (this.context, Page, this.origin) = (context, page, origin);
         page.Console += (_, message) => Note(message.Type is "error" or "warning", $"{message.Type}: {message.Text} ({message.Location})");
         page.PageError += (_, error) => Note(isWrong: true, error);
-        page.Request += (_, request) => Note(!request.Url.StartsWith(origin.AbsoluteUri, StringComparison.Ordinal) && new Uri(request.Url).Scheme is not ("data" or "blob"), $"asks elsewhere: {request.Url}");
+        page.Request += (_, request) =>
+            Note(
+                !request.Url.StartsWith(origin.AbsoluteUri, StringComparison.Ordinal)
+                    && new Uri(request.Url).Scheme is not ("data" or "blob"),
+                $"asks elsewhere: {request.Url}");
         page.Response += (_, response) =>
         {
             lock (responses)

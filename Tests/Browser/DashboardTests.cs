@@ -26,8 +26,10 @@ public sealed partial class DashboardTests(Chromium chromium)
         await Expect(rows.Filter(new() { HasText = "Running" })).ToHaveCountAsync(17);
         await Expect(rows.Filter(new() { HasTextRegex = Unwell() })).ToHaveCountAsync(0);
 
-        var login = await gateway.SendAsync("POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password }).JsonAsync();
-        var checkout = await gateway.SendAsync("POST", "/api/v1/carts/me/checkout", token: login.GetProperty("accessToken").GetString()).StatusAsync();
+        var login = await gateway.SendAsync(
+            "POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password }).JsonAsync();
+        var checkout = await gateway.SendAsync("POST", "/api/v1/carts/me/checkout", token: login.GetProperty("accessToken").GetString())
+            .StatusAsync();
         Assert.Equal(HttpStatusCode.Accepted, checkout);
         await page.GotoAsync(new Uri(dashboard, "/traces").AbsoluteUri);
         await Expect(rows.Filter(new() { HasText = "POST /api/v1/carts/{customerId}/checkout" })).ToHaveCountAsync(1);

@@ -35,7 +35,9 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         await page.GotoAsync("/");
         await page.GetByRole(AriaRole.Link, new() { Name = "as a user or staff" }).ClickAsync();
         await Expect(page.Locator("#session")).ToHaveTextAsync("Not signed in");
-        var login = await SendAsync(page, "users/tag/users/POST/api/v1/users/login", "/api/v1/users/login", $$"""{"username":"clerk","password":"{{TestPlatform.Password}}"}""");
+        var login = await SendAsync(
+            page, "users/tag/users/POST/api/v1/users/login", "/api/v1/users/login",
+            $$"""{"username":"clerk","password":"{{TestPlatform.Password}}"}""");
         Assert.Equal(200, login.Status);
         await Expect(page.Locator("#session")).ToHaveTextAsync("Signed in as clerk; calls carry the token");
 

@@ -19,7 +19,9 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
         var product = new { sku = "s", name = "n", price = 1m };
         Assert.Equal(HttpStatusCode.Created, await cart.SendAsync("POST", Shop.Products, product, admin.AccessToken).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.CartOf(3), token: admin.AccessToken).StatusAsync());
-        await customers.SendAsync("PATCH", $"{Accounts.Collection}/{admin.Id}", new { isAdmin = false }, await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
+        await customers.SendAsync(
+            "PATCH", $"{Accounts.Collection}/{admin.Id}", new { isAdmin = false },
+            await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
         Assert.Equal(HttpStatusCode.Forbidden, await cart.SendAsync("POST", Shop.Products, product, admin.AccessToken).StatusAsync());
         Assert.Equal(HttpStatusCode.Forbidden, await cart.SendAsync("GET", Shop.CartOf(3), token: admin.AccessToken).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.MyCart, token: admin.AccessToken).StatusAsync());
@@ -59,16 +61,24 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     [Trait("Covers", "N-03")]
     public async Task Identity_claimed_in_headers_counts_for_nothing()
     {
-        (string, string)[] claims = [("user-token", "1"), ("X-User-Id", "1"), ("X-Customer-Id", "1"), ("X-Role", "admin"), ("sub", "1"), ("X-Forwarded-User", "1")];
+        (string, string)[] claims =
+        [
+            ("user-token", "1"), ("X-User-Id", "1"), ("X-Customer-Id", "1"), ("X-Role", "admin"), ("sub", "1"), ("X-Forwarded-User", "1"),
+        ];
         Assert.Equal(HttpStatusCode.Unauthorized, await cart.SendAsync("GET", Shop.CartOf(1), headers: claims).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await cart.SendAsync("GET", Shop.CartOf(1), token: await platform.CustomerTokenAsync("nonadmin3@email.com"), headers: claims).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await cart.SendAsync("GET", Shop.CartOf(1), token: await platform.CustomerTokenAsync("nonadmin3@email.com"), headers: claims)
+                .StatusAsync());
     }
 
     [Fact]
     public async Task Two_authorization_headers_are_nobodys()
     {
         var token = "Bearer " + await platform.CustomerTokenAsync("nonadmin3@email.com");
-        Assert.Equal(HttpStatusCode.Unauthorized, await cart.SendAsync("GET", Shop.MyCart, headers: [("Authorization", token), ("Authorization", token)]).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await cart.SendAsync("GET", Shop.MyCart, headers: [("Authorization", token), ("Authorization", token)]).StatusAsync());
     }
 
     [Fact]
@@ -76,7 +86,10 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     {
         var accounts = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => platform.RegisterAsync()));
         var seen = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
-            (accounts[i % 2].Id, (await cart.SendAsync("GET", Shop.MyCart, token: accounts[i % 2].AccessToken).JsonAsync()).GetProperty("customerId").GetInt64())));
+            (
+                accounts[i % 2].Id,
+                (await cart.SendAsync("GET", Shop.MyCart, token: accounts[i % 2].AccessToken).JsonAsync()).GetProperty("customerId")
+                    .GetInt64())));
         Assert.All(seen, pair => Assert.Equal(pair.Item1, pair.Item2));
     }
 
@@ -97,10 +110,12 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
         Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.Products, token: account.AccessToken).StatusAsync());
     }
 
-    private async Task EnterAsync(Account account, HttpStatusCode expected) => Assert.Equal(expected, await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync());
+    private async Task EnterAsync(Account account, HttpStatusCode expected) =>
+        Assert.Equal(expected, await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync());
 
     private Task EventuallyOpensAsync(Account account) => Eventually.TrueAsync(
-        async () => await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens");
+        async () =>
+            await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens");
 
     /// <summary>A platform of its own, since others in the class need Customers.</summary>
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
@@ -118,12 +133,16 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
                 await tests.AssertUnavailableAsync(account);
                 await tests.AssertCatalogueAsync(account);
                 Assert.Equal(HttpStatusCode.Unauthorized, await tests.cart.SendAsync("GET", Shop.MyCart).StatusAsync());
-                Assert.Equal(HttpStatusCode.ServiceUnavailable, await tests.cart.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 1 }, account.AccessToken).StatusAsync());
+                Assert.Equal(
+                    HttpStatusCode.ServiceUnavailable,
+                    await tests.cart.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 1 }, account.AccessToken)
+                        .StatusAsync());
             }
 
             platform.Restart("customers");
             await tests.EventuallyOpensAsync(account);
-            Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id));
+            Assert.Equal(
+                0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id));
         }
     }
 

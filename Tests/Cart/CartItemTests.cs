@@ -48,7 +48,9 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         using var response = await http.SendAsync("POST", Shop.ItemsOf(account.Id), new { productId, quantity = 3 }, account.AccessToken);
         var cart = await Task.FromResult(response).JsonAsync(HttpStatusCode.Created);
         var item = Assert.Single(cart.GetProperty("items").EnumerateArray());
-        Assert.Equal(("30.03", 3, productId), (cart.Raw("total"), item.GetProperty("quantity").GetInt32(), item.GetProperty("productId").GetInt64()));
+        Assert.Equal(
+            ("30.03", 3, productId),
+            (cart.Raw("total"), item.GetProperty("quantity").GetInt32(), item.GetProperty("productId").GetInt64()));
         Assert.Equal($"{productId}:3", await ItemsAsync(account.Id));
         using var located = await http.SendAsync("GET", response.Headers.Location!.OriginalString, token: account.AccessToken);
         Assert.Equal(cart.GetRawText(), (await Task.FromResult(located).JsonAsync()).GetRawText());
@@ -72,7 +74,10 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Nothing_is_put_into_the_cart_of_another()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("POST", Shop.ItemsOf(other.Id), new { productId = 1, quantity = 1 }, account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(
+                "POST", Shop.ItemsOf(other.Id), new { productId = 1, quantity = 1 }, account.AccessToken).ProblemAsync()).Status);
         Assert.Null(await ItemsAsync(other.Id));
     }
 
@@ -81,7 +86,8 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task An_admin_puts_a_product_into_the_cart_of_another()
     {
         var (account, productId) = (await platform.RegisterAsync(), await platform.AddProductAsync(2.5m));
-        var cart = await http.SendAsync("POST", Shop.ItemsOf(account.Id), new { productId, quantity = 4 }, await AdminAsync()).JsonAsync(HttpStatusCode.Created);
+        var cart = await http.SendAsync("POST", Shop.ItemsOf(account.Id), new { productId, quantity = 4 }, await AdminAsync())
+            .JsonAsync(HttpStatusCode.Created);
         Assert.Equal((account.Id, "10.00"), (cart.GetProperty("customerId").GetInt64(), cart.Raw("total")));
         Assert.Equal($"{productId}:4", await ItemsAsync(account.Id));
     }
@@ -92,7 +98,10 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     {
         foreach (var id in new[] { 0, 999_999, long.MaxValue })
         {
-            Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("POST", Shop.ItemsOf(id), new { productId = 1, quantity = 1 }, await AdminAsync()).ProblemAsync()).Status);
+            Assert.Equal(
+                HttpStatusCode.NotFound,
+                (await http.SendAsync(
+                    "POST", Shop.ItemsOf(id), new { productId = 1, quantity = 1 }, await AdminAsync()).ProblemAsync()).Status);
             Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", id));
         }
     }
@@ -124,7 +133,8 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         var itemId = await http.AddItemAsync(account, productId, 2);
         foreach (var quantity in new[] { 5, 5, 1 })
         {
-            var cart = await http.SendAsync("PATCH", $"{Shop.ItemsOf(account.Id)}/{itemId}", new { quantity }, account.AccessToken).JsonAsync();
+            var cart = await http.SendAsync("PATCH", $"{Shop.ItemsOf(account.Id)}/{itemId}", new { quantity }, account.AccessToken)
+                .JsonAsync();
             Assert.Equal((1.99m * quantity).ToString("F2", System.Globalization.CultureInfo.InvariantCulture), cart.Raw("total"));
             Assert.Equal($"{productId}:{quantity}", await ItemsAsync(account.Id));
         }
@@ -141,8 +151,12 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         await http.AddItemAsync(account, 1);
         var itemId = await http.AddItemAsync(other, 2, 2);
         var body = method is "PATCH" ? new { quantity = 5 } : null;
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync(method, $"{Shop.ItemsOf(other.Id)}/{itemId}", body, account.AccessToken).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync(method, $"{Shop.MyItems}/{itemId}", body, account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(method, $"{Shop.ItemsOf(other.Id)}/{itemId}", body, account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync(method, $"{Shop.MyItems}/{itemId}", body, account.AccessToken).ProblemAsync()).Status);
         Assert.Equal("2:2", await ItemsAsync(other.Id));
     }
 
@@ -160,7 +174,9 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         }
 
         Assert.Equal("2:1", await ItemsAsync(account.Id));
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("DELETE", $"{Shop.MyItems}/{itemId}", token: account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync("DELETE", $"{Shop.MyItems}/{itemId}", token: account.AccessToken).ProblemAsync()).Status);
     }
 
     [Fact]
@@ -190,7 +206,9 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         {
             foreach (var cart in new[] { Shop.ItemsOf(account.Id), Shop.ItemsOf(999_999) })
             {
-                Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync(method, $"{cart}/{id}", body, await AdminAsync()).ProblemAsync()).Status);
+                Assert.Equal(
+                    HttpStatusCode.NotFound,
+                    (await http.SendAsync(method, $"{cart}/{id}", body, await AdminAsync()).ProblemAsync()).Status);
             }
         }
     }
@@ -199,7 +217,8 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Of_many_additions_of_one_product_at_once_one_succeeds()
     {
         var account = await platform.RegisterAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => http.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 1 }, account.AccessToken).StatusAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ =>
+            http.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 1 }, account.AccessToken).StatusAsync()));
         Assert.Equal(1, answers.Count(status => status == HttpStatusCode.Created));
         Assert.Equal(11, answers.Count(status => status == HttpStatusCode.Conflict));
         Assert.Equal("1:1", await ItemsAsync(account.Id));
@@ -209,7 +228,8 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Additions_of_different_products_at_once_all_succeed()
     {
         var account = await platform.RegisterAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(1, 4).Select(productId => http.SendAsync("POST", Shop.MyItems, new { productId, quantity = productId }, account.AccessToken).StatusAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(1, 4).Select(productId =>
+            http.SendAsync("POST", Shop.MyItems, new { productId, quantity = productId }, account.AccessToken).StatusAsync()));
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.Created, status));
         Assert.Equal("1:1,2:2,3:3,4:4", await ItemsAsync(account.Id));
     }
@@ -220,7 +240,8 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         var account = await platform.RegisterAsync();
         var path = $"{Shop.MyItems}/{await http.AddItemAsync(account, 1)}";
         var tag = await http.CartTagAsync(account);
-        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => http.SendAsync("PATCH", path, new { quantity = 1 + (i % 5) }, account.AccessToken, ("If-Match", tag)).StatusAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(i =>
+            http.SendAsync("PATCH", path, new { quantity = 1 + (i % 5) }, account.AccessToken, ("If-Match", tag)).StatusAsync()));
         Assert.Equal(1, answers.Count(status => status == HttpStatusCode.OK));
         Assert.Equal(9, answers.Count(status => status == HttpStatusCode.PreconditionFailed));
     }
@@ -230,10 +251,14 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var (account, key) = (await platform.RegisterAsync(), ("Idempotency-Key", Guid.NewGuid().ToString()));
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
-            (await http.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 2 }, account.AccessToken, key).JsonAsync(HttpStatusCode.Created)).GetRawText()));
+            (await http.SendAsync(
+                "POST", Shop.MyItems, new { productId = 1, quantity = 2 }, account.AccessToken,
+                key).JsonAsync(HttpStatusCode.Created)).GetRawText()));
         Assert.Single(answers.ToHashSet(StringComparer.Ordinal));
         Assert.Equal("1:2", await ItemsAsync(account.Id));
-        Assert.Equal(HttpStatusCode.UnprocessableEntity, await http.SendAsync("POST", Shop.MyItems, new { productId = 2, quantity = 2 }, account.AccessToken, key).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.UnprocessableEntity,
+            await http.SendAsync("POST", Shop.MyItems, new { productId = 2, quantity = 2 }, account.AccessToken, key).StatusAsync());
         Assert.Equal("1:2", await ItemsAsync(account.Id));
     }
 
@@ -241,8 +266,12 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task A_refused_addition_leaves_its_key_free()
     {
         var (account, key) = (await platform.RegisterAsync(), ("Idempotency-Key", Guid.NewGuid().ToString()));
-        Assert.Equal(HttpStatusCode.BadRequest, await http.SendAsync("POST", Shop.MyItems, new { productId = 999_999, quantity = 2 }, account.AccessToken, key).StatusAsync());
-        Assert.Equal(HttpStatusCode.Created, await http.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 2 }, account.AccessToken, key).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.BadRequest,
+            await http.SendAsync("POST", Shop.MyItems, new { productId = 999_999, quantity = 2 }, account.AccessToken, key).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Created,
+            await http.SendAsync("POST", Shop.MyItems, new { productId = 1, quantity = 2 }, account.AccessToken, key).StatusAsync());
     }
 
     [Fact]
@@ -250,12 +279,14 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var account = await platform.RegisterAsync();
         var itemId = await http.AddItemAsync(account, 1);
-        var failure = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => platform.QueryAsync<long>("cartdb", "UPDATE cart_items SET quantity = 6 WHERE id = $1", itemId));
+        var failure = await Assert.ThrowsAsync<Npgsql.PostgresException>(() =>
+            platform.QueryAsync<long>("cartdb", "UPDATE cart_items SET quantity = 6 WHERE id = $1", itemId));
         Assert.Equal("ck_cart_items_quantity", failure.ConstraintName);
     }
 
     private Task<string> AdminAsync() => platform.CustomerTokenAsync(Accounts.Admin);
 
     private Task<string?> ItemsAsync(long customerId) => platform.QueryAsync<string>(
-        "cartdb", "SELECT string_agg(product_id || ':' || quantity, ',' ORDER BY product_id) FROM cart_items WHERE customer_id = $1", customerId);
+        "cartdb", "SELECT string_agg(product_id || ':' || quantity, ',' ORDER BY product_id) FROM cart_items WHERE customer_id = $1",
+        customerId);
 }

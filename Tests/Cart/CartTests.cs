@@ -15,8 +15,12 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var account = await platform.RegisterAsync();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("HEAD", Shop.MyCart, token: account.AccessToken).StatusAsync());
         var cart = await http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).JsonAsync();
-        Assert.Equal(["customerId", "items", "total"], cart.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
-        Assert.Equal((account.Id, "0.00", 0), (cart.GetProperty("customerId").GetInt64(), cart.Raw("total"), cart.GetProperty("items").GetArrayLength()));
+        Assert.Equal(
+            ["customerId", "items", "total"], cart.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal),
+            StringComparer.Ordinal);
+        Assert.Equal(
+            (account.Id, "0.00", 0),
+            (cart.GetProperty("customerId").GetInt64(), cart.Raw("total"), cart.GetProperty("items").GetArrayLength()));
         Assert.Equal(0, await CartsAsync(account));
     }
 
@@ -32,8 +36,14 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
         {
             var cart = await http.SendAsync("GET", path, token: account.AccessToken).JsonAsync();
             var item = Assert.Single(cart.GetProperty("items").EnumerateArray());
-            Assert.Equal(["id", "lineTotal", "name", "productId", "quantity", "unitPrice"], item.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
-            Assert.Equal((itemId, productId, "Dime", "0.10", 3, "0.30"), (item.Id(), item.GetProperty("productId").GetInt64(), item.Text("name"), item.Raw("unitPrice"), item.GetProperty("quantity").GetInt32(), item.Raw("lineTotal")));
+            Assert.Equal(
+                ["id", "lineTotal", "name", "productId", "quantity", "unitPrice"],
+                item.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+            Assert.Equal(
+                (itemId, productId, "Dime", "0.10", 3, "0.30"),
+                (
+                    item.Id(), item.GetProperty("productId").GetInt64(), item.Text("name"), item.Raw("unitPrice"),
+                    item.GetProperty("quantity").GetInt32(), item.Raw("lineTotal")));
             Assert.Equal("0.30", cart.Raw("total"));
         }
 
@@ -49,7 +59,9 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         await http.AddItemAsync(other, 1, 2);
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync(method, Shop.CartOf(other.Id), token: account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(method, Shop.CartOf(other.Id), token: account.AccessToken).ProblemAsync()).Status);
         Assert.Equal(1, await ItemsAsync(other));
     }
 
@@ -92,8 +104,12 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     public async Task Clearing_a_cart_that_was_never_opened_is_not_found()
     {
         var account = await platform.RegisterAsync();
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("DELETE", Shop.CartOf(account.Id), token: await AdminAsync()).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("DELETE", Shop.CartOf(999_999), token: await AdminAsync()).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync("DELETE", Shop.CartOf(account.Id), token: await AdminAsync()).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync("DELETE", Shop.CartOf(999_999), token: await AdminAsync()).ProblemAsync()).Status);
         Assert.Equal(0, await CartsAsync(account));
     }
 
@@ -132,7 +148,8 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var other = await platform.CustomerTokenAsync("nonadmin4@email.com");
         await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => http.SendAsync("GET", Shop.MyCart, token: other).StatusAsync()));
         var account = await platform.RegisterAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ =>
+            http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync()));
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.OK, status));
         Assert.Equal(0, await CartsAsync(account));
         var added = await Task.WhenAll(Enumerable.Range(1, 4).Select(productId =>
@@ -177,12 +194,22 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
         };
         foreach (var (method, path, body) in writes)
         {
-            Assert.Equal(HttpStatusCode.PreconditionFailed, (await http.SendAsync(method, path, body, account.AccessToken, old).ProblemAsync()).Status);
-            Assert.Equal(["If-Match"], (await http.SendAsync(method, path, body, account.AccessToken, ("If-Match", "nonsense")).ProblemAsync()).Fields);
+            Assert.Equal(
+                HttpStatusCode.PreconditionFailed,
+                (await http.SendAsync(method, path, body, account.AccessToken, old).ProblemAsync()).Status);
+            Assert.Equal(
+                ["If-Match"],
+                (await http.SendAsync(method, path, body, account.AccessToken, ("If-Match", "nonsense")).ProblemAsync()).Fields);
         }
 
-        Assert.Equal("1:1", await platform.QueryAsync<string>("cartdb", "SELECT string_agg(product_id || ':' || quantity, ',') FROM cart_items WHERE customer_id = $1", account.Id));
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken, headers: ("If-Match", await http.CartTagAsync(account))).StatusAsync());
+        Assert.Equal(
+            "1:1",
+            await platform.QueryAsync<string>(
+                "cartdb", "SELECT string_agg(product_id || ':' || quantity, ',') FROM cart_items WHERE customer_id = $1", account.Id));
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken, headers: ("If-Match", await http.CartTagAsync(account)))
+                .StatusAsync());
     }
 
     [Fact]
@@ -202,7 +229,9 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     private Task<string> AdminAsync() => platform.CustomerTokenAsync(Accounts.Admin);
 
-    private Task<long> CartsAsync(Account account) => platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id);
+    private Task<long> CartsAsync(Account account) =>
+        platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id);
 
-    private Task<long> ItemsAsync(Account account) => platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id);
+    private Task<long> ItemsAsync(Account account) =>
+        platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id);
 }

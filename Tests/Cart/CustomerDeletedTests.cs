@@ -33,7 +33,9 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
     {
         var (account, marker) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         await cart.AddItemAsync(account, 1);
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", "\"1\"")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", "\"1\"")).StatusAsync());
         // Once this later event has been handled and nothing waits any more, an earlier one would have been handled too.
         await cart.AddItemAsync(marker, 1);
         await customers.SendAsync("DELETE", Accounts.Me, token: marker.AccessToken).StatusAsync();
@@ -51,19 +53,25 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
         var messageId = Guid.NewGuid().ToString();
         await DeliverAsync();
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("cartdb", "DELETE FROM deleted_customers WHERE customer_id = $1 RETURNING 1::bigint", id) == 1,
+            async () => await platform.QueryAsync<long>(
+                "cartdb", "DELETE FROM deleted_customers WHERE customer_id = $1 RETURNING 1::bigint", id) == 1,
             "the event is handled");
 
         // A cart that only a second handling could remove.
         await platform.QueryAsync<long>("cartdb", "INSERT INTO carts (customer_id, created_at, updated_at) VALUES ($1, now(), now())", id);
         await DeliverAsync();
         await bus.Publish(new CustomerDeleted(id + 1));
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM deleted_customers WHERE customer_id = $1", id + 1) == 1, "a later event is handled");
+        await Eventually.TrueAsync(
+            async () =>
+                await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM deleted_customers WHERE customer_id = $1", id + 1) == 1,
+            "a later event is handled");
         await QueueIsEmptyAsync();
         Assert.Equal(1, await CartsAsync(id));
         Assert.Equal(1, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM inbox_messages WHERE message_id = $1", messageId));
 
-        Task DeliverAsync() => bus.Publish(new CustomerDeleted(id), new Dictionary<string, string>(StringComparer.Ordinal) { [Headers.MessageId] = messageId });
+        Task DeliverAsync() =>
+            bus.Publish(
+                new CustomerDeleted(id), new Dictionary<string, string>(StringComparer.Ordinal) { [Headers.MessageId] = messageId });
     }
 
     [Fact]
@@ -88,17 +96,23 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
         }
 
         Assert.Equal(HttpStatusCode.NotFound, await late);
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM deleted_customers WHERE customer_id = $1", account.Id) == 1, "the event is handled");
+        await Eventually.TrueAsync(
+            async () =>
+                await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM deleted_customers WHERE customer_id = $1", account.Id) == 1,
+            "the event is handled");
         Assert.Equal(0, await CartsAsync(account.Id));
     }
 
-    private Task<long> CartsAsync(long customerId) => platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", customerId);
+    private Task<long> CartsAsync(long customerId) =>
+        platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", customerId);
 
     private Task QueueIsEmptyAsync() => Eventually.TrueAsync(
-        async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'cart'") == 0, "the queue is empty");
+        async () =>
+            await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'cart'") == 0, "the queue is empty");
 
     private Task WaitForBlockedAsync(int count) => Eventually.TrueAsync(
-        async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= count,
+        async () => await platform.QueryAsync<long>(
+            "cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= count,
         $"{count} wait for the carts");
 
     /// <summary>A platform of its own, since others in the class need Cart.</summary>
@@ -116,10 +130,13 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
 
             await platform.StopAsync("cart");
             using var customers = platform.Http("customers");
-            Assert.Equal(HttpStatusCode.NoContent, await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.NoContent, await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken).StatusAsync());
             Assert.Equal(1, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id));
             platform.Restart("cart");
-            await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id) == 0, "the cart is removed");
+            await Eventually.TrueAsync(
+                async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id) == 0,
+                "the cart is removed");
         }
     }
 }

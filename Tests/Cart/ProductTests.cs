@@ -40,25 +40,36 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task Wildcards_in_a_search_stand_for_themselves(string name, string search)
     {
         await platform.AddProductAsync(name: name);
-        Assert.Equal([name], (await ListAsync("?search=" + search)).Select(p => p.Text("name")).ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            [name], (await ListAsync("?search=" + search)).Select(p => p.Text("name")).ToHashSet(StringComparer.Ordinal),
+            StringComparer.Ordinal);
     }
 
     [Fact]
     public async Task The_demo_catalogue_sells_what_the_warehouse_has_and_one_thing_it_has_not()
     {
         var demo = (await ListAsync("?search=Product_&limit=4")).Select(p => (p.Text("name"), p.Text("sku"), p.Raw("price")));
-        Assert.Equal([("Product_0", "SKU-1", "99.99"), ("Product_1", "SKU-2", "149.99"), ("Product_2", "SKU-3", "199.99"), ("Product_3", "SKU-UNKNOWN", "249.99")], demo);
+        Assert.Equal(
+            [
+                ("Product_0", "SKU-1", "99.99"), ("Product_1", "SKU-2", "149.99"), ("Product_2", "SKU-3", "199.99"),
+                ("Product_3", "SKU-UNKNOWN", "249.99"),
+            ],
+            demo);
     }
 
     [Fact]
     public async Task A_new_product_is_at_its_location_and_stored_as_sent()
     {
-        using var response = await http.SendAsync("POST", Shop.Products, new { sku = "S-1", name = "Thing", description = "Fine", price = 12.5m }, await AdminAsync());
+        using var response = await http.SendAsync(
+            "POST", Shop.Products, new { sku = "S-1", name = "Thing", description = "Fine", price = 12.5m }, await AdminAsync());
         var created = await Task.FromResult(response).JsonAsync(HttpStatusCode.Created);
         using var shown = await http.SendAsync("GET", response.Headers.Location!.OriginalString);
         Assert.Equal(created.GetRawText(), (await Task.FromResult(shown).JsonAsync()).GetRawText());
         Assert.Equal(response.Headers.ETag, shown.Headers.ETag);
-        Assert.Equal("S-1 Thing Fine 12.50", await platform.QueryAsync<string>("cartdb", "SELECT concat_ws(' ', sku, name, description, price) FROM products WHERE id = $1", created.Id()));
+        Assert.Equal(
+            "S-1 Thing Fine 12.50",
+            await platform.QueryAsync<string>(
+                "cartdb", "SELECT concat_ws(' ', sku, name, description, price) FROM products WHERE id = $1", created.Id()));
     }
 
     [Theory]
@@ -69,7 +80,10 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var body = method is "DELETE" ? null : new { sku = "S", name = "Stolen", price = 0.01m };
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, Shop.Products + path, body).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync(method, Shop.Products + path, body, await platform.CustomerTokenAsync("nonadmin3@email.com")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync(method, Shop.Products + path, body, await platform.CustomerTokenAsync("nonadmin3@email.com"))
+                .StatusAsync());
         Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM products WHERE name = 'Stolen'"));
         Assert.Equal(1, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM products WHERE id = 1"));
     }
@@ -90,7 +104,8 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     [Trait("Covers", "N-10")]
     public async Task A_bad_product_is_a_bad_request_that_names_the_fields_and_stores_nothing(string body, string fields)
     {
-        var before = await platform.QueryAsync<string>("cartdb", "SELECT string_agg(row_to_json(p)::text, ',' ORDER BY id) FROM products p");
+        var before = await platform.QueryAsync<string>(
+            "cartdb", "SELECT string_agg(row_to_json(p)::text, ',' ORDER BY id) FROM products p");
         foreach (var (method, path) in new[] { ("POST", ""), ("PUT", "/1") })
         {
             var problem = await http.SendAsync(method, Shop.Products + path, body, await AdminAsync()).ProblemAsync();
@@ -98,7 +113,9 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
             Assert.Equal(fields.Split(','), problem.Fields);
         }
 
-        Assert.Equal(before, await platform.QueryAsync<string>("cartdb", "SELECT string_agg(row_to_json(p)::text, ',' ORDER BY id) FROM products p"));
+        Assert.Equal(
+            before,
+            await platform.QueryAsync<string>("cartdb", "SELECT string_agg(row_to_json(p)::text, ',' ORDER BY id) FROM products p"));
     }
 
     [Theory]
@@ -106,7 +123,8 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData(65, 200, 2000, HttpStatusCode.BadRequest)]
     [InlineData(64, 201, 2000, HttpStatusCode.BadRequest)]
     [InlineData(64, 200, 2001, HttpStatusCode.BadRequest)]
-    public async Task Texts_have_their_limits(int sku, int name, int description, HttpStatusCode expected) => Assert.Equal(expected, await http.SendAsync(
+    public async Task Texts_have_their_limits(int sku, int name, int description, HttpStatusCode expected) =>
+        Assert.Equal(expected, await http.SendAsync(
         "POST",
         Shop.Products,
         new { sku = new string('s', sku), name = new string('ü', name), description = new string('d', description), price = 999_999.99m },
@@ -123,17 +141,25 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var body = new { sku = "s", name = "n", price = 1m };
         Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", $"{Shop.Products}/{id}").ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("PUT", $"{Shop.Products}/{id}", body, await AdminAsync()).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("DELETE", $"{Shop.Products}/{id}", token: await AdminAsync()).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync("PUT", $"{Shop.Products}/{id}", body, await AdminAsync()).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync("DELETE", $"{Shop.Products}/{id}", token: await AdminAsync()).ProblemAsync()).Status);
     }
 
     [Fact]
     public async Task A_replaced_product_has_exactly_the_new_values()
     {
         var id = await platform.AddProductAsync();
-        var replaced = await http.SendAsync("PUT", $"{Shop.Products}/{id}", new { sku = "NEW", name = "New", price = 3m }, await AdminAsync()).JsonAsync();
-        Assert.Equal(("NEW", "New", "", "3.00"), (replaced.Text("sku"), replaced.Text("name"), replaced.Text("description"), replaced.Raw("price")));
-        Assert.Equal("NEW New 3.00", await platform.QueryAsync<string>("cartdb", "SELECT concat_ws(' ', sku, name, price) FROM products WHERE id = $1", id));
+        var replaced = await http.SendAsync(
+            "PUT", $"{Shop.Products}/{id}", new { sku = "NEW", name = "New", price = 3m }, await AdminAsync()).JsonAsync();
+        Assert.Equal(
+            ("NEW", "New", "", "3.00"), (replaced.Text("sku"), replaced.Text("name"), replaced.Text("description"), replaced.Raw("price")));
+        Assert.Equal(
+            "NEW New 3.00",
+            await platform.QueryAsync<string>("cartdb", "SELECT concat_ws(' ', sku, name, price) FROM products WHERE id = $1", id));
     }
 
     [Fact]
@@ -144,11 +170,19 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
         var old = await TagAsync(path);
         var body = new { sku = "s", name = "Second", price = 1m };
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PUT", path, body, await AdminAsync(), ("If-Match", old)).StatusAsync());
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("PUT", path, body with { name = "Third" }, await AdminAsync(), ("If-Match", old)).StatusAsync());
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", path, token: await AdminAsync(), headers: ("If-Match", old)).StatusAsync());
-        Assert.Equal(["If-Match"], (await http.SendAsync("DELETE", path, token: await AdminAsync(), headers: ("If-Match", "nonsense")).ProblemAsync()).Fields);
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("PUT", path, body with { name = "Third" }, await AdminAsync(), ("If-Match", old)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", path, token: await AdminAsync(), headers: ("If-Match", old)).StatusAsync());
+        Assert.Equal(
+            ["If-Match"],
+            (await http.SendAsync("DELETE", path, token: await AdminAsync(), headers: ("If-Match", "nonsense")).ProblemAsync()).Fields);
         Assert.Equal("Second", (await http.SendAsync("GET", path).JsonAsync()).Text("name"));
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", path, token: await AdminAsync(), headers: ("If-Match", await TagAsync(path))).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", path, token: await AdminAsync(), headers: ("If-Match", await TagAsync(path))).StatusAsync());
         Assert.Equal(HttpStatusCode.NotFound, await http.SendAsync("GET", path).StatusAsync());
     }
 
@@ -157,7 +191,8 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var path = $"{Shop.Products}/{await platform.AddProductAsync()}";
         var (tag, admin) = (await TagAsync(path), await AdminAsync());
-        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => http.SendAsync("PUT", path, new { sku = "s", name = $"Name {i}", price = 1m }, admin, ("If-Match", tag)).StatusAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(i =>
+            http.SendAsync("PUT", path, new { sku = "s", name = $"Name {i}", price = 1m }, admin, ("If-Match", tag)).StatusAsync()));
         Assert.Equal(1, answers.Count(status => status == HttpStatusCode.OK));
         Assert.Equal(9, answers.Count(status => status == HttpStatusCode.PreconditionFailed));
     }
@@ -167,10 +202,13 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var (key, admin) = (("Idempotency-Key", Guid.NewGuid().ToString()), await AdminAsync());
         var body = new { sku = "s", name = $"Once {Guid.NewGuid():N}", price = 1m };
-        var ids = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ => (await http.SendAsync("POST", Shop.Products, body, admin, key).JsonAsync(HttpStatusCode.Created)).Id()));
+        var ids = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
+            (await http.SendAsync("POST", Shop.Products, body, admin, key).JsonAsync(HttpStatusCode.Created)).Id()));
         Assert.Single(ids.ToHashSet());
         Assert.Equal(1, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM products WHERE name = $1", body.name));
-        Assert.Equal(HttpStatusCode.UnprocessableEntity, await http.SendAsync("POST", Shop.Products, body with { price = 2m }, admin, key).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.UnprocessableEntity,
+            await http.SendAsync("POST", Shop.Products, body with { price = 2m }, admin, key).StatusAsync());
     }
 
     [Fact]
@@ -178,10 +216,16 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var (account, id) = (await platform.RegisterAsync(), await platform.AddProductAsync());
         await http.AddItemAsync(account, id);
-        Assert.Equal(HttpStatusCode.Conflict, (await http.SendAsync("DELETE", $"{Shop.Products}/{id}", token: await AdminAsync()).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Conflict, (await http.SendAsync("DELETE", $"{Shop.Products}/{id}?removeFromCarts=false", token: await AdminAsync()).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Conflict,
+            (await http.SendAsync("DELETE", $"{Shop.Products}/{id}", token: await AdminAsync()).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Conflict,
+            (await http.SendAsync(
+                "DELETE", $"{Shop.Products}/{id}?removeFromCarts=false", token: await AdminAsync()).ProblemAsync()).Status);
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", $"{Shop.Products}/{id}").StatusAsync());
-        Assert.Single((await http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).JsonAsync()).GetProperty("items").EnumerateArray());
+        Assert.Single((await http.SendAsync(
+            "GET", Shop.MyCart, token: account.AccessToken).JsonAsync()).GetProperty("items").EnumerateArray());
     }
 
     [Fact]
@@ -193,7 +237,9 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
         await http.AddItemAsync(account, kept);
         await http.AddItemAsync(bystander, kept);
         var (tag, bystandersTag) = (await http.CartTagAsync(account), await http.CartTagAsync(bystander));
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", $"{Shop.Products}/{gone}?removeFromCarts=true", token: await AdminAsync()).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", $"{Shop.Products}/{gone}?removeFromCarts=true", token: await AdminAsync()).StatusAsync());
         Assert.Equal("2.00", (await http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).JsonAsync()).Raw("total"));
         Assert.NotEqual(tag, await http.CartTagAsync(account), StringComparer.Ordinal);
         Assert.Equal(bystandersTag, await http.CartTagAsync(bystander));
@@ -206,11 +252,17 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
         var (account, id) = (await platform.RegisterAsync(), await platform.AddProductAsync(1m, "Steady"));
         await http.AddItemAsync(account, id, 3);
         var before = await http.CartTagAsync(account);
-        await http.SendAsync("PUT", $"{Shop.Products}/{id}", new { sku = "OTHER", name = "Steady", description = "New words", price = 1m }, await AdminAsync()).JsonAsync();
+        await http.SendAsync(
+            "PUT", $"{Shop.Products}/{id}", new { sku = "OTHER", name = "Steady", description = "New words", price = 1m },
+            await AdminAsync()).JsonAsync();
         Assert.Equal(before, await http.CartTagAsync(account));
-        await http.SendAsync("PUT", $"{Shop.Products}/{id}", new { sku = "OTHER", name = "Steady", description = "New words", price = 1.10m }, await AdminAsync()).JsonAsync();
+        await http.SendAsync(
+            "PUT", $"{Shop.Products}/{id}", new { sku = "OTHER", name = "Steady", description = "New words", price = 1.10m },
+            await AdminAsync()).JsonAsync();
         Assert.Equal("3.30", (await http.SendAsync("GET", Shop.MyCart, token: account.AccessToken).JsonAsync()).Raw("total"));
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken, headers: ("If-Match", before)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken, headers: ("If-Match", before)).StatusAsync());
     }
 
     [Fact]
@@ -219,10 +271,12 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
         var id = await platform.AddProductAsync();
         var accounts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => platform.RegisterAsync()));
         var admin = await AdminAsync();
-        var adding = accounts.Select(account => http.SendAsync("POST", Shop.MyItems, new { productId = id, quantity = 1 }, account.AccessToken).StatusAsync()).ToList();
+        var adding = accounts.Select(account =>
+            http.SendAsync("POST", Shop.MyItems, new { productId = id, quantity = 1 }, account.AccessToken).StatusAsync()).ToList();
         var deleted = await http.SendAsync("DELETE", $"{Shop.Products}/{id}?removeFromCarts=true", token: admin).StatusAsync();
         Assert.Equal(HttpStatusCode.NoContent, deleted);
-        Assert.All(await Task.WhenAll(adding), status => Assert.Contains(status, new[] { HttpStatusCode.Created, HttpStatusCode.BadRequest }));
+        Assert.All(
+            await Task.WhenAll(adding), status => Assert.Contains(status, new[] { HttpStatusCode.Created, HttpStatusCode.BadRequest }));
         Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE product_id = $1", id));
     }
 
@@ -234,5 +288,6 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
         return response.Headers.ETag!.Tag;
     }
 
-    private async Task<List<JsonElement>> ListAsync(string query) => [.. (await http.SendAsync("GET", Shop.Products + query).JsonAsync()).GetProperty("items").EnumerateArray()];
+    private async Task<List<JsonElement>> ListAsync(string query) =>
+        [.. (await http.SendAsync("GET", Shop.Products + query).JsonAsync()).GetProperty("items").EnumerateArray()];
 }

@@ -20,7 +20,9 @@ internal static class Shop
     public static async Task<long> AddProductAsync(this TestPlatform platform, decimal price = 9.99m, string? name = null)
     {
         using var http = platform.Http("cart");
-        var product = await http.SendAsync("POST", Products, new { sku = "SKU-TEST", name = name ?? $"Product {Guid.NewGuid():N}", description = "", price }, await platform.CustomerTokenAsync(Accounts.Admin))
+        var product = await http.SendAsync(
+            "POST", Products, new { sku = "SKU-TEST", name = name ?? $"Product {Guid.NewGuid():N}", description = "", price },
+            await platform.CustomerTokenAsync(Accounts.Admin))
             .JsonAsync(HttpStatusCode.Created);
         return product.Id();
     }

@@ -4,7 +4,10 @@ using MicroPlatform.Tests.Gateway;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>Tests of what all endpoints have in common share one platform, seen through its Gateway; they add to its data and take away only what they added.</summary>
+/// <summary>
+/// Tests of what all endpoints have in common share one platform, seen through its Gateway; they add to its data and take away only what
+/// they added.
+/// </summary>
 [CollectionDefinition(Name)]
 public sealed class ContractTestGroup : ICollectionFixture<ContractFixture>
 {
@@ -31,8 +34,11 @@ public sealed class ContractFixture(Cluster cluster) : IAsyncLifetime
         Http = gateway.Http();
         foreach (var service in Services)
         {
-            documents[service] = (JsonObject)JsonNode.Parse(await Http.GetStringAsync(new Uri($"/openapi/{service}.json", UriKind.Relative), TestContext.Current.CancellationToken))!;
-            tokens[service] = service is "customers" or "cart" ? await Platform.CustomerTokenAsync("admin1@email.com") : await Platform.UserTokenAsync("admin");
+            documents[service] = (JsonObject)JsonNode.Parse(await Http.GetStringAsync(
+                new Uri($"/openapi/{service}.json", UriKind.Relative), TestContext.Current.CancellationToken))!;
+            tokens[service] = service is "customers" or "cart"
+                ? await Platform.CustomerTokenAsync("admin1@email.com")
+                : await Platform.UserTokenAsync("admin");
         }
     }
 
@@ -62,6 +68,7 @@ public sealed class ContractFixture(Cluster cluster) : IAsyncLifetime
     }
 
     /// <summary>Sends a request with that token unless told otherwise.</summary>
-    internal Task<HttpResponseMessage> SendAsync(string service, string method, string address, JsonNode? body = null, params (string Name, string Value)[] headers) =>
+    internal Task<HttpResponseMessage> SendAsync(
+        string service, string method, string address, JsonNode? body = null, params (string Name, string Value)[] headers) =>
         Http.SendAsync(method, address, body?.ToJsonString(), Token(service), headers);
 }

@@ -4,11 +4,17 @@ using System.Text.Json.Nodes;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The documents in <c>openapi/</c>: that they are the present contract, say all that callers need, and break no promise unannounced.</summary>
+/// <summary>
+/// The documents in <c>openapi/</c>: that they are the present contract, say all that callers need, and break no promise unannounced.
+/// </summary>
 [Collection(ContractTestGroup.Name)]
 public sealed class ContractTests(ContractFixture fixture)
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
 
@@ -23,16 +29,46 @@ public sealed class ContractTests(ContractFixture fixture)
         { "paths./api/v1/products.get.responses.400 -", "no longer: GET /api/v1/products: 400" },
         { "paths./api/v1/products.get.operationId =\"productsFind\"", "no longer: GET /api/v1/products: operationId productsList" },
         { "paths./api/v1/products.get.security =[{\"Bearer\":[]}]", "newly: GET /api/v1/products: a token is required" },
-        { "components.schemas.UpdateCartItemRequest.required =[\"quantity\",\"why\"]", "newly: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.why is required" },
-        { "components.schemas.UpdateCartItemRequest.properties.quantity.maximum =4", "newly: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity maximum 4 (was 5)" },
-        { "components.schemas.UpdateCartItemRequest.properties.quantity.minimum =2", "newly: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity minimum 2 (was 1)" },
-        { "components.schemas.UpdateCartItemRequest.properties.quantity.type =\"string\"", "no longer: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity may be integer (int32)" },
-        { "components.schemas.UpdateCartItemRequest.properties.quantity.enum =[1,2]", "no longer: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity may be any value" },
-        { "components.schemas.UpdateCartItemRequest.properties.quantity -", "no longer: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity" },
-        { "components.schemas.CheckoutResponse.properties.status -", "no longer: POST /api/v1/carts/{customerId}/checkout: 202 application/json.status" },
-        { "components.schemas.CheckoutResponse.required =[\"orderId\"]", "no longer: POST /api/v1/carts/{customerId}/checkout: 202 application/json.status is always there" },
-        { "components.schemas.CheckoutResponse.properties.orderId.type =\"string\"", "newly: POST /api/v1/carts/{customerId}/checkout: 202 application/json.orderId may be string (int64)" },
-        { "components.schemas.CheckoutResponse.properties.orderId.type =[\"integer\",\"null\"]", "newly: POST /api/v1/carts/{customerId}/checkout: 202 application/json.orderId may be null" },
+        {
+            "components.schemas.UpdateCartItemRequest.required =[\"quantity\",\"why\"]",
+            "newly: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.why is required"
+        },
+        {
+            "components.schemas.UpdateCartItemRequest.properties.quantity.maximum =4",
+            "newly: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity maximum 4 (was 5)"
+        },
+        {
+            "components.schemas.UpdateCartItemRequest.properties.quantity.minimum =2",
+            "newly: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity minimum 2 (was 1)"
+        },
+        {
+            "components.schemas.UpdateCartItemRequest.properties.quantity.type =\"string\"",
+            "no longer: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity may be integer (int32)"
+        },
+        {
+            "components.schemas.UpdateCartItemRequest.properties.quantity.enum =[1,2]",
+            "no longer: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity may be any value"
+        },
+        {
+            "components.schemas.UpdateCartItemRequest.properties.quantity -",
+            "no longer: PATCH /api/v1/carts/{customerId}/items/{itemId}: body.quantity"
+        },
+        {
+            "components.schemas.CheckoutResponse.properties.status -",
+            "no longer: POST /api/v1/carts/{customerId}/checkout: 202 application/json.status"
+        },
+        {
+            "components.schemas.CheckoutResponse.required =[\"orderId\"]",
+            "no longer: POST /api/v1/carts/{customerId}/checkout: 202 application/json.status is always there"
+        },
+        {
+            "components.schemas.CheckoutResponse.properties.orderId.type =\"string\"",
+            "newly: POST /api/v1/carts/{customerId}/checkout: 202 application/json.orderId may be string (int64)"
+        },
+        {
+            "components.schemas.CheckoutResponse.properties.orderId.type =[\"integer\",\"null\"]",
+            "newly: POST /api/v1/carts/{customerId}/checkout: 202 application/json.orderId may be null"
+        },
     };
 
     /// <summary>What may change without anybody's harm.</summary>
@@ -55,15 +91,19 @@ public sealed class ContractTests(ContractFixture fixture)
     [Fact]
     public void No_document_breaks_a_promise_that_was_released_unless_it_is_declared()
     {
-        var found = ContractFixture.Services.SelectMany(service => new Promises(fixture.Document(service)).Break(new(Released(service))).Select(sentence => $"{service}: {sentence}"))
+        var found = ContractFixture.Services.SelectMany(service =>
+            new Promises(fixture.Document(service)).Break(new(Released(service))).Select(sentence => $"{service}: {sentence}"))
             .ToHashSet(StringComparer.Ordinal);
         var declared = Repository.DeclaredBreakingChanges();
         Assert.True(found.IsSubsetOf(declared), $"""
             Callers of the last release would break:
             {string.Join('\n', found.Except(declared, StringComparer.Ordinal))}
-            Offer the old beside the new (docs/versioning.md); or, where that cannot be, add these lines to openapi/breaking-changes.md, each with its reason.
+            Offer the old beside the new (docs/versioning.md); or, where that cannot be, add these lines to
+            openapi/breaking-changes.md, each with its reason.
             """);
-        Assert.True(found.IsSupersetOf(declared), $"Declared in openapi/breaking-changes.md, but not so: {string.Join(", ", declared.Except(found, StringComparer.Ordinal))}");
+        Assert.True(
+            found.IsSupersetOf(declared),
+            $"Declared in openapi/breaking-changes.md, but not so: {string.Join(", ", declared.Except(found, StringComparer.Ordinal))}");
     }
 
     [Fact]
@@ -124,7 +164,10 @@ public sealed class ContractTests(ContractFixture fixture)
             Need(operation.Json["security"] is not null, "security, be it none");
             Need(!operation.NeedsToken || (operation.Answer(401) is not null && operation.Answer(403) is not null), "401 and 403");
             Need(operation.Answer(429) is not null && operation.Answer(503) is not null, "429 and 503");
-            Need(operation.Body is null || (operation.Answer(400) is not null && operation.Answer(413) is not null && operation.Answer(415) is not null), "400, 413 and 415");
+            Need(
+                operation.Body is null
+                    || (operation.Answer(400) is not null && operation.Answer(413) is not null && operation.Answer(415) is not null),
+                "400, 413 and 415");
             Need(!operation.Path.Contains('{', StringComparison.Ordinal) || operation.Answer(404) is not null, "404");
             Need(operation.Body is null || operation.Example is not null, "an example of the body");
             // What is kept with a key would let a password be guessed.
@@ -134,14 +177,19 @@ public sealed class ContractTests(ContractFixture fixture)
             foreach (var (status, answer) in operation.Answers)
             {
                 Need(answer["description"] is not null, $"a description of {status}");
-                Need(status < 400 || answer["content"]?["application/problem+json"]?["example"]?["status"]?.GetValue<int>() == status, $"an example of the problem {status}");
-                Need(answer["content"]?["application/json"] is not { } json || json["example"] is not null, $"an example of the answer {status}");
+                Need(
+                    status < 400 || answer["content"]?["application/problem+json"]?["example"]?["status"]?.GetValue<int>() == status,
+                    $"an example of the problem {status}");
+                Need(
+                    answer["content"]?["application/json"] is not { } json || json["example"] is not null,
+                    $"an example of the answer {status}");
             }
 
             foreach (var parameter in operation.Parameters)
             {
                 Need(parameter["description"] is not null, $"a description of {parameter["name"]}");
-                Need(parameter["schema"]?["type"] is not null || parameter["schema"]?["$ref"] is not null, $"a type of {parameter["name"]}");
+                Need(
+                    parameter["schema"]?["type"] is not null || parameter["schema"]?["$ref"] is not null, $"a type of {parameter["name"]}");
             }
 
             void Need(bool isThere, string what)
@@ -155,8 +203,12 @@ public sealed class ContractTests(ContractFixture fixture)
 
         foreach (var (name, schema) in fixture.Document(service)["components"]!["schemas"]!.AsObject())
         {
-            missing.AddRange(schema!["properties"]?.AsObject().Where(property => property.Value!["type"] is null && property.Value["$ref"] is null && property.Value["oneOf"] is null).Select(property => $"{name}.{property.Key} lacks a type") ?? []);
-            missing.AddRange(schema["properties"]?.AsObject().Where(property => property.Value!["description"] is null && property.Value["oneOf"] is null).Select(property => $"{name}.{property.Key} lacks a description") ?? []);
+            missing.AddRange(schema!["properties"]?.AsObject().Where(property =>
+                property.Value!["type"] is null && property.Value["$ref"] is null && property.Value["oneOf"] is null).Select(property =>
+                    $"{name}.{property.Key} lacks a type") ?? []);
+            missing.AddRange(schema["properties"]?.AsObject().Where(property =>
+                property.Value!["description"] is null && property.Value["oneOf"] is null).Select(property =>
+                    $"{name}.{property.Key} lacks a description") ?? []);
         }
 
         Assert.True(missing.Count == 0, string.Join('\n', missing));
@@ -173,12 +225,20 @@ public sealed class ContractTests(ContractFixture fixture)
     private static JsonObject Changed(JsonObject document, string change)
     {
         var copy = (JsonObject)document.DeepClone();
-        var at = change.LastIndexOf(' ', change.Contains(" =", StringComparison.Ordinal) ? change.IndexOf(" =", StringComparison.Ordinal) : change.Length - 1);
+        var at = change.LastIndexOf(
+            ' ', change.Contains(" =", StringComparison.Ordinal) ? change.IndexOf(" =", StringComparison.Ordinal) : change.Length - 1);
         var (steps, what) = (change[..at].Split('.'), change[(at + 1)..]);
-        var parent = steps[..^1].Aggregate((JsonNode)copy, (node, step) => (node is JsonArray array ? array[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)] : node[step])!);
+        var parent = steps[..^1].Aggregate(
+            (JsonNode)copy,
+            (node, step) =>
+                (node is JsonArray array ? array[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)] : node[step])!);
         if (what is "-")
         {
-            Assert.True(parent is JsonArray list ? RemoveAt(list, int.Parse(steps[^1], System.Globalization.CultureInfo.InvariantCulture)) : parent.AsObject().Remove(steps[^1]), change);
+            Assert.True(
+                parent is JsonArray list
+                    ? RemoveAt(list, int.Parse(steps[^1], System.Globalization.CultureInfo.InvariantCulture))
+                    : parent.AsObject().Remove(steps[^1]),
+                change);
         }
         else
         {

@@ -7,7 +7,8 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// What holds for every endpoint of every service, tried on each that the documents name, through the Gateway, by the account that may do most.
+/// What holds for every endpoint of every service, tried on each that the documents name, through the Gateway, by the account that may do
+/// most.
 /// </summary>
 [Collection(ContractTestGroup.Name)]
 public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
@@ -40,7 +41,10 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         foreach (var path in fixture.Operations(service).GroupBy(operation => operation.Path, StringComparer.Ordinal))
         {
             string[] known = [.. path.Select(operation => operation.Method)];
-            string[] allowed = [.. known, .. path.Where(operation => operation is { Method: "GET", IsStream: false }).Select(_ => "HEAD"), "OPTIONS"];
+            string[] allowed =
+            [
+                .. known, .. path.Where(operation => operation is { Method: "GET", IsStream: false }).Select(_ => "HEAD"), "OPTIONS",
+            ];
             foreach (var verb in Verbs.Except(known))
             {
                 foreach (var token in new[] { fixture.Token(service), "no token", null })
@@ -80,7 +84,9 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             foreach (var (method, address) in new[] { ("HEAD", path), ("GET", path + "/"), ("HEAD", path + "/") })
             {
                 using var other = await fixture.SendAsync(service, method, address);
-                Assert.Equal((address, get.StatusCode, get.Headers.ETag, get.Content.Headers.ContentType), (address, other.StatusCode, other.Headers.ETag, other.Content.Headers.ContentType));
+                Assert.Equal(
+                    (address, get.StatusCode, get.Headers.ETag, get.Content.Headers.ContentType),
+                    (address, other.StatusCode, other.Headers.ETag, other.Content.Headers.ContentType));
                 Assert.Equal(method is "GET", (await other.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
             }
         }
@@ -94,7 +100,10 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         {
             foreach (var type in new[] { "text/plain", "application/xml", "application/x-www-form-urlencoded" })
             {
-                using var request = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = new StringContent("{}", System.Text.Encoding.UTF8, type) };
+                using var request = new HttpRequestMessage(new(operation.Method), operation.Address())
+                {
+                    Content = new StringContent("{}", System.Text.Encoding.UTF8, type),
+                };
                 request.Headers.Authorization = new("Bearer", fixture.Token(service));
                 using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
                 var problem = await ProblemAsync(response, HttpStatusCode.UnsupportedMediaType);
@@ -152,11 +161,19 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     [MemberData(nameof(Services))]
     public async Task The_charset_of_a_body_is_UTF_8_in_quotes_or_not(string service)
     {
-        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        foreach (var operation in fixture.Operations(service).Where(operation =>
+            operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
         {
-            foreach (var (charset, status) in new[] { ("\"UTF-8\"", HttpStatusCode.BadRequest), ("utf-8", HttpStatusCode.BadRequest), ("utf-16", HttpStatusCode.UnsupportedMediaType), ("\"none\"", HttpStatusCode.UnsupportedMediaType) })
+            foreach (var (charset, status) in new[]
             {
-                using var request = new HttpRequestMessage(new(operation.Method), operation.Address()) { Content = new ByteArrayContent("{}"u8.ToArray()) };
+                ("\"UTF-8\"", HttpStatusCode.BadRequest), ("utf-8", HttpStatusCode.BadRequest),
+                ("utf-16", HttpStatusCode.UnsupportedMediaType), ("\"none\"", HttpStatusCode.UnsupportedMediaType)
+            })
+            {
+                using var request = new HttpRequestMessage(new(operation.Method), operation.Address())
+                {
+                    Content = new ByteArrayContent("{}"u8.ToArray()),
+                };
                 request.Content.Headers.TryAddWithoutValidation("Content-Type", $"application/json; charset={charset}");
                 request.Headers.Authorization = new("Bearer", fixture.Token(service));
                 using var response = await fixture.Http.SendAsync(request, TestContext.Current.CancellationToken);
@@ -188,7 +205,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     await RefusedAsync(operation, With(name, "[null,{\"does not exist\":1}]"), $"{name}[1]['does not exist']");
                 }
 
-                if (schema!["type"]!.ToJsonString().Contains("number", StringComparison.Ordinal) || schema["type"]!.ToJsonString().Contains("integer", StringComparison.Ordinal))
+                if (schema!["type"]!.ToJsonString().Contains("number", StringComparison.Ordinal)
+                    || schema["type"]!.ToJsonString().Contains("integer", StringComparison.Ordinal))
                 {
                     foreach (var number in NoAmounts)
                     {
@@ -198,7 +216,13 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             }
 
             string With(string name, string value) =>
-                "{" + string.Join(',', operation.Example!.Where(field => !string.Equals(field.Key, name, StringComparison.Ordinal)).Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}").Append($"{JsonSerializer.Serialize(name)}:{value}")) + "}";
+                "{"
+                    + string.Join(
+                        ',',
+                        operation.Example!.Where(field => !string.Equals(field.Key, name, StringComparison.Ordinal))
+                            .Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}")
+                            .Append($"{JsonSerializer.Serialize(name)}:{value}"))
+                    + "}";
         }
 
         async Task RefusedAsync(Operation operation, string body, string? field)
@@ -206,7 +230,9 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), body, fixture.Token(service));
             Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{operation} answered {(int)response.StatusCode} to {body}");
             var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
-            Assert.True(field is null || problem["errors"]!.AsObject().Any(error => error.Key.StartsWith(field, StringComparison.Ordinal)), $"{operation} does not name {field} of {body}: {problem["errors"]}");
+            Assert.True(
+                field is null || problem["errors"]!.AsObject().Any(error => error.Key.StartsWith(field, StringComparison.Ordinal)),
+                $"{operation} does not name {field} of {body}: {problem["errors"]}");
         }
     }
 
@@ -215,11 +241,14 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     [Trait("Covers", "N-10")]
     public async Task A_body_that_says_nothing_is_refused_with_the_fields_that_are_needed_in_their_own_names(string service)
     {
-        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        foreach (var operation in fixture.Operations(service).Where(operation =>
+            operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
         {
             using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service));
             var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
-            var needed = operation.BodySchema!["required"]?.AsArray().Select(field => field!.GetValue<string>()).Order(StringComparer.Ordinal).ToArray() ?? ["body"];
+            var needed = operation.BodySchema!["required"]?.AsArray().Select(field => field!.GetValue<string>())
+                .Order(StringComparer.Ordinal).ToArray()
+                ?? ["body"];
             Assert.Equal(needed, problem["errors"]!.AsObject().Select(error => error.Key).Order(StringComparer.Ordinal));
             foreach (var (field, messages) in problem["errors"]!.AsObject())
             {
@@ -232,15 +261,18 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     [MemberData(nameof(Services))]
     public async Task What_is_wrong_is_told_in_problem_details_to_callers_who_accept_something_else_too(string service)
     {
-        foreach (var operation in fixture.Operations(service).Where(operation => operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
+        foreach (var operation in fixture.Operations(service).Where(operation =>
+            operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
         {
             using var usual = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service));
             var errors = (await ProblemAsync(usual, HttpStatusCode.BadRequest))["errors"]!.ToJsonString();
             foreach (var accepted in new[] { "text/html", "text/event-stream", "application/xml;q=0.5", "nonsense" })
             {
-                using var response = await fixture.Http.SendAsync(operation.Method, operation.Address(), "{}", fixture.Token(service), ("Accept", accepted));
+                using var response = await fixture.Http.SendAsync(
+                    operation.Method, operation.Address(), "{}", fixture.Token(service), ("Accept", accepted));
                 Assert.Equal(errors, (await ProblemAsync(response, HttpStatusCode.BadRequest))["errors"]!.ToJsonString());
-                using var nowhere = await fixture.Http.SendAsync(operation.Method, operation.Address() + "/nothing/here", token: fixture.Token(service), headers: ("Accept", accepted));
+                using var nowhere = await fixture.Http.SendAsync(
+                    operation.Method, operation.Address() + "/nothing/here", token: fixture.Token(service), headers: ("Accept", accepted));
                 await ProblemAsync(nowhere, HttpStatusCode.NotFound);
             }
         }
@@ -260,9 +292,13 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 foreach (var value in isText ? ["%00"] : isDate ? NoDates : NoNumbers)
                 {
                     using var response = await fixture.SendAsync(service, operation.Method, $"{operation.Address()}?{name}={value}");
-                    Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{operation} answered {(int)response.StatusCode} to {name}={value}");
+                    Assert.True(
+                        response.StatusCode == HttpStatusCode.BadRequest,
+                        $"{operation} answered {(int)response.StatusCode} to {name}={value}");
                     var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
-                    Assert.True(value is "%00" || problem["errors"]!.AsObject().ContainsKey(name), $"{operation} does not name {name}: {problem["errors"]}");
+                    Assert.True(
+                        value is "%00" || problem["errors"]!.AsObject().ContainsKey(name),
+                        $"{operation} does not name {name}: {problem["errors"]}");
                 }
             }
         }
@@ -274,7 +310,11 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.IsList))
         {
-            foreach (var query in new[] { "limit=0", "limit=201", "limit=-1", "limit=no", "limit=1.5", "cursor=no", "cursor=%2B%2B%2B%2B", "cursor=" + new string('A', 3000) })
+            foreach (var query in new[]
+            {
+                "limit=0", "limit=201", "limit=-1", "limit=no", "limit=1.5", "cursor=no", "cursor=%2B%2B%2B%2B",
+                "cursor=" + new string('A', 3000)
+            })
             {
                 using var response = await fixture.SendAsync(service, "GET", $"{operation.Address()}?{query}");
                 var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
@@ -348,13 +388,19 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             await fixture.Platform.QuietAsync();
             var tag = await TagAsync();
             using var whole = await fixture.SendAsync(service, "GET", address);
-            foreach (var (known, status) in new[] { (tag, HttpStatusCode.NotModified), ($"\"0\", W/{tag}", HttpStatusCode.NotModified), ("*", HttpStatusCode.NotModified), ("\"0\"", HttpStatusCode.OK), ("junk", HttpStatusCode.OK) })
+            foreach (var (known, status) in new[]
+            {
+                (tag, HttpStatusCode.NotModified), ($"\"0\", W/{tag}", HttpStatusCode.NotModified), ("*", HttpStatusCode.NotModified),
+                ("\"0\"", HttpStatusCode.OK), ("junk", HttpStatusCode.OK)
+            })
             {
                 using var again = await fixture.SendAsync(service, "GET", address, headers: ("If-None-Match", known));
                 Assert.Equal((known, status), (known, again.StatusCode));
                 Assert.Equal(tag, again.Headers.ETag!.Tag);
                 Assert.Equal($"{whole.Headers.Vary} {whole.Headers.CacheControl}", $"{again.Headers.Vary} {again.Headers.CacheControl}");
-                Assert.Equal(status == HttpStatusCode.OK, (await again.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
+                Assert.Equal(
+                    status == HttpStatusCode.OK,
+                    (await again.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length > 0);
             }
 
             foreach (var (known, status) in new[]
@@ -369,15 +415,22 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             }
 
             // What ends it comes last, and only what was made for this is ended.
-            foreach (var write in operations.Where(operation => operation.Method is not "GET" && string.Equals(operation.Path, read.Path, StringComparison.Ordinal) && operation.Takes("If-Match")).OrderBy(operation => operation.Method is "DELETE"))
+            foreach (var write in operations.Where(operation =>
+                operation.Method is not "GET"
+                    && string.Equals(operation.Path, read.Path, StringComparison.Ordinal)
+                    && operation.Takes("If-Match")).OrderBy(operation =>
+                    operation.Method is "DELETE"))
             {
                 await fixture.Platform.QuietAsync();
                 tag = await TagAsync();
                 foreach (var bad in new[] { "junk", tag.Trim('"'), $"{tag};" })
                 {
-                    using var refused = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", bad));
+                    using var refused = await fixture.SendAsync(
+                        service, write.Method, address, write.Example?.DeepClone(), ("If-Match", bad));
                     Assert.Equal((write.Name, bad, HttpStatusCode.BadRequest), (write.Name, bad, refused.StatusCode));
-                    Assert.Equal(["If-Match"], (await ProblemAsync(refused, HttpStatusCode.BadRequest))["errors"]!.AsObject().Select(error => error.Key));
+                    Assert.Equal(
+                        ["If-Match"],
+                        (await ProblemAsync(refused, HttpStatusCode.BadRequest))["errors"]!.AsObject().Select(error => error.Key));
                 }
 
                 foreach (var (header, other) in new[]
@@ -407,7 +460,9 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     status = done.StatusCode;
                 }
 
-                Assert.True(status is HttpStatusCode.OK or HttpStatusCode.NoContent or HttpStatusCode.Conflict, $"{write} at {address} with the present ETag: {(int)status}");
+                Assert.True(
+                    status is HttpStatusCode.OK or HttpStatusCode.NoContent or HttpStatusCode.Conflict,
+                    $"{write} at {address} with the present ETag: {(int)status}");
             }
 
             // What a caller who takes compressed answers is given holds for the next write.
@@ -421,7 +476,8 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
         async Task<string> AddressOfOneAsync(Operation read, IReadOnlyList<Operation> operations)
         {
-            foreach (var making in operations.Where(operation => operation.Answer(201)?["headers"]?["ETag"] is not null && read.Path.StartsWith(operation.Path, StringComparison.Ordinal)))
+            foreach (var making in operations.Where(operation =>
+                operation.Answer(201)?["headers"]?["ETag"] is not null && read.Path.StartsWith(operation.Path, StringComparison.Ordinal)))
             {
                 var (location, _, _) = await MadeAsync(making, Fresh(making));
                 if (read.IsAt(location) && !read.Path.EndsWith("/me", StringComparison.Ordinal))
@@ -440,15 +496,24 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.NeedsToken))
         {
-            foreach (var (id, trace, isGood) in new[] { ("caller-7", $"00-{Trace}-00f067aa0ba902b7-01", true), ("<script>", "00-<script>", false) })
+            foreach (var (id, trace, isGood) in new[]
+            {
+                ("caller-7", $"00-{Trace}-00f067aa0ba902b7-01", true), ("<script>", "00-<script>", false)
+            })
             {
                 // Refused by the Gateway, and by the service behind it.
-                foreach (var (token, address) in new[] { (null, operation.Address()), (fixture.Token(service), operation.Address() + "/nothing/here") })
+                foreach (var (token, address) in new[]
                 {
-                    using var response = await fixture.Http.SendAsync(operation.Method, address, token: token, headers: [("X-Request-Id", id), ("traceparent", trace)]);
+                    (null, operation.Address()), (fixture.Token(service), operation.Address() + "/nothing/here")
+                })
+                {
+                    using var response = await fixture.Http.SendAsync(
+                        operation.Method, address, token: token, headers: [("X-Request-Id", id), ("traceparent", trace)]);
                     var problem = await ProblemAsync(response, token is null ? HttpStatusCode.Unauthorized : HttpStatusCode.NotFound);
-                    Assert.Equal(isGood, string.Equals(id, Assert.Single(response.Headers.GetValues("X-Request-Id")), StringComparison.Ordinal));
-                    Assert.Equal(isGood, Assert.Single(response.Headers.GetValues("traceparent")).Contains(Trace, StringComparison.Ordinal));
+                    Assert.Equal(
+                        isGood, string.Equals(id, Assert.Single(response.Headers.GetValues("X-Request-Id")), StringComparison.Ordinal));
+                    Assert.Equal(
+                        isGood, Assert.Single(response.Headers.GetValues("traceparent")).Contains(Trace, StringComparison.Ordinal));
                     Assert.Equal(isGood, problem["traceId"]!.GetValue<string>().Contains(Trace, StringComparison.Ordinal));
                     Assert.DoesNotContain("script", problem.ToJsonString(), StringComparison.Ordinal);
                 }
@@ -502,12 +567,15 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         return other;
     }
 
-    private async Task<(string Location, string Body, string? ETag)> MadeAsync(Operation operation, JsonObject body, params (string, string)[] headers)
+    private async Task<(string Location, string Body, string? ETag)> MadeAsync(
+        Operation operation, JsonObject body, params (string, string)[] headers)
     {
         var service = ContractFixture.Services.Single(service => ReferenceEquals(fixture.Document(service), operation.Document));
         using var response = await fixture.SendAsync(service, operation.Method, operation.Address(), body, headers);
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-        Assert.True(response.StatusCode == HttpStatusCode.Created, $"{operation} answered {(int)response.StatusCode} to {body.ToJsonString()}: {text}");
+        Assert.True(
+            response.StatusCode == HttpStatusCode.Created,
+            $"{operation} answered {(int)response.StatusCode} to {body.ToJsonString()}: {text}");
         return (response.Headers.Location!.OriginalString, text, response.Headers.ETag?.Tag);
     }
 
@@ -516,9 +584,13 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     {
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var request = $"{response.RequestMessage!.Method} {response.RequestMessage.RequestUri!.PathAndQuery}";
-        Assert.True(status == response.StatusCode && response.Content.Headers.ContentType?.MediaType is "application/problem+json", $"{request} gave {(int)response.StatusCode}, not {(int)status}: {text}");
+        Assert.True(
+            status == response.StatusCode && response.Content.Headers.ContentType?.MediaType is "application/problem+json",
+            $"{request} gave {(int)response.StatusCode}, not {(int)status}: {text}");
         var problem = JsonNode.Parse(text)!;
-        Assert.Equal(((int)status, Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase((int)status)), (problem["status"]!.GetValue<int>(), problem["title"]!.GetValue<string>()));
+        Assert.Equal(
+            ((int)status, Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase((int)status)),
+            (problem["status"]!.GetValue<int>(), problem["title"]!.GetValue<string>()));
         Assert.NotEmpty(problem["detail"]!.GetValue<string>());
         Assert.NotEmpty(problem["traceId"]!.GetValue<string>());
         Assert.Equal(Assert.Single(response.Headers.GetValues("X-Request-Id")), problem["requestId"]!.GetValue<string>());

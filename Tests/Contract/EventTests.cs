@@ -12,14 +12,18 @@ using MicroPlatform.Warehouse;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The events in <c>openapi/events.txt</c>, a line for each subscriber and field: a message that waits in a queue is read by what is deployed next.</summary>
+/// <summary>
+/// The events in <c>openapi/events.txt</c>, a line for each subscriber and field: a message that waits in a queue is read by what is
+/// deployed next.
+/// </summary>
 public sealed class EventTests
 {
     private const string File = "events.txt";
 
     private static readonly Assembly[] Services =
     [
-        typeof(CustomersDbContext).Assembly, typeof(CartDbContext).Assembly, typeof(UsersDbContext).Assembly, typeof(TodoDbContext).Assembly,
+        typeof(CustomersDbContext).Assembly, typeof(CartDbContext).Assembly, typeof(UsersDbContext).Assembly,
+        typeof(TodoDbContext).Assembly,
         typeof(WarehouseDbContext).Assembly, typeof(AccountingDbContext).Assembly, typeof(SalesDbContext).Assembly,
     ];
 
@@ -38,7 +42,11 @@ public sealed class EventTests
     {
         var offered = Offered();
         Assert.Contains(line, offered);
-        Assert.Equal([line], Repository.Lost(string.Join('\n', offered), offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
+        Assert.Equal(
+            [line],
+            Repository.Lost(
+                string.Join('\n', offered),
+                offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
         Assert.Empty(Repository.Lost(string.Join('\n', offered), offered.Append("field sales.order-placed.v1 note: string or null")));
     }
 

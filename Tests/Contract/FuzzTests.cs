@@ -15,30 +15,53 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
 {
     // The same requests in every run; another seed looks elsewhere, and more of them look closer.
     private static readonly ulong Seed = ulong.Parse(Environment.GetEnvironmentVariable("FUZZ_SEED") ?? "7", CultureInfo.InvariantCulture);
-    private static readonly int RequestsPerCaller = int.Parse(Environment.GetEnvironmentVariable("FUZZ_REQUESTS") ?? "15", CultureInfo.InvariantCulture);
+    private static readonly int RequestsPerCaller =
+        int.Parse(Environment.GetEnvironmentVariable("FUZZ_REQUESTS") ?? "15", CultureInfo.InvariantCulture);
 
     private static readonly Gen<string> Text = Gen.OneOf(
-        "", " ", "a", "me", "SKU-1", "naïve café", "日本語", "🎉", "e\u0301", "\u202Eevil", "%", "_", "\\", "'; DROP TABLE products; --", "<script>alert(1)</script>",
-        "${jndi:ldap://x}", "../../etc/passwd", "null", "true", "0", "1e3", new('x', 201), new('x', 5000), "a@b", "alice@example.com", "2026-01-05", "2026-01-05T10:00:00Z");
+        "", " ", "a", "me", "SKU-1", "naïve café", "日本語", "🎉", "e\u0301", "\u202Eevil", "%", "_", "\\", "'; DROP TABLE products; --",
+        "<script>alert(1)</script>",
+        "${jndi:ldap://x}", "../../etc/passwd", "null", "true", "0", "1e3", new('x', 201), new('x', 5000), "a@b", "alice@example.com",
+        "2026-01-05", "2026-01-05T10:00:00Z");
 
     private static readonly Gen<string> HostileJson = Gen.OneOf(
-        "null", "true", "0", "-1", "1", "2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "1e400", "1.005", "0.1", "-0", "1e-30", "79228162514264337593543950335", "\"\"",
-        "\"\\u0000\"", "\"\\ud800\"", "\"\\ud83c\\udf89\"", "[]", "[null]", "[[[[]]]]", "{}", "{\"a\":{\"b\":[1,2,{}]}}", "\"0001-01-01T00:00:00+14:00\"", "\"9999-12-31T23:59:59.9999999-14:00\"",
-        "\"2026-02-30T00:00:00Z\"", "\"2026-01-05T10:00:00\"", "\"infinity\"", "\"" + new string('y', 5000) + "\"", "NaN", "Infinity", "'x'", "\"");
+        "null", "true", "0", "-1", "1", "2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "1e400",
+        "1.005", "0.1", "-0", "1e-30", "79228162514264337593543950335", "\"\"",
+        "\"\\u0000\"", "\"\\ud800\"", "\"\\ud83c\\udf89\"", "[]", "[null]", "[[[[]]]]", "{}", "{\"a\":{\"b\":[1,2,{}]}}",
+        "\"0001-01-01T00:00:00+14:00\"", "\"9999-12-31T23:59:59.9999999-14:00\"",
+        "\"2026-02-30T00:00:00Z\"", "\"2026-01-05T10:00:00\"", "\"infinity\"", "\""
+            + new string('y', 5000)
+            + "\"", "NaN", "Infinity", "'x'", "\"");
 
     private static readonly Gen<string> HostileBody = Gen.OneOf(
-        "", " ", "null", "[]", "1", "\"text\"", "{", "}", "{\"a\":1,\"a\":2}", "{\"\":1}", "{\"__proto__\":{}}", "\u0000", "\uFEFF{}", "// comment\n{}", "{},{}", new('[', 5000), "{\"a\":" + new string('9', 10000) + "}");
+        "", " ", "null", "[]", "1", "\"text\"", "{", "}", "{\"a\":1,\"a\":2}", "{\"\":1}", "{\"__proto__\":{}}", "\u0000", "\uFEFF{}",
+        "// comment\n{}", "{},{}", new('[', 5000), "{\"a\":"
+            + new string('9', 10000)
+            + "}");
 
     private static readonly Gen<string> Id = Gen.Frequency(
         (6, Gen.OneOf("1", "2", "3", "4")),
-        (3, Gen.OneOf("me", "0", "-1", "5", "9223372036854775807", "9223372036854775808", "01900000-0000-7000-8000-000000000003", "00000000-0000-0000-0000-000000000000")),
+        (
+            3,
+            Gen.OneOf(
+                "me", "0", "-1", "5", "9223372036854775807", "9223372036854775808", "01900000-0000-7000-8000-000000000003",
+                "00000000-0000-0000-0000-000000000000")),
         (1, Gen.OneOf("x", " ", "1.0", "+1", "1e2", "0x1", "１", "é", "a b", "a;b", "*", "{id}", "..%2f..", new('7', 1000))));
 
-    private static readonly Gen<string?> IfMatch = Gen.Frequency((6, Gen.Const((string?)null)), (4, Gen.OneOf((string?)"*", "\"1\"", "\"0\"", "1", "W/\"1\"", "\"99999999999\"", "\"\"", ",", "\"1\", *", "\"")));
+    private static readonly Gen<string?> IfMatch = Gen.Frequency(
+        (6, Gen.Const((string?)null)),
+        (4, Gen.OneOf((string?)"*", "\"1\"", "\"0\"", "1", "W/\"1\"", "\"99999999999\"", "\"\"", ",", "\"1\", *", "\"")));
 
-    private static readonly Gen<string?> Key = Gen.Frequency((8, Gen.Const((string?)null)), (1, Gen.OneOf((string?)"one", "two", " ", "<key>", "\"", new('k', 255), new('k', 256))));
+    private static readonly Gen<string?> Key = Gen.Frequency(
+        (8, Gen.Const((string?)null)), (1, Gen.OneOf((string?)"one", "two", " ", "<key>", "\"", new('k', 255), new('k', 256))));
 
-    private static readonly Gen<string> MediaType = Gen.Frequency((20, Gen.Const("application/json")), (1, Gen.OneOf("text/plain", "application/json; charset=utf-16", "application/json; charset=nothing", "application/vnd.api+json", "application/problem+json", "*/*", "junk")));
+    private static readonly Gen<string> MediaType = Gen.Frequency(
+        (20, Gen.Const("application/json")),
+        (
+            1,
+            Gen.OneOf(
+                "text/plain", "application/json; charset=utf-16", "application/json; charset=nothing", "application/vnd.api+json",
+                "application/problem+json", "*/*", "junk")));
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
 
@@ -66,7 +89,10 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
             }
         }
 
-        Assert.True(failures.Count == 0, $"{failures.Count} of {operations.Count * 2 * RequestsPerCaller} requests (FUZZ_SEED={Seed}) were not answered as the document says. The first:\n\n{string.Join("\n\n", failures.Take(10))}");
+        Assert.True(
+            failures.Count == 0,
+            $"{failures.Count} of {operations.Count * 2 * RequestsPerCaller} requests (FUZZ_SEED={Seed}) were not answered as the "
+                + $"document says. The first:\n\n{string.Join("\n\n", failures.Take(10))}");
     }
 
     private async Task<string?> FailureAsync(Operation operation, Attempt attempt, string? token)
@@ -84,15 +110,21 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
             request.Content.Headers.TryAddWithoutValidation("Content-Type", attempt.MediaType);
         }
 
-        using var response = await fixture.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        using var response = await fixture.Http.SendAsync(
+            request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
         var status = (int)response.StatusCode;
         var type = response.Content.Headers.ContentType?.MediaType;
         // A stream has no end to wait for.
         var text = type is "text/event-stream" ? "" : await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var wrong = operation.Answer(status) is null || status >= 500 ? "is not declared"
-            : status >= 400 && (type is not "application/problem+json" || JsonNode.Parse(text)?["status"]?.GetValue<int>() != status) ? "is no problem details"
+            : status >= 400 && (type is not "application/problem+json" || JsonNode.Parse(text)?["status"]?.GetValue<int>() != status)
+            ? "is no problem details"
             : null;
-        return wrong is null ? null : $"{operation} {wrong}: {status}\n  {operation.Method} {Short(attempt.Address)} ({(token is null ? "anonymous" : "admin")})\n  {string.Join(", ", attempt.Headers)} {attempt.MediaType}\n  {Short(attempt.Body)}\n  {Short(text)}";
+        return wrong is null
+            ? null
+            : $"{operation} {wrong}: {status}\n  {operation.Method} {Short(attempt.Address)} "
+                + $"({(token is null ? "anonymous" : "admin")})\n  {string.Join(", ", attempt.Headers)} {attempt.MediaType}\n  "
+                + $"{Short(attempt.Body)}\n  {Short(text)}";
 
         static string? Short(string? text) => text is { Length: > 500 } ? $"{text[..500]}… ({text.Length})" : text;
     }
@@ -104,12 +136,14 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
         var email = $"{unique}@example.com";
         if (customer)
         {
-            await http.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(System.Net.HttpStatusCode.Created);
+            await http.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password })
+                .JsonAsync(System.Net.HttpStatusCode.Created);
             await fixture.Platform.QueryAsync<object>("customersdb", "UPDATE customers SET is_admin = true WHERE email = $1", email);
             return await fixture.Platform.CustomerTokenAsync(email);
         }
 
-        await http.SendAsync("POST", "/api/v1/users", new { username = unique, email, password = TestPlatform.Password }).JsonAsync(System.Net.HttpStatusCode.Created);
+        await http.SendAsync("POST", "/api/v1/users", new { username = unique, email, password = TestPlatform.Password })
+            .JsonAsync(System.Net.HttpStatusCode.Created);
         await fixture.Platform.QueryAsync<object>("usersdb", "UPDATE users SET role = 'admin' WHERE username = $1", unique);
         return await fixture.Platform.UserTokenAsync(unique);
     }
@@ -124,7 +158,12 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
                from body in operation.Body is null ? Gen.Const((string?)null) : BodyOf(operation)
                from type in MediaType
                select new Attempt(AddressOf(operation, ids) + values, body, type,
-                   [.. new[] { ("If-Match", ifMatch), ("If-None-Match", ifMatch), ("Idempotency-Key", key) }.Where(header => header.Item2 is not null).Select(header => (header.Item1, header.Item2!))]);
+                   [
+                       .. new[]
+                       {
+                           ("If-Match", ifMatch), ("If-None-Match", ifMatch), ("Idempotency-Key", key)
+                       }.Where(header => header.Item2 is not null).Select(header => (header.Item1, header.Item2!)),
+                   ]);
     }
 
     private static string AddressOf(Operation operation, string[] ids)
@@ -140,12 +179,17 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
         from isRight in Gen.Bool
         from right in ValidJson(operation, parameter["schema"]!)
         from wrong in Text
-        select use ? $"{text}{parameter["name"]}={Uri.EscapeDataString(isRight ? right.Trim('"') : wrong[..Math.Min(wrong.Length, 300)])}&" : text).Select(text => text.TrimEnd('&', '?'));
+        select use
+            ? $"{text}{parameter["name"]}={Uri.EscapeDataString(isRight ? right.Trim('"') : wrong[..Math.Min(wrong.Length, 300)])}&"
+            : text).Select(text =>
+            text.TrimEnd('&', '?'));
 
     private static Gen<string?> BodyOf(Operation operation) =>
         Gen.Frequency((9, ObjectOf(operation, operation.BodySchema!, operation.Example)), (1, HostileBody)).Select(text => (string?)text);
 
-    /// <summary>An object of the schema: most fields as in the example, some of another value, some hostile, some absent, seldom one too many.</summary>
+    /// <summary>
+    /// An object of the schema: most fields as in the example, some of another value, some hostile, some absent, seldom one too many.
+    /// </summary>
     private static Gen<string> ObjectOf(Operation operation, JsonObject schema, JsonObject? example)
     {
         var fields = (schema["properties"]?.AsObject() ?? []).Aggregate(Gen.Const(""), (all, property) =>
@@ -170,20 +214,31 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
             return Gen.OneOf(values.Select(value => value!.ToJsonString()).ToArray());
         }
 
-        var type = schema["type"] is JsonArray several ? several.Select(one => one!.GetValue<string>()).First(one => one is not "null") : schema["type"]?.GetValue<string>();
+        var type = schema["type"] is JsonArray several
+            ? several.Select(one => one!.GetValue<string>()).First(one => one is not "null")
+            : schema["type"]?.GetValue<string>();
         return (type, schema["format"]?.GetValue<string>()) switch
         {
-            ("integer", _) => Gen.Frequency((3, Gen.OneOf(1L, 2, 3, 4, 5)), (1, Gen.Long[Limit("minimum", -10), Limit("maximum", 1_000_000_000)])).Select(number => number.ToString(CultureInfo.InvariantCulture)),
+            ("integer", _) => Gen.Frequency(
+                (3, Gen.OneOf(1L, 2, 3, 4, 5)),
+                (1, Gen.Long[Limit("minimum", -10), Limit("maximum", 1_000_000_000)])).Select(number =>
+                    number.ToString(CultureInfo.InvariantCulture)),
             ("number", _) => Gen.Int[0, 10_000_000].Select(cents => (cents / 100m).ToString("F2", CultureInfo.InvariantCulture)),
             ("boolean", _) => Gen.OneOf("true", "false"),
-            ("array", _) => ObjectOf(operation, operation.Resolve(schema["items"]!), example: null).Array[0, 3].Select(items => $"[{string.Join(',', items)}]"),
-            ("string", "date-time") => Gen.Int[-2_000_000_000, 2_000_000_000].Select(seconds => $"\"{DateTimeOffset.UnixEpoch.AddSeconds(seconds):O}\""),
-            ("string", "date") => Gen.Int[-800_000, 2_000_000].Select(days => $"\"{DateOnly.FromDateTime(DateTime.UnixEpoch).AddDays(Math.Max(days, -719_000)):O}\""),
+            ("array", _) => ObjectOf(
+                operation, operation.Resolve(schema["items"]!), example: null).Array[0, 3].Select(items => $"[{string.Join(',', items)}]"),
+            ("string", "date-time") =>
+                Gen.Int[-2_000_000_000, 2_000_000_000].Select(seconds => $"\"{DateTimeOffset.UnixEpoch.AddSeconds(seconds):O}\""),
+            ("string", "date") => Gen.Int[-800_000, 2_000_000].Select(days =>
+                $"\"{DateOnly.FromDateTime(DateTime.UnixEpoch).AddDays(Math.Max(days, -719_000)):O}\""),
             ("string", "email") => Gen.Int[0, 1000].Select(number => $"\"someone{number}@example.com\""),
             _ => Gen.Int[0, 1000].Select(number => $"\"Some text {number}\""),
         };
 
-        long Limit(string keyword, long otherwise) => schema[keyword] is { } limit ? (long)decimal.Parse(limit.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture) : otherwise;
+        long Limit(string keyword, long otherwise) =>
+            schema[keyword] is { } limit
+                ? (long)decimal.Parse(limit.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture)
+                : otherwise;
     }
 
     private sealed record Attempt(string Address, string? Body, string MediaType, IReadOnlyList<(string Name, string Value)> Headers);

@@ -15,7 +15,9 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
 
     public JsonObject? Example => Body?["example"]?.AsObject();
 
-    public IEnumerable<(int Status, JsonObject Answer)> Answers => Json["responses"]!.AsObject().Select(answer => (int.Parse(answer.Key, System.Globalization.CultureInfo.InvariantCulture), Resolve(answer.Value!)));
+    public IEnumerable<(int Status, JsonObject Answer)> Answers =>
+        Json["responses"]!.AsObject()
+            .Select(answer => (int.Parse(answer.Key, System.Globalization.CultureInfo.InvariantCulture), Resolve(answer.Value!)));
 
     public bool NeedsToken => Json["security"]!.AsArray().All(way => way!.AsObject().Count > 0);
 
@@ -35,16 +37,22 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
 
     public string Name => $"{Method} {Path}";
 
-    public JsonObject? Answer(int status) => Answers.Where(answer => answer.Status == status).Select(answer => answer.Answer).FirstOrDefault();
+    public JsonObject? Answer(int status) =>
+        Answers.Where(answer => answer.Status == status).Select(answer => answer.Answer).FirstOrDefault();
 
-    public bool Takes(string header) => Parameters.Any(parameter => string.Equals(parameter["name"]!.GetValue<string>(), header, StringComparison.Ordinal));
+    public bool Takes(string header) =>
+        Parameters.Any(parameter => string.Equals(parameter["name"]!.GetValue<string>(), header, StringComparison.Ordinal));
 
     /// <summary>The path with a value in place of each parameter, by default the document's example.</summary>
-    public string Address(Func<JsonObject, string>? valueOf = null) => Parameters.Where(parameter => parameter["in"]!.GetValue<string>() is "path").Aggregate(
-        Path, (path, parameter) => path.Replace($"{{{parameter["name"]}}}", valueOf?.Invoke(parameter) ?? parameter["example"]!.ToString(), StringComparison.Ordinal));
+    public string Address(Func<JsonObject, string>? valueOf = null) =>
+        Parameters.Where(parameter => parameter["in"]!.GetValue<string>() is "path").Aggregate(
+        Path, (path, parameter) =>
+            path.Replace(
+                $"{{{parameter["name"]}}}", valueOf?.Invoke(parameter) ?? parameter["example"]!.ToString(), StringComparison.Ordinal));
 
     /// <summary>Whether an address is one of this path's.</summary>
-    public bool IsAt(string address) => Regex.IsMatch(address, $"^{Parameter().Replace(Path, "[^/]+")}$", RegexOptions.None, TimeSpan.FromSeconds(1));
+    public bool IsAt(string address) =>
+        Regex.IsMatch(address, $"^{Parameter().Replace(Path, "[^/]+")}$", RegexOptions.None, TimeSpan.FromSeconds(1));
 
     /// <summary>What a reference means.</summary>
     public JsonObject Resolve(JsonNode node) => node["$ref"]?.GetValue<string>() is { } reference

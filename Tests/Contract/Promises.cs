@@ -30,9 +30,14 @@ internal sealed class Promises
         return
         [
             // Of what is gone as a whole, the parts need no mention.
-            .. lost.Where(sentence => !lost.Exists(whole => sentence.Length > whole.Length && sentence.StartsWith(whole, StringComparison.Ordinal) && sentence[whole.Length] is '.' or ':' or '[' or ' '))
+            .. lost.Where(sentence =>
+                !lost.Exists(whole =>
+                    sentence.Length > whole.Length
+                        && sentence.StartsWith(whole, StringComparison.Ordinal)
+                        && sentence[whole.Length] is '.' or ':' or '[' or ' '))
                 .Select(sentence => $"no longer: {sentence}"),
-            .. demanded.Where(demand => before.given.Contains(demand.Key.Split(':')[0])).Select(demand => (demand.Key, demand.Value, Was: before.demanded.GetValueOrDefault(demand.Key)))
+            .. demanded.Where(demand => before.given.Contains(demand.Key.Split(':')[0]))
+            .Select(demand => (demand.Key, demand.Value, Was: before.demanded.GetValueOrDefault(demand.Key)))
                 .Where(demand => IsStricter(demand.Key, demand.Value, demand.Was) && !IsOfNewPart(demand.Key, before))
                 .Select(demand => $"newly: {demand.Key} {demand.Value}".TrimEnd() + (demand.Was is null ? "" : $" (was {demand.Was})")),
         ];
@@ -193,6 +198,7 @@ internal sealed class Promises
     }
 
     private static IEnumerable<string> TypesOf(JsonObject schema) =>
-        (schema["type"] is JsonArray several ? several.Select(type => type!.GetValue<string>()) : schema["type"] is { } one ? [one.GetValue<string>()] : [])
+        (schema["type"] is JsonArray several ? several.Select(type =>
+            type!.GetValue<string>()) : schema["type"] is { } one ? [one.GetValue<string>()] : [])
         .Select(type => type is not "null" && schema["format"] is { } format ? $"{type} ({format})" : type);
 }

@@ -3,7 +3,9 @@ using Google.Protobuf.Reflection;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The gRPC contract in <c>openapi/grpc.txt</c>, a line for each method, field and value: a line that was released stays as it is.</summary>
+/// <summary>
+/// The gRPC contract in <c>openapi/grpc.txt</c>, a line for each method, field and value: a line that was released stays as it is.
+/// </summary>
 public sealed class ProtoTests
 {
     private const string File = "grpc.txt";
@@ -16,7 +18,8 @@ public sealed class ProtoTests
     {
         var offered = Offered().ToHashSet(StringComparer.Ordinal);
         var lost = Repository.HoldToRelease(File, offered);
-        Assert.All(lost.Where(line => line.StartsWith("field ", StringComparison.Ordinal)), line => Assert.Contains(ReservationOf(line), offered));
+        Assert.All(
+            lost.Where(line => line.StartsWith("field ", StringComparison.Ordinal)), line => Assert.Contains(ReservationOf(line), offered));
     }
 
     [Theory]
@@ -24,13 +27,21 @@ public sealed class ProtoTests
     [InlineData("field todo.v1.Todo.title = 2: string", "field todo.v1.Todo.name = 2: string")]
     [InlineData("field todo.v1.Todo.title = 2: string", "field todo.v1.Todo.title = 2: bytes")]
     [InlineData("rpc todo.v1.Todos/Get: todo.v1.GetRequest -> todo.v1.GetResponse", "")]
-    [InlineData("rpc todo.v1.Todos/Get: todo.v1.GetRequest -> todo.v1.GetResponse", "rpc todo.v1.Todos/Get: todo.v1.GetRequest -> stream todo.v1.GetResponse")]
-    [InlineData("rpc todo.v1.Todos/Export: todo.v1.ExportRequest -> stream todo.v1.ExportResponse", "rpc todo.v1.Todos/Export: todo.v1.ExportRequest -> todo.v1.ExportResponse")]
+    [InlineData(
+        "rpc todo.v1.Todos/Get: todo.v1.GetRequest -> todo.v1.GetResponse",
+        "rpc todo.v1.Todos/Get: todo.v1.GetRequest -> stream todo.v1.GetResponse")]
+    [InlineData(
+        "rpc todo.v1.Todos/Export: todo.v1.ExportRequest -> stream todo.v1.ExportResponse",
+        "rpc todo.v1.Todos/Export: todo.v1.ExportRequest -> todo.v1.ExportResponse")]
     public void A_field_or_method_that_is_changed_or_gone_is_noticed(string line, string instead)
     {
         var offered = Offered().ToList();
         Assert.Contains(line, offered);
-        Assert.Equal([line], Repository.Lost(string.Join('\n', offered), offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
+        Assert.Equal(
+            [line],
+            Repository.Lost(
+                string.Join('\n', offered),
+                offered.Select(other => string.Equals(other, line, StringComparison.Ordinal) ? instead : other)));
         Assert.Empty(Repository.Lost(string.Join('\n', offered), offered.Append("field todo.v1.Todo.colour = 100: string")));
     }
 
@@ -58,14 +69,18 @@ public sealed class ProtoTests
         select file;
 
     private static IEnumerable<string> LinesOf(ServiceDescriptor service) => service.Methods.Select(method =>
-        $"rpc {service.FullName}/{method.Name}: {(method.IsClientStreaming ? "stream " : "")}{method.InputType.FullName} -> {(method.IsServerStreaming ? "stream " : "")}{method.OutputType.FullName}");
+        $"rpc {service.FullName}/{method.Name}: {(method.IsClientStreaming ? "stream " : "")}{method.InputType.FullName} -> "
+            + $"{(method.IsServerStreaming ? "stream " : "")}{method.OutputType.FullName}");
 
     private static IEnumerable<string> LinesOf(MessageDescriptor message) => message.Fields.InFieldNumberOrder().Select(field =>
-            $"field {field.FullName} = {field.FieldNumber}: {(field.IsRepeated ? "repeated " : field.ToProto().Proto3Optional ? "optional " : "")}{TypeOf(field)}")
-        .Concat(message.ToProto().ReservedRange.SelectMany(range => Enumerable.Range(range.Start, range.End - range.Start).Select(number => $"reserved {message.FullName} {number}")))
+            $"field {field.FullName} = {field.FieldNumber}: "
+                + $"{(field.IsRepeated ? "repeated " : field.ToProto().Proto3Optional ? "optional " : "")}{TypeOf(field)}")
+        .Concat(message.ToProto().ReservedRange.SelectMany(range =>
+            Enumerable.Range(range.Start, range.End - range.Start).Select(number => $"reserved {message.FullName} {number}")))
         .Concat(message.NestedTypes.SelectMany(LinesOf)).Concat(message.EnumTypes.SelectMany(LinesOf));
 
-    private static IEnumerable<string> LinesOf(EnumDescriptor values) => values.Values.Select(value => $"value {values.FullName}.{value.Name} = {value.Number}");
+    private static IEnumerable<string> LinesOf(EnumDescriptor values) =>
+        values.Values.Select(value => $"value {values.FullName}.{value.Name} = {value.Number}");
 
     private static string TypeOf(FieldDescriptor field) => field.FieldType switch
     {

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The committed contract: <c>openapi/</c> has what the present code offers, <c>openapi/released/</c> what was promised last.</summary>
+/// <summary>
+/// The committed contract: <c>openapi/</c> has what the present code offers, <c>openapi/released/</c> what was promised last.
+/// </summary>
 internal static class Repository
 {
     private const string Command = "CONTRACT=update dotnet test --filter-namespace MicroPlatform.Tests.Contract";
@@ -14,7 +16,10 @@ internal static class Repository
 
     private static readonly string Folder = System.IO.Path.Combine(Root, "openapi");
 
-    /// <summary>Holds an offer of the code against the committed file, or, when <c>CONTRACT</c> says <c>update</c>, writes it there; <c>release</c> makes a promise of it.</summary>
+    /// <summary>
+    /// Holds an offer of the code against the committed file, or, when <c>CONTRACT</c> says <c>update</c>, writes it there; <c>release</c>
+    /// makes a promise of it.
+    /// </summary>
     public static void Hold(string file, string offered)
     {
         var mode = Environment.GetEnvironmentVariable("CONTRACT");
@@ -47,14 +52,24 @@ internal static class Repository
         return released;
     }
 
-    /// <summary>The breaking changes of the documents since the last release that are meant: the list of <c>breaking-changes.md</c> without what it says of files of lines.</summary>
-    public static List<string> DeclaredBreakingChanges() => [.. Declared().Where(line => !Array.Exists(LineFiles, file => line.StartsWith(PrefixOf(file), StringComparison.Ordinal)))];
+    /// <summary>
+    /// The breaking changes of the documents since the last release that are meant: the list of <c>breaking-changes.md</c> without what it
+    /// says of files of lines.
+    /// </summary>
+    public static List<string> DeclaredBreakingChanges() =>
+        [.. Declared().Where(line => !Array.Exists(LineFiles, file => line.StartsWith(PrefixOf(file), StringComparison.Ordinal)))];
 
     /// <summary>The released lines that are offered no more.</summary>
     public static List<string> Lost(string released, IEnumerable<string> offered) =>
-        [.. released.Split('\n', StringSplitOptions.RemoveEmptyEntries).Except(offered, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        [
+            .. released.Split('\n', StringSplitOptions.RemoveEmptyEntries).Except(offered, StringComparer.Ordinal)
+            .Order(StringComparer.Ordinal),
+        ];
 
-    /// <summary>Holds what is offered against what was released: a line that is gone must be declared, as <c>grpc: no longer: ...</c> for <c>grpc.txt</c>.</summary>
+    /// <summary>
+    /// Holds what is offered against what was released: a line that is gone must be declared, as <c>grpc: no longer: ...</c> for
+    /// <c>grpc.txt</c>.
+    /// </summary>
     /// <returns>The lines that are gone.</returns>
     public static List<string> HoldToRelease(string file, IEnumerable<string> offered)
     {
@@ -71,9 +86,14 @@ internal static class Repository
     {
         var start = committed.Zip(offered).TakeWhile(pair => string.Equals(pair.First, pair.Second, StringComparison.Ordinal)).Count();
         var longest = Math.Min(committed.Length, offered.Length) - start;
-        var end = committed.Reverse().Zip(offered.Reverse()).Take(longest).TakeWhile(pair => string.Equals(pair.First, pair.Second, StringComparison.Ordinal)).Count();
+        var end = committed.Reverse().Zip(offered.Reverse()).Take(longest)
+            .TakeWhile(pair => string.Equals(pair.First, pair.Second, StringComparison.Ordinal)).Count();
         var text = new StringBuilder();
-        foreach (var (sign, lines) in new[] { (' ', committed[Math.Max(0, start - 4)..start]), ('-', committed[start..^end]), ('+', offered[start..^end]), (' ', committed[^end..].Take(2)) })
+        foreach (var (sign, lines) in new[]
+        {
+            (' ', committed[Math.Max(0, start - 4)..start]), ('-', committed[start..^end]), ('+', offered[start..^end]),
+            (' ', committed[^end..].Take(2))
+        })
         {
             foreach (var line in lines.Take(40))
             {
@@ -85,7 +105,8 @@ internal static class Repository
     }
 
     private static HashSet<string> Declared() => Read("breaking-changes.md").Split('\n')
-        .Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..].Split(" — ")[0].Trim()).ToHashSet(StringComparer.Ordinal);
+        .Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..].Split(" — ")[0].Trim())
+        .ToHashSet(StringComparer.Ordinal);
 
     private static string PrefixOf(string file) => System.IO.Path.GetFileNameWithoutExtension(file) + ": ";
 

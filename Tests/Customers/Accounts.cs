@@ -24,7 +24,9 @@ internal static class Accounts
     {
         email ??= NewEmail();
         using var http = platform.Http("customers");
-        var customer = await http.SendAsync("POST", Collection, new { email, password = TestPlatform.Password, firstName = "First", lastName = "Last", isAdmin }, isAdmin ? await platform.CustomerTokenAsync(Admin) : null)
+        var customer = await http.SendAsync(
+            "POST", Collection, new { email, password = TestPlatform.Password, firstName = "First", lastName = "Last", isAdmin },
+            isAdmin ? await platform.CustomerTokenAsync(Admin) : null)
             .JsonAsync(HttpStatusCode.Created);
         return await http.LoginAsync(email) with { Id = customer.GetProperty("id").GetInt64() };
     }

@@ -11,7 +11,9 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     [Fact]
     [Trait("Covers", "A-UL-01")]
     public async Task An_ordinary_customer_may_not_list_customers() => Assert.Equal(
-        HttpStatusCode.Forbidden, (await http.SendAsync("GET", Accounts.Collection, token: await platform.CustomerTokenAsync("nonadmin3@email.com")).ProblemAsync()).Status);
+        HttpStatusCode.Forbidden,
+        (await http.SendAsync(
+            "GET", Accounts.Collection, token: await platform.CustomerTokenAsync("nonadmin3@email.com")).ProblemAsync()).Status);
 
     [Fact]
     [Trait("Covers", "A-UL-02")]
@@ -36,7 +38,9 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     {
         var account = await platform.RegisterAsync(Accounts.NewEmail("Searched"));
         var found = Assert.Single(await ListAsync("?search=" + Uri.EscapeDataString(account.Email.ToUpperInvariant())));
-        Assert.Equal((account.Id, account.Email, "First", "Last", false), (Id(found), found.Text("email"), found.Text("firstName"), found.Text("lastName"), found.GetProperty("isAdmin").GetBoolean()));
+        Assert.Equal(
+            (account.Id, account.Email, "First", "Last", false),
+            (Id(found), found.Text("email"), found.Text("firstName"), found.Text("lastName"), found.GetProperty("isAdmin").GetBoolean()));
     }
 
     [Theory]
@@ -47,8 +51,11 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     public async Task Wildcards_in_a_search_stand_for_themselves(string name, string search)
     {
         var email = Accounts.NewEmail();
-        await http.SendAsync("POST", Accounts.Collection, new { email, password = TestPlatform.Password, lastName = name }).JsonAsync(HttpStatusCode.Created);
-        Assert.Equal([name], (await ListAsync("?search=" + search)).Select(c => c.Text("lastName")).ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+        await http.SendAsync("POST", Accounts.Collection, new { email, password = TestPlatform.Password, lastName = name })
+            .JsonAsync(HttpStatusCode.Created);
+        Assert.Equal(
+            [name], (await ListAsync("?search=" + search)).Select(c => c.Text("lastName")).ToHashSet(StringComparer.Ordinal),
+            StringComparer.Ordinal);
     }
 
     [Fact]
@@ -62,7 +69,9 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
         string? cursor = null;
         do
         {
-            var page = await http.SendAsync("GET", $"{Accounts.Collection}?limit=2&cursor={cursor}", token: await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
+            var page = await http.SendAsync(
+                "GET", $"{Accounts.Collection}?limit=2&cursor={cursor}",
+                token: await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
             paged.AddRange(page.GetProperty("items").EnumerateArray().Select(Id));
             cursor = page.GetProperty("nextCursor").GetString();
         }
@@ -80,7 +89,8 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     [Trait("Covers", "N-10")]
     public async Task A_bad_query_is_a_bad_request(string query, string field)
     {
-        var problem = await http.SendAsync("GET", $"{Accounts.Collection}?{query}", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync();
+        var problem = await http.SendAsync(
+            "GET", $"{Accounts.Collection}?{query}", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal([field], problem.Fields);
     }
@@ -88,5 +98,9 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     private static long Id(JsonElement customer) => customer.GetProperty("id").GetInt64();
 
     private async Task<List<JsonElement>> ListAsync(string query) =>
-        [.. (await http.SendAsync("GET", Accounts.Collection + query, token: await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync()).GetProperty("items").EnumerateArray()];
+        [
+            .. (await http.SendAsync(
+                "GET", Accounts.Collection + query,
+                token: await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync()).GetProperty("items").EnumerateArray(),
+        ];
 }

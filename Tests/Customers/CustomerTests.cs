@@ -15,7 +15,11 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var account = await platform.RegisterAsync();
         var me = await http.SendAsync("GET", byId ? One(account) : Accounts.Me, token: account.AccessToken).JsonAsync();
-        Assert.Equal((account.Id, account.Email, "First", "Last", false), (me.GetProperty("id").GetInt64(), me.Text("email"), me.Text("firstName"), me.Text("lastName"), me.GetProperty("isAdmin").GetBoolean()));
+        Assert.Equal(
+            (account.Id, account.Email, "First", "Last", false),
+            (
+                me.GetProperty("id").GetInt64(), me.Text("email"), me.Text("firstName"), me.Text("lastName"),
+                me.GetProperty("isAdmin").GetBoolean()));
         Assert.Equal(6, me.EnumerateObject().Count());
         Assert.Equal(platform.Clock.GetUtcNow(), me.GetProperty("createdAt").GetDateTimeOffset(), TimeSpan.FromMilliseconds(1));
     }
@@ -44,9 +48,13 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Unknown_ids_are_not_found_whatever_their_size(string method, string? body)
     {
         var token = await platform.CustomerTokenAsync(Accounts.Admin);
-        foreach (var id in new[] { "999999", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999", "-1", "abc", "1.0", "0x1" })
+        foreach (var id in new[]
         {
-            var status = (await http.SendAsync(method, $"{Accounts.Collection}/{id}{(method is "PUT" ? "/password" : "")}", body, token).ProblemAsync()).Status;
+            "999999", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999", "-1", "abc", "1.0", "0x1"
+        })
+        {
+            var status = (await http.SendAsync(
+                method, $"{Accounts.Collection}/{id}{(method is "PUT" ? "/password" : "")}", body, token).ProblemAsync()).Status;
             Assert.True(status == HttpStatusCode.NotFound, $"{method} {id} gave {status}");
         }
     }
@@ -56,7 +64,8 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task The_email_of_another_is_a_conflict_on_email()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
-        var problem = await http.SendAsync("PATCH", Accounts.Me, new { email = other.Email.ToUpperInvariant() }, account.AccessToken).ProblemAsync();
+        var problem = await http.SendAsync("PATCH", Accounts.Me, new { email = other.Email.ToUpperInvariant() }, account.AccessToken)
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.Conflict, problem.Status);
         Assert.Equal(["email"], problem.Fields);
         Assert.Equal(account.Email, await EmailAsync(account.Id));
@@ -69,17 +78,24 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         var account = await platform.RegisterAsync();
         var email = Accounts.NewEmail("changed");
         var changed = await http.SendAsync("PATCH", One(account), new { email }, account.AccessToken).JsonAsync();
-        Assert.Equal((email, "First", "Last", false), (changed.Text("email"), changed.Text("firstName"), changed.Text("lastName"), changed.GetProperty("isAdmin").GetBoolean()));
+        Assert.Equal(
+            (email, "First", "Last", false),
+            (changed.Text("email"), changed.Text("firstName"), changed.Text("lastName"), changed.GetProperty("isAdmin").GetBoolean()));
         Assert.Equal(email, await EmailAsync(account.Id));
         await http.LoginAsync(email);
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password }).StatusAsync());
     }
 
     [Fact]
     public async Task The_own_email_again_is_no_conflict()
     {
         var account = await platform.RegisterAsync();
-        Assert.Equal(account.Email.ToUpperInvariant(), (await http.SendAsync("PATCH", Accounts.Me, new { email = account.Email.ToUpperInvariant() }, account.AccessToken).JsonAsync()).Text("email"));
+        Assert.Equal(
+            account.Email.ToUpperInvariant(),
+            (await http.SendAsync("PATCH", Accounts.Me, new { email = account.Email.ToUpperInvariant() }, account.AccessToken).JsonAsync())
+                .Text("email"));
     }
 
     [Fact]
@@ -87,7 +103,10 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task A_customer_changes_no_other()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("PATCH", One(other), new { email = Accounts.NewEmail("stolen") }, account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(
+                "PATCH", One(other), new { email = Accounts.NewEmail("stolen") }, account.AccessToken).ProblemAsync()).Status);
         Assert.Equal(other.Email, await EmailAsync(other.Id));
     }
 
@@ -96,7 +115,8 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task A_customer_deletes_no_other()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("DELETE", One(other), token: account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden, (await http.SendAsync("DELETE", One(other), token: account.AccessToken).ProblemAsync()).Status);
         Assert.Equal(other.Email, await EmailAsync(other.Id));
     }
 
@@ -110,7 +130,9 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Empty(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
         Assert.Null(await EmailAsync(account.Id));
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).StatusAsync());
     }
 
     [Fact]
@@ -119,7 +141,8 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var other = await platform.RegisterAsync();
         var email = Accounts.NewEmail("by-admin");
-        await http.SendAsync("PATCH", One(other), new { email, firstName = "New" }, await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
+        await http.SendAsync("PATCH", One(other), new { email, firstName = "New" }, await platform.CustomerTokenAsync(Accounts.Admin))
+            .JsonAsync();
         Assert.Equal(email, await EmailAsync(other.Id));
         Assert.Equal("New", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", other.Id));
     }
@@ -129,7 +152,9 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task An_admin_deletes_another()
     {
         var other = await platform.RegisterAsync();
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", One(other), token: await platform.CustomerTokenAsync(Accounts.Admin)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", One(other), token: await platform.CustomerTokenAsync(Accounts.Admin)).StatusAsync());
         Assert.Null(await EmailAsync(other.Id));
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: other.AccessToken).StatusAsync());
     }
@@ -139,9 +164,13 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task A_customer_cannot_promote_itself()
     {
         var account = await platform.RegisterAsync();
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("PATCH", Accounts.Me, new { isAdmin = true, firstName = "Boss" }, account.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(
+                "PATCH", Accounts.Me, new { isAdmin = true, firstName = "Boss" }, account.AccessToken).ProblemAsync()).Status);
         Assert.False(await platform.QueryAsync<bool>("customersdb", "SELECT is_admin FROM customers WHERE id = $1", account.Id));
-        Assert.Equal("First", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
+        Assert.Equal(
+            "First", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
     }
 
     [Fact]
@@ -182,7 +211,8 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         var problem = await http.SendAsync("PATCH", Accounts.Me, body, account.AccessToken).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal([field], problem.Fields);
-        Assert.Equal("First", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
+        Assert.Equal(
+            "First", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
     }
 
     [Fact]
@@ -190,12 +220,24 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var account = await platform.RegisterAsync();
         var first = await TagAsync(account);
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Second" }, account.AccessToken, ("If-Match", first)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.OK,
+            await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Second" }, account.AccessToken, ("If-Match", first))
+                .StatusAsync());
         Assert.NotEqual(first, await TagAsync(account), StringComparer.Ordinal);
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Third" }, account.AccessToken, ("If-Match", first)).StatusAsync());
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", first)).StatusAsync());
-        Assert.Equal("Second", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", await TagAsync(account))).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Third" }, account.AccessToken, ("If-Match", first))
+                .StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", first)).StatusAsync());
+        Assert.Equal(
+            "Second", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", await TagAsync(account)))
+                .StatusAsync());
     }
 
     [Theory]
@@ -205,7 +247,8 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task A_tag_of_another_version_matches_nothing(string tag)
     {
         var account = await platform.RegisterAsync();
-        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", tag)).ProblemAsync();
+        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", tag))
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.PreconditionFailed, problem.Status);
     }
 
@@ -213,7 +256,8 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task What_is_no_tag_at_all_is_a_bad_request()
     {
         var account = await platform.RegisterAsync();
-        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", "1")).ProblemAsync();
+        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", "1"))
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal(["If-Match"], problem.Fields);
     }
@@ -242,7 +286,10 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task An_unknown_path_is_not_found_with_and_without_a_token()
     {
         Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", "/api/v1/nothing").ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", "/api/v1/nothing", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync(
+                "GET", "/api/v1/nothing", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync()).Status);
     }
 
     [Theory]
@@ -250,9 +297,12 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData(false)]
     public async Task A_wrong_verb_is_answered_with_the_right_ones(bool signedIn)
     {
-        using var response = await http.SendAsync("POST", Accounts.Me, token: signedIn ? await platform.CustomerTokenAsync("nonadmin3@email.com") : null);
+        using var response = await http.SendAsync(
+            "POST", Accounts.Me, token: signedIn ? await platform.CustomerTokenAsync("nonadmin3@email.com") : null);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
-        Assert.Equal(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"], response.Content.Headers.Allow.Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"], response.Content.Headers.Allow.Order(StringComparer.Ordinal),
+            StringComparer.Ordinal);
     }
 
     private static string One(Account account) => $"{Accounts.Collection}/{account.Id}";
@@ -263,5 +313,6 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         return response.Headers.ETag!.Tag;
     }
 
-    private Task<string?> EmailAsync(long id) => platform.QueryAsync<string>("customersdb", "SELECT email FROM customers WHERE id = $1", id);
+    private Task<string?> EmailAsync(long id) =>
+        platform.QueryAsync<string>("customersdb", "SELECT email FROM customers WHERE id = $1", id);
 }

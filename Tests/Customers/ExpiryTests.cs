@@ -38,6 +38,8 @@ public sealed class ExpiryTests(TestPlatform platform) : IClassFixture<TestPlatf
         var next = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: next.Text("accessToken")).StatusAsync());
         platform.Clock.Advance(TimeSpan.FromDays(1));
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = next.Text("refreshToken") }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = next.Text("refreshToken") }).StatusAsync());
     }
 }

@@ -36,7 +36,8 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
             Assert.StartsWith("Bearer", refused.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
         }
 
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await validation.ValidateAsync(new() { Token = forged }, cancellationToken: TestContext.Current.CancellationToken));
+        var failure = await Assert.ThrowsAsync<RpcException>(async () =>
+            await validation.ValidateAsync(new() { Token = forged }, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal(StatusCode.Unauthenticated, failure.StatusCode);
 
         await AssertGoodAsync(good);
@@ -56,7 +57,9 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
             using var http = platform.Http(service);
             using var refused = header.Length == 0
                 ? await http.SendAsync("GET", path)
-                : await http.SendAsync("GET", path, headers: ("Authorization", string.Format(System.Globalization.CultureInfo.InvariantCulture, header, good)));
+                : await http.SendAsync(
+                    "GET", path,
+                    headers: ("Authorization", string.Format(System.Globalization.CultureInfo.InvariantCulture, header, good)));
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
             Assert.StartsWith("Bearer", refused.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
             Assert.Equal("application/problem+json", refused.Content.Headers.ContentType?.MediaType);
@@ -74,7 +77,8 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
         foreach (var (service, path) in new[] { ("customers", Accounts.Me), ("cart", "/api/v1/carts/me") })
         {
             using var http = platform.Http(service);
-            var value = string.Format(System.Globalization.CultureInfo.InvariantCulture, header, await platform.CustomerTokenAsync(Customer));
+            var value =
+                string.Format(System.Globalization.CultureInfo.InvariantCulture, header, await platform.CustomerTokenAsync(Customer));
             Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", path, headers: ("Authorization", value)).StatusAsync());
         }
     }
@@ -87,13 +91,16 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task A_token_in_the_query_string_is_ignored()
     {
         using var http = platform.Http("customers");
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", $"{Accounts.Me}?access_token={await platform.CustomerTokenAsync(Customer)}").StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("GET", $"{Accounts.Me}?access_token={await platform.CustomerTokenAsync(Customer)}").StatusAsync());
     }
 
     [Fact]
     public async Task A_role_written_into_a_token_counts_for_nothing()
     {
-        var token = (await Forgery.CreateAsync(platform, "customers", await platform.CustomerTokenAsync(Customer))).Make(p => p["role"] = "admin");
+        var token =
+            (await Forgery.CreateAsync(platform, "customers", await platform.CustomerTokenAsync(Customer))).Make(p => p["role"] = "admin");
         using var customers = platform.Http("customers");
         using var cart = platform.Http("cart");
         Assert.Equal(HttpStatusCode.Forbidden, await customers.SendAsync("GET", Accounts.Collection, token: token).StatusAsync());
@@ -106,7 +113,8 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
         using var cart = platform.Http("cart");
         Assert.Equal(HttpStatusCode.OK, await customers.SendAsync("GET", Accounts.Me, token: token).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", "/api/v1/carts/me", token: token).StatusAsync());
-        var answer = await new TokenValidation.TokenValidationClient(platform.Grpc("customers")).ValidateAsync(new() { Token = token }, cancellationToken: TestContext.Current.CancellationToken);
+        var answer = await new TokenValidation.TokenValidationClient(platform.Grpc("customers"))
+            .ValidateAsync(new() { Token = token }, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal((3, Customer, false), (answer.Customer.Id, answer.Customer.Email, answer.Customer.IsAdmin));
     }
 }

@@ -37,7 +37,10 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
         foreach (var account in new[] { lastOfFirst, firstOfSecond })
         {
             Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
-            Assert.Equal(Accounts.Admin, (await validation.ValidateAsync(new() { Token = account.AccessToken }, cancellationToken: TestContext.Current.CancellationToken)).Customer.Email);
+            Assert.Equal(
+                Accounts.Admin,
+                (await validation.ValidateAsync(
+                    new() { Token = account.AccessToken }, cancellationToken: TestContext.Current.CancellationToken)).Customer.Email);
         }
 
         platform.Clock.Advance(Announcement + TimeSpan.FromHours(1));
@@ -93,7 +96,9 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
         Assert.NotEmpty(keys);
         Assert.All(keys, key =>
         {
-            Assert.Equal(["alg", "e", "kid", "kty", "n", "use"], key.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+            Assert.Equal(
+                ["alg", "e", "kid", "kty", "n", "use"], key.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal),
+                StringComparer.Ordinal);
             Assert.Equal(("RS256", "RSA", "sig"), (key.Text("alg"), key.Text("kty"), key.Text("use")));
         });
     }
@@ -102,5 +107,8 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
         JsonDocument.Parse(Encoding.UTF8.GetString(WebEncoders.Base64UrlDecode(token.Split('.')[0]))).RootElement.Text("kid");
 
     private async Task<List<string>> PublishedAsync() =>
-        [.. (await http.SendAsync("GET", "/.well-known/jwks.json").JsonAsync()).GetProperty("keys").EnumerateArray().Select(key => key.Text("kid"))];
+        [
+            .. (await http.SendAsync("GET", "/.well-known/jwks.json").JsonAsync()).GetProperty("keys").EnumerateArray()
+            .Select(key => key.Text("kid")),
+        ];
 }

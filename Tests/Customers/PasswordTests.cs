@@ -13,7 +13,9 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Two_different_new_passwords_are_refused()
     {
         var account = await platform.RegisterAsync();
-        var problem = await http.SendAsync("PUT", Path, new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another124" }, account.AccessToken).ProblemAsync();
+        var problem = await http.SendAsync(
+            "PUT", Path, new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another124" },
+            account.AccessToken).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal(["confirmNewPassword"], problem.Fields);
         await http.LoginAsync(account.Email);
@@ -26,7 +28,9 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
         var account = await platform.RegisterAsync();
         await ChangeAsync(account).JsonAsync();
         await http.LoginAsync(account.Email, "another123");
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password }).StatusAsync());
     }
 
     [Fact]
@@ -41,11 +45,15 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
         foreach (var old in new[] { account, elsewhere })
         {
             Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: old.AccessToken).StatusAsync());
-            Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = old.RefreshToken }).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.Unauthorized,
+                await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = old.RefreshToken }).StatusAsync());
         }
 
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: pair.Text("accessToken")).StatusAsync());
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = pair.Text("refreshToken") }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.OK,
+            await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = pair.Text("refreshToken") }).StatusAsync());
     }
 
     [Theory]
@@ -84,7 +92,9 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var admin = await platform.RegisterAsync(isAdmin: true);
         var body = new { newPassword = "another123", confirmNewPassword = "another123" };
-        Assert.Equal(["currentPassword"], (await http.SendAsync("PUT", $"{Accounts.Collection}/{admin.Id}/password", body, admin.AccessToken).ProblemAsync()).Fields);
+        Assert.Equal(
+            ["currentPassword"],
+            (await http.SendAsync("PUT", $"{Accounts.Collection}/{admin.Id}/password", body, admin.AccessToken).ProblemAsync()).Fields);
     }
 
     [Fact]
@@ -92,7 +102,9 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var body = new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" };
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("PUT", $"{Accounts.Collection}/{other.Id}/password", body, account.AccessToken).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync("PUT", $"{Accounts.Collection}/{other.Id}/password", body, account.AccessToken).StatusAsync());
         await http.LoginAsync(other.Email);
     }
 
@@ -106,5 +118,6 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     private Task<HttpResponseMessage> ChangeAsync(Account account) => http.SendAsync(
-        "PUT", Path, new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" }, account.AccessToken);
+        "PUT", Path, new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" },
+        account.AccessToken);
 }

@@ -31,15 +31,20 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     public async Task A_valid_registration_stores_an_ordinary_customer()
     {
         var email = Accounts.NewEmail("valid");
-        using var response = await http.SendAsync("POST", Accounts.Collection, new { email, password = "longEnough1", firstName = "Ada", lastName = "Lovelace" });
+        using var response = await http.SendAsync(
+            "POST", Accounts.Collection, new { email, password = "longEnough1", firstName = "Ada", lastName = "Lovelace" });
         var customer = await Task.FromResult(response).JsonAsync(HttpStatusCode.Created);
-        Assert.Equal(["createdAt", "email", "firstName", "id", "isAdmin", "lastName"], customer.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ["createdAt", "email", "firstName", "id", "isAdmin", "lastName"],
+            customer.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal((email, "Ada", "Lovelace"), (customer.Text("email"), customer.Text("firstName"), customer.Text("lastName")));
         Assert.False(customer.GetProperty("isAdmin").GetBoolean());
         var id = customer.GetProperty("id").GetInt64();
         Assert.Equal($"{Accounts.Collection}/{id}", response.Headers.Location?.OriginalString);
         Assert.False(await platform.QueryAsync<bool>("customersdb", "SELECT is_admin FROM customers WHERE id = $1", id));
-        Assert.DoesNotContain("longEnough1", await platform.QueryAsync<string>("customersdb", "SELECT password_hash FROM customers WHERE id = $1", id), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "longEnough1", await platform.QueryAsync<string>("customersdb", "SELECT password_hash FROM customers WHERE id = $1", id),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -48,7 +53,8 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
         var email = Accounts.NewEmail("located");
         using var response = await http.SendAsync("POST", Accounts.Collection, new { email, password = TestPlatform.Password });
         var token = (await http.LoginAsync(email)).AccessToken;
-        Assert.Equal(email, (await http.SendAsync("GET", response.Headers.Location!.OriginalString, token: token).JsonAsync()).Text("email"));
+        Assert.Equal(
+            email, (await http.SendAsync("GET", response.Headers.Location!.OriginalString, token: token).JsonAsync()).Text("email"));
     }
 
     [Fact]
@@ -68,7 +74,9 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     {
         var email = Accounts.NewEmail("race");
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
-            http.SendAsync("POST", Accounts.Collection, new { email = i % 2 == 0 ? email : email.ToUpperInvariant(), password = "longEnough1" }).StatusAsync()));
+            http.SendAsync(
+                "POST", Accounts.Collection,
+                new { email = i % 2 == 0 ? email : email.ToUpperInvariant(), password = "longEnough1" }).StatusAsync()));
         Assert.Equal(1, answers.Count(status => status == HttpStatusCode.Created));
         Assert.Equal(19, answers.Count(status => status == HttpStatusCode.Conflict));
         Assert.Equal(1, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM customers WHERE lower(email) = $1", email));
@@ -79,7 +87,10 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     public async Task The_anonymous_cannot_make_an_admin()
     {
         var email = Accounts.NewEmail("sneaky");
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("POST", Accounts.Collection, new { email, password = "longEnough1", isAdmin = true }).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(
+                "POST", Accounts.Collection, new { email, password = "longEnough1", isAdmin = true }).ProblemAsync()).Status);
         Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM customers WHERE email = $1", email));
     }
 
@@ -87,7 +98,9 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     [Trait("Covers", "N-04")]
     public async Task An_ordinary_customer_cannot_make_an_admin()
     {
-        var status = await http.SendAsync("POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = "longEnough1", isAdmin = true }, await platform.CustomerTokenAsync("nonadmin3@email.com")).StatusAsync();
+        var status = await http.SendAsync(
+            "POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = "longEnough1", isAdmin = true },
+            await platform.CustomerTokenAsync("nonadmin3@email.com")).StatusAsync();
         Assert.Equal(HttpStatusCode.Forbidden, status);
     }
 
@@ -99,7 +112,8 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     [Trait("Covers", "N-10")]
     public async Task A_password_of_5000_characters_is_refused()
     {
-        var problem = await http.SendAsync("POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = new string('p', 5000) }).ProblemAsync();
+        var problem = await http.SendAsync(
+            "POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = new string('p', 5000) }).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal(["password"], problem.Fields);
     }
@@ -118,7 +132,9 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     [InlineData(7)]
     [InlineData(129)]
     public async Task Passwords_of_other_lengths_are_refused(int length) => Assert.Equal(
-        ["password"], (await http.SendAsync("POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = new string('p', length) }).ProblemAsync()).Fields);
+        ["password"],
+        (await http.SendAsync(
+            "POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = new string('p', length) }).ProblemAsync()).Fields);
 
     [Theory]
     [InlineData("""{"email":"nul@example.com","password":"longEnough1","firstName":"a\u0000b"}""", "firstName")]
@@ -139,18 +155,23 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
         var problem = await http.SendAsync("POST", Accounts.Collection, body).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal([field], problem.Fields);
-        Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM customers WHERE email LIKE '%nul@example.com%'"));
+        Assert.Equal(
+            0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM customers WHERE email LIKE '%nul@example.com%'"));
     }
 
     [Fact]
     public async Task An_email_longer_than_254_characters_is_refused() => Assert.Equal(
-        ["email"], (await http.SendAsync("POST", Accounts.Collection, new { email = new string('e', 243) + "@example.com", password = "longEnough1" }).ProblemAsync()).Fields);
+        ["email"],
+        (await http.SendAsync(
+            "POST", Accounts.Collection,
+            new { email = new string('e', 243) + "@example.com", password = "longEnough1" }).ProblemAsync()).Fields);
 
     [Fact]
     [Trait("Covers", "N-11")]
     public async Task Credentials_in_the_query_string_are_ignored()
     {
-        var problem = await http.SendAsync("POST", $"{Accounts.Collection}?email=query@example.com&password=longEnough1", new { }).ProblemAsync();
+        var problem = await http.SendAsync("POST", $"{Accounts.Collection}?email=query@example.com&password=longEnough1", new { })
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal(["email", "password"], problem.Fields);
         Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM customers WHERE email = 'query@example.com'"));

@@ -118,10 +118,12 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
             RefreshAsync(account.RefreshToken),
             http.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync(),
         }));
-        Assert.All(answers, status => Assert.Contains(status, new[] { HttpStatusCode.OK, HttpStatusCode.NoContent, HttpStatusCode.Unauthorized }));
+        Assert.All(
+            answers, status => Assert.Contains(status, new[] { HttpStatusCode.OK, HttpStatusCode.NoContent, HttpStatusCode.Unauthorized }));
         foreach (var account in accounts)
         {
-            Assert.Equal(0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
+            Assert.Equal(
+                0, await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", account.Id));
         }
     }
 
@@ -129,7 +131,9 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task Signing_out_ends_the_session_at_once()
     {
         var account = await platform.RegisterAsync();
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync());
         Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(account.AccessToken));
         Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.RefreshToken));
     }
@@ -140,7 +144,8 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
         var account = await platform.RegisterAsync();
         foreach (var token in new[] { account.RefreshToken, account.RefreshToken, "made-up" })
         {
-            Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("POST", Accounts.Logout, new { refreshToken = token }).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.NoContent, await http.SendAsync("POST", Accounts.Logout, new { refreshToken = token }).StatusAsync());
         }
     }
 
@@ -159,7 +164,8 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var account = await platform.RegisterAsync();
         var dump = await platform.QueryAsync<string>("customersdb", "SELECT string_agg(row_to_json(t)::text, '') FROM refresh_tokens t");
-        var hex = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(account.RefreshToken)));
+        var hex = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(
+            account.RefreshToken)));
         Assert.Contains(hex, dump, StringComparison.Ordinal);
         Assert.DoesNotContain(account.RefreshToken, dump, StringComparison.Ordinal);
     }
@@ -169,5 +175,6 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
 
     private Task<HttpStatusCode> MeAsync(string token) => http.SendAsync("GET", Accounts.Me, token: token).StatusAsync();
 
-    private Task<HttpStatusCode> RefreshAsync(string refreshToken) => http.SendAsync("POST", Accounts.Refresh, new { refreshToken }).StatusAsync();
+    private Task<HttpStatusCode> RefreshAsync(string refreshToken) =>
+        http.SendAsync("POST", Accounts.Refresh, new { refreshToken }).StatusAsync();
 }

@@ -12,8 +12,10 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
     [Trait("Covers", "A-LO-02")]
     public async Task An_unknown_email_and_a_wrong_password_get_the_same_answer()
     {
-        var unknown = await http.SendAsync("POST", Accounts.Login, new { email = Accounts.NewEmail(), password = TestPlatform.Password }).ProblemAsync();
-        var wrong = await http.SendAsync("POST", Accounts.Login, new { email = "nonadmin4@email.com", password = "wrongPass123" }).ProblemAsync();
+        var unknown = await http.SendAsync("POST", Accounts.Login, new { email = Accounts.NewEmail(), password = TestPlatform.Password })
+            .ProblemAsync();
+        var wrong = await http.SendAsync("POST", Accounts.Login, new { email = "nonadmin4@email.com", password = "wrongPass123" })
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.Unauthorized, unknown.Status);
         Assert.Empty(unknown.Fields);
         Assert.Equivalent(unknown, wrong, strict: true);
@@ -27,11 +29,15 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
         await platform.RegisterAsync(email);
         using var response = await http.SendAsync("POST", Accounts.Login, new { email, password = TestPlatform.Password });
         var pair = await Task.FromResult(response).JsonAsync();
-        Assert.Equal(["accessToken", "expiresIn", "refreshToken", "tokenType"], pair.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ["accessToken", "expiresIn", "refreshToken", "tokenType"],
+            pair.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal(("Bearer", 900), (pair.Text("tokenType"), pair.GetProperty("expiresIn").GetInt32()));
         Assert.Contains("no-store", response.Headers.CacheControl?.ToString(), StringComparison.Ordinal);
         var me = await http.SendAsync("GET", Accounts.Me, token: pair.Text("accessToken")).JsonAsync();
-        Assert.Equal((email, "First", "Last", false), (me.Text("email"), me.Text("firstName"), me.Text("lastName"), me.GetProperty("isAdmin").GetBoolean()));
+        Assert.Equal(
+            (email, "First", "Last", false),
+            (me.Text("email"), me.Text("firstName"), me.Text("lastName"), me.GetProperty("isAdmin").GetBoolean()));
     }
 
     [Fact]
@@ -48,7 +54,8 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
     [Trait("Covers", "N-11")]
     public async Task Credentials_in_the_query_string_are_ignored()
     {
-        var problem = await http.SendAsync("POST", $"{Accounts.Login}?email=nonadmin3@email.com&password={TestPlatform.Password}", new { }).ProblemAsync();
+        var problem = await http.SendAsync("POST", $"{Accounts.Login}?email=nonadmin3@email.com&password={TestPlatform.Password}", new { })
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal(["email", "password"], problem.Fields);
     }
@@ -121,6 +128,7 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     private Task WaitForSomeoneBlockedAsync() => Eventually.TrueAsync(
-        async () => await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0,
+        async () => await platform.QueryAsync<long>(
+            "customersdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0,
         "the login waits for the account");
 }

@@ -13,7 +13,9 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
         var account = await platform.RegisterAsync();
         for (var i = 0; i < 10; i++)
         {
-            Assert.Equal(HttpStatusCode.Unauthorized, await LoginAsync(i % 2 == 0 ? account.Email : account.Email.ToUpperInvariant(), "wrongPass123"));
+            Assert.Equal(
+                HttpStatusCode.Unauthorized,
+                await LoginAsync(i % 2 == 0 ? account.Email : account.Email.ToUpperInvariant(), "wrongPass123"));
         }
 
         using var refused = await http.SendAsync("POST", Accounts.Login, new { email = account.Email, password = TestPlatform.Password });
@@ -73,10 +75,16 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
         var guess = new { currentPassword = "wrongPass123", newPassword = "another123", confirmNewPassword = "another123" };
         for (var i = 0; i < 10; i++)
         {
-            Assert.Equal(["currentPassword"], (await http.SendAsync("PUT", Accounts.Me + "/password", guess, account.AccessToken).ProblemAsync()).Fields);
+            Assert.Equal(
+                ["currentPassword"],
+                (await http.SendAsync("PUT", Accounts.Me + "/password", guess, account.AccessToken).ProblemAsync()).Fields);
         }
 
-        Assert.Equal(HttpStatusCode.TooManyRequests, await http.SendAsync("PUT", Accounts.Me + "/password", guess with { currentPassword = TestPlatform.Password }, account.AccessToken).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.TooManyRequests,
+            await http.SendAsync(
+                "PUT", Accounts.Me + "/password", guess with { currentPassword = TestPlatform.Password },
+                account.AccessToken).StatusAsync());
     }
 
     [Fact]
@@ -114,5 +122,6 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.InRange(await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sign_in_failures"), before, before + 1);
     }
 
-    private Task<HttpStatusCode> LoginAsync(string email, string password) => http.SendAsync("POST", Accounts.Login, new { email, password }).StatusAsync();
+    private Task<HttpStatusCode> LoginAsync(string email, string password) =>
+        http.SendAsync("POST", Accounts.Login, new { email, password }).StatusAsync();
 }

@@ -13,7 +13,8 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
     public async Task A_good_token_says_whose_it_is()
     {
         var account = await platform.RegisterAsync(isAdmin: true);
-        var customer = (await client.ValidateAsync(new() { Token = account.AccessToken }, cancellationToken: TestContext.Current.CancellationToken)).Customer;
+        var customer = (await client.ValidateAsync(
+            new() { Token = account.AccessToken }, cancellationToken: TestContext.Current.CancellationToken)).Customer;
         Assert.Equal((account.Id, account.Email, true), (customer.Id, customer.Email, customer.IsAdmin));
     }
 
@@ -22,8 +23,14 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
     {
         var (caller, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var asCaller = new Metadata { { "authorization", "Bearer " + caller.AccessToken } };
-        Assert.Equal(other.Id, (await client.ValidateAsync(new() { Token = other.AccessToken }, asCaller, cancellationToken: TestContext.Current.CancellationToken)).Customer.Id);
-        Assert.Equal(StatusCode.Unauthenticated, await StatusAsync(() => client.ValidateAsync(new() { Token = "made-up" }, asCaller, cancellationToken: TestContext.Current.CancellationToken)));
+        Assert.Equal(
+            other.Id,
+            (await client.ValidateAsync(
+                new() { Token = other.AccessToken }, asCaller, cancellationToken: TestContext.Current.CancellationToken)).Customer.Id);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            await StatusAsync(() =>
+                client.ValidateAsync(new() { Token = "made-up" }, asCaller, cancellationToken: TestContext.Current.CancellationToken)));
     }
 
     [Theory]
@@ -35,7 +42,10 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
     [InlineData("ünïcode")]
     [Trait("Covers", "N-02")]
     public async Task What_is_no_token_is_unauthenticated(string token) =>
-        Assert.Equal(StatusCode.Unauthenticated, await StatusAsync(() => client.ValidateAsync(new() { Token = token }, cancellationToken: TestContext.Current.CancellationToken)));
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            await StatusAsync(() =>
+                client.ValidateAsync(new() { Token = token }, cancellationToken: TestContext.Current.CancellationToken)));
 
     [Fact]
     public async Task A_customer_is_found_by_id_or_not_found()
@@ -45,16 +55,21 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
         Assert.Equal((account.Email, false), (customer.Email, customer.IsAdmin));
         foreach (var id in new[] { 0, -1, long.MaxValue })
         {
-            Assert.Equal(StatusCode.NotFound, await StatusAsync(() => client.GetCustomerAsync(new() { Id = id }, cancellationToken: TestContext.Current.CancellationToken)));
+            Assert.Equal(
+                StatusCode.NotFound,
+                await StatusAsync(() =>
+                    client.GetCustomerAsync(new() { Id = id }, cancellationToken: TestContext.Current.CancellationToken)));
         }
     }
 
     [Fact]
     public async Task The_health_service_answers()
     {
-        var health = await new Health.HealthClient(platform.Grpc("customers")).CheckAsync(new(), cancellationToken: TestContext.Current.CancellationToken);
+        var health = await new Health.HealthClient(platform.Grpc("customers"))
+            .CheckAsync(new(), cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, health.Status);
     }
 
-    private static async Task<StatusCode> StatusAsync<T>(Func<AsyncUnaryCall<T>> call) => (await Assert.ThrowsAsync<RpcException>(async () => await call())).StatusCode;
+    private static async Task<StatusCode> StatusAsync<T>(Func<AsyncUnaryCall<T>> call) =>
+        (await Assert.ThrowsAsync<RpcException>(async () => await call())).StatusCode;
 }

@@ -41,7 +41,8 @@ public sealed class KubernetesTests
     [Fact]
     public void The_example_names_a_version_of_every_image() => Assert.Equal(
         AppModel.Services.Select(service => $"microplatform/{service.Name}").Order(StringComparer.Ordinal),
-        Items(Documents(File.ReadAllText(Path.Combine(Folder, "overlays", "example", "kustomization.yaml"))).Single(), "images").Select(image => Text(image, "name")));
+        Items(Documents(File.ReadAllText(Path.Combine(Folder, "overlays", "example", "kustomization.yaml"))).Single(), "images")
+            .Select(image => Text(image, "name")));
 
     [Fact]
     public void Every_pod_runs_without_privileges_and_is_probed()
@@ -77,14 +78,20 @@ public sealed class KubernetesTests
             var connections = service.Databases.Select(database => $"ConnectionStrings__{database}={name}-databases/{database}").ToList();
             facts.Add($"kustomization lists {name}.yaml");
             facts.Add($"{name} runs microplatform/{name} on {ports}");
-            facts.Add($"{name} is called at {Join(endpoints.Select(endpoint => $"{endpoint.Value.Port}{(string.Equals(endpoint.Key, "http", StringComparison.Ordinal) ? "" : " h2c")}"))}");
+            var addresses = endpoints.Select(endpoint =>
+                endpoint.Value.Port + (string.Equals(endpoint.Key, "http", StringComparison.Ordinal) ? "" : " h2c"));
+            facts.Add($"{name} is called at {Join(addresses)}");
             facts.Add($"{name} keeps 2 or more");
             facts.Add($"{name} is disrupted by 1");
-            facts.Add($"{name} listens to {(service.IsPublic ? "the entrance" : Join(AppModel.Services.Where(caller => caller.References.Contains(name, StringComparer.Ordinal)).Select(caller => caller.Name)))} on {ports}");
-            facts.Add($"{name} talks to {Join(service.References.Select(reference => $"{reference} {Join(PortsOf(reference))}").Concat(service.Databases.Length > 0 ? ["any 5432"] : []))}");
+            var callers = AppModel.Services.Where(caller => caller.References.Contains(name, StringComparer.Ordinal));
+            facts.Add($"{name} listens to {(service.IsPublic ? "the entrance" : Join(callers.Select(caller => caller.Name)))} on {ports}");
+            var called = service.References.Select(reference => $"{reference} {Join(PortsOf(reference))}");
+            facts.Add($"{name} talks to {Join(called.Concat(service.Databases.Length > 0 ? ["any 5432"] : []))}");
             var settings = endpoints.Select(endpoint => $"Kestrel__Endpoints__{endpoint.Key}__Url=http://*:{endpoint.Value.Port}")
                 .Concat(connections)
-                .Concat(service.References.SelectMany(reference => Find(reference).Endpoints.Select(endpoint => $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
+                .Concat(service.References.SelectMany(reference =>
+                    Find(reference).Endpoints.Select(endpoint =>
+                        $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
                 .Append($"OTEL_SERVICE_NAME={name}")
                 .Concat(name is "customers" or "users"
                     ? [$"Accounts__KeySecret={name}-keys/secret", $"Accounts__PreviousKeySecret={name}-keys/previous"] : [])
@@ -113,30 +120,41 @@ public sealed class KubernetesTests
             {
                 case "Deployment":
                     var container = Items(At(document, "spec", "template", "spec"), "containers").Single();
-                    facts.Add($"{Text(document, "spec", "selector", "matchLabels", "app.kubernetes.io/name")} runs {Text(container, "image")} on {Join(Items(container, "ports").Select(port => Text(port, "containerPort")))}");
-                    facts.Add($"{Text(document, "spec", "template", "metadata", "labels", "app.kubernetes.io/name")} is told {Join(Settings(container).Where(setting => !setting.StartsWith("TrustedProxies__", StringComparison.Ordinal)))}");
+                    facts.Add(
+                        $"{Text(document, "spec", "selector", "matchLabels", "app.kubernetes.io/name")} runs {Text(container, "image")} "
+                            + $"on {Join(Items(container, "ports").Select(port => Text(port, "containerPort")))}");
+                    var told = Settings(container).Where(setting => !setting.StartsWith("TrustedProxies__", StringComparison.Ordinal));
+                    facts.Add($"{Text(document, "spec", "template", "metadata", "labels", "app.kubernetes.io/name")} is told {Join(told)}");
                     break;
                 case "Service":
-                    var names = Items(At(document, "spec"), "ports").Select(port => $"{Text(port, "port")}{(Text(port, "appProtocol") is "" ? "" : Text(port, "appProtocol").Replace("kubernetes.io/", " ", StringComparison.Ordinal))}");
+                    var names = Items(At(document, "spec"), "ports").Select(port =>
+                        Text(port, "port") + Text(port, "appProtocol").Replace("kubernetes.io/", " ", StringComparison.Ordinal));
                     facts.Add($"{Text(document, "spec", "selector", "app.kubernetes.io/name")} is called at {Join(names)}");
                     break;
                 case "HorizontalPodAutoscaler":
                     facts.Add($"{Text(document, "spec", "scaleTargetRef", "name")} keeps {Text(document, "spec", "minReplicas")} or more");
                     break;
                 case "PodDisruptionBudget":
-                    facts.Add($"{Text(document, "spec", "selector", "matchLabels", "app.kubernetes.io/name")} is disrupted by {Text(document, "spec", "maxUnavailable")}");
+                    facts.Add(
+                        $"{Text(document, "spec", "selector", "matchLabels", "app.kubernetes.io/name")} is disrupted by "
+                            + $"{Text(document, "spec", "maxUnavailable")}");
                     break;
                 case "NetworkPolicy":
                     var pod = Text(document, "spec", "podSelector", "matchLabels", "app.kubernetes.io/name");
                     var ingress = Items(At(document, "spec"), "ingress").Single();
-                    facts.Add($"{pod} listens to {Join(Items(ingress, "from").Select(Peer))} on {Join(Items(ingress, "ports").Select(port => Text(port, "port")))}");
+                    facts.Add(
+                        $"{pod} listens to {Join(Items(ingress, "from").Select(Peer))} on "
+                            + $"{Join(Items(ingress, "ports").Select(port => Text(port, "port")))}");
                     var egress = Items(At(document, "spec"), "egress").Select(rule =>
-                        $"{Join(Items(rule, "to").Select(Peer).DefaultIfEmpty("any"))} {Join(Items(rule, "ports").Select(port => Text(port, "port")))}");
+                        $"{Join(Items(rule, "to").Select(Peer).DefaultIfEmpty("any"))} "
+                            + $"{Join(Items(rule, "ports").Select(port => Text(port, "port")))}");
                     facts.Add($"{pod} talks to {Join(egress)}");
                     break;
                 case "Job":
                     var job = Items(At(document, "spec", "template", "spec"), "containers").Single();
-                    facts.Add($"{name.Replace("migrate-", "", StringComparison.Ordinal)} migrates by {Text(job, "image")} {Join(Items(job, "args").Select(arg => arg.ToString()))} with {Join(Settings(job))}");
+                    facts.Add(
+                        $"{name.Replace("migrate-", "", StringComparison.Ordinal)} migrates by {Text(job, "image")} "
+                            + $"{Join(Items(job, "args").Select(arg => arg.ToString()))} with {Join(Settings(job))}");
                     break;
                 default:
                     facts.Add($"{name} is a {Text(document, "kind")}");
@@ -149,13 +167,16 @@ public sealed class KubernetesTests
     }
 
     private static IEnumerable<string> Settings(YamlNode container) => Items(container, "env").Select(setting =>
-        $"{Text(setting, "name")}={(Text(setting, "value") is { Length: > 0 } value ? value : $"{Text(setting, "valueFrom", "secretKeyRef", "name")}/{Text(setting, "valueFrom", "secretKeyRef", "key")}")}");
+        $"{Text(setting, "name")}=" + (Text(setting, "value") is { Length: > 0 } value
+            ? value
+            : $"{Text(setting, "valueFrom", "secretKeyRef", "name")}/{Text(setting, "valueFrom", "secretKeyRef", "key")}"));
 
     private static string Peer(YamlNode peer) =>
         Text(peer, "podSelector", "matchLabels", "app.kubernetes.io/name") is { Length: > 0 } service ? service
         : Text(peer, "namespaceSelector", "matchLabels", "microplatform.dev/ingress") is "true" ? "the entrance" : peer.ToString();
 
-    private static AppService Find(string name) => AppModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
+    private static AppService Find(string name) =>
+        AppModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
 
     private static IEnumerable<int> PortsOf(string service) => Find(service).Endpoints.Values.Select(address => address.Port);
 

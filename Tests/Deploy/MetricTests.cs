@@ -28,7 +28,8 @@ public sealed partial class MetricTests
     [InlineData("""rate(sales_orders_place_total{service_name="sales"}[5m])""")] // misspelt
     [InlineData("""microplatform_messaging_lag_bucket{event="x"}""")] // without its unit
     [InlineData("""sum(sales_revenue{service_name="sales"})""")] // a counter without _total
-    public async Task A_metric_that_nothing_makes_shows(string query) => Assert.NotEmpty(Names(query).Except(await MadeAsync(), StringComparer.Ordinal));
+    public async Task A_metric_that_nothing_makes_shows(string query) =>
+        Assert.NotEmpty(Names(query).Except(await MadeAsync(), StringComparer.Ordinal));
 
     private static List<string> Dashboard()
     {
@@ -57,7 +58,8 @@ public sealed partial class MetricTests
         {
             var plain = name.Replace('.', '_') + unit switch { "s" => "_seconds", "By" => "_bytes", _ => "" };
             string[] names = kind.Contains("Histogram", StringComparison.Ordinal) ? [$"{plain}_bucket", $"{plain}_count", $"{plain}_sum"]
-                : kind.Contains("Counter", StringComparison.Ordinal) && !kind.Contains("UpDown", StringComparison.Ordinal) ? [$"{plain}_total"]
+                : kind.Contains("Counter", StringComparison.Ordinal) && !kind.Contains("UpDown", StringComparison.Ordinal)
+                ? [$"{plain}_total"]
                 : [plain];
             // Other tests start their services meanwhile, and those announce theirs.
             lock (made)
@@ -67,7 +69,8 @@ public sealed partial class MetricTests
         }
 
         // Ours, as they stand in the source
-        foreach (var file in Directory.EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories).Where(file => Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar)[0] is not ("artifacts" or "Tests" or "bench")))
+        foreach (var file in Directory.EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories).Where(file =>
+            Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar)[0] is not ("artifacts" or "Tests" or "bench")))
         {
             foreach (Match match in Created().Matches(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)))
             {
@@ -76,7 +79,10 @@ public sealed partial class MetricTests
         }
 
         // .NET's and Npgsql's, as they announce themselves
-        using var listener = new MeterListener { InstrumentPublished = (instrument, _) => Add(instrument.Name, instrument.Unit, instrument.GetType().Name) };
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, _) => Add(instrument.Name, instrument.Unit, instrument.GetType().Name),
+        };
         listener.Start();
         var builder = WebApplication.CreateEmptyBuilder(new()); // the settings beside the tests are some service's
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
@@ -100,6 +106,8 @@ public sealed partial class MetricTests
     [GeneratedRegex("""\b(?<name>[a-z_][a-z0-9_]*)\{""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Selected();
 
-    [GeneratedRegex("""\.Create(?<kind>\w+)(<\w+>)?\(\s*"(?<name>[a-z_.]+)"(,\s*[A-Z]\w*)?(,\s*(unit:\s*)?"(?<unit>[^"]*)")?""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        """\.Create(?<kind>\w+)(<\w+>)?\(\s*"(?<name>[a-z_.]+)"(,\s*[A-Z]\w*)?(,\s*(unit:\s*)?"(?<unit>[^"]*)")?""",
+        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Created();
 }

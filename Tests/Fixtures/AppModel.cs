@@ -14,12 +14,17 @@ namespace MicroPlatform.Tests.Fixtures;
 /// <param name="References">The services it is told the addresses of.</param>
 /// <param name="IsPublic">Whether it is reached from outside.</param>
 /// <param name="Endpoints">Its endpoints by name, as its own settings have them.</param>
-internal sealed record AppService(string Name, string[] Databases, string[] References, bool IsPublic, IReadOnlyDictionary<string, Uri> Endpoints);
+internal sealed record AppService(
+    string Name, string[] Databases, string[] References, bool IsPublic, IReadOnlyDictionary<string, Uri> Endpoints);
 
 /// <summary>The app model, read without running it.</summary>
 internal static class AppModel
 {
-    private static readonly JsonDocumentOptions SettingsSyntax = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+    private static readonly JsonDocumentOptions SettingsSyntax = new()
+    {
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    };
     private static readonly Lazy<Task<IReadOnlyList<AppService>>> Loaded = new(LoadAsync);
 
     /// <summary>The services, read once.</summary>
@@ -36,7 +41,8 @@ internal static class AppModel
 
     /// <summary>The resources that a resource refers to.</summary>
     public static IEnumerable<IResource> ReferencesOf(IResource resource) =>
-        resource.Annotations.OfType<ResourceRelationshipAnnotation>().Where(relation => relation.Type is "Reference").Select(relation => relation.Resource).Distinct();
+        resource.Annotations.OfType<ResourceRelationshipAnnotation>().Where(relation => relation.Type is "Reference")
+            .Select(relation => relation.Resource).Distinct();
 
     private static Task<IReadOnlyList<AppService>> LoadAsync() => ReadAsync<IReadOnlyList<AppService>>(["--Ephemeral=true"], model =>
         [.. model.GetProjectResources().Select(service => new AppService(
@@ -49,8 +55,10 @@ internal static class AppModel
     private static Dictionary<string, Uri> EndpointsOf(ProjectResource service)
     {
         var project = char.ToUpperInvariant(service.Name[0]) + service.Name[1..];
-        using var settings = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, project, "appsettings.json")), SettingsSyntax);
+        using var settings =
+            JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, project, "appsettings.json")), SettingsSyntax);
         return settings.RootElement.GetProperty("Kestrel").GetProperty("Endpoints").EnumerateObject()
-            .ToDictionary(endpoint => endpoint.Name, endpoint => new Uri(endpoint.Value.GetProperty("Url").GetString()!), StringComparer.Ordinal);
+            .ToDictionary(
+                endpoint => endpoint.Name, endpoint => new Uri(endpoint.Value.GetProperty("Url").GetString()!), StringComparer.Ordinal);
     }
 }

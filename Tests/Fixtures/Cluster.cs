@@ -7,7 +7,9 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>One real PostgreSQL for the whole run; every test class gets databases of its own, cloned from migrated and seeded templates.</summary>
+/// <summary>
+/// One real PostgreSQL for the whole run; every test class gets databases of its own, cloned from migrated and seeded templates.
+/// </summary>
 public sealed class Cluster : IAsyncLifetime
 {
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> templates = new(StringComparer.Ordinal);
@@ -25,9 +27,17 @@ public sealed class Cluster : IAsyncLifetime
         return server is null ? ValueTask.CompletedTask : server.DisposeAsync();
     }
 
-    /// <summary>A connection string to a database of this server; on a busy machine a statement may take longer than a service would wait for it.</summary>
+    /// <summary>
+    /// A connection string to a database of this server; on a busy machine a statement may take longer than a service would wait for it.
+    /// </summary>
     public string ConnectionStringTo(string database) =>
-        new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = database, IncludeErrorDetail = true, Timeout = 15, CommandTimeout = 30 }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(server.ConnectionString)
+        {
+            Database = database,
+            IncludeErrorDetail = true,
+            Timeout = 15,
+            CommandTimeout = 30,
+        }.ConnectionString;
 
     /// <summary>A new, empty database.</summary>
     public async Task<string> CreateEmptyAsync(string purpose)
@@ -64,7 +74,10 @@ public sealed class Cluster : IAsyncLifetime
         var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!;
         var connection = new NpgsqlConnectionStringBuilder(ConnectionStringTo(template)) { Pooling = false }.ConnectionString;
         // The switch comes last: configuration takes what follows a key without = for its value.
-        string[] args = ["--SeedDemoData=true", $"--ConnectionStrings:{service}db={connection}", $"--ConnectionStrings:busdb={connection}", "--migrate"];
+        string[] args =
+        [
+            "--SeedDemoData=true", $"--ConnectionStrings:{service}db={connection}", $"--ConnectionStrings:busdb={connection}", "--migrate",
+        ];
         var exitCode = await Task.Run(() => program.Invoke(obj: null, [args]));
         return exitCode is 0 ? template : throw new InvalidOperationException($"{service} --migrate ended with exit code {exitCode}.");
     }

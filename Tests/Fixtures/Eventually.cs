@@ -22,7 +22,9 @@ internal static class Eventually
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
         while (await find() is { Count: > 0 } found)
         {
-            Assert.True(TimeProvider.System.GetTimestamp() < deadline, $"Not within {seconds} s: {because}. {string.Join(Environment.NewLine, found)}");
+            Assert.True(
+                TimeProvider.System.GetTimestamp() < deadline,
+                $"Not within {seconds} s: {because}. {string.Join(Environment.NewLine, found)}");
             await timer.WaitForNextTickAsync(TestContext.Current.CancellationToken);
         }
     }

@@ -24,7 +24,8 @@ internal sealed class Forgery
     }
 
     /// <summary>Every way to be wrong.</summary>
-    public static IReadOnlyDictionary<string, Func<Forgery, string>> All { get; } = new Dictionary<string, Func<Forgery, string>>(StringComparer.Ordinal)
+    public static IReadOnlyDictionary<string, Func<Forgery, string>> All { get; } = new Dictionary<string, Func<Forgery, string>>(
+        StringComparer.Ordinal)
     {
         ["one word"] = _ => "garbage",
         ["three empty parts"] = _ => "..",
@@ -62,7 +63,10 @@ internal sealed class Forgery
     };
 
     /// <summary>Of these only the authority itself can tell that they are wrong: it alone knows its sessions.</summary>
-    public static IReadOnlySet<string> KnownToTheAuthority { get; } = new HashSet<string>(StringComparer.Ordinal) { "the sub of somebody else", "no sid", "a sid that does not exist" };
+    public static IReadOnlySet<string> KnownToTheAuthority { get; } = new HashSet<string>(StringComparer.Ordinal)
+    {
+        "the sub of somebody else", "no sid", "a sid that does not exist"
+    };
 
     /// <summary>From a real sign-in at an authority (<c>customers</c> or <c>users</c>), with the key as its database has it.</summary>
     public static async Task<Forgery> CreateAsync(TestPlatform platform, string authority, string token)
@@ -75,10 +79,13 @@ internal sealed class Forgery
     }
 
     /// <summary>Every forgery by its name.</summary>
-    public IReadOnlyDictionary<string, string> Tokens() => All.ToDictionary(pair => pair.Key, pair => pair.Value(this), StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, string> Tokens() =>
+        All.ToDictionary(pair => pair.Key, pair => pair.Value(this), StringComparer.Ordinal);
 
     /// <summary>The token made anew with changes, signed as the authority would; without changes it is good.</summary>
-    public string Make(Action<JsonObject>? payload = null, Action<JsonObject>? header = null, RSA? signer = null, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null) =>
+    public string Make(
+        Action<JsonObject>? payload = null, Action<JsonObject>? header = null, RSA? signer = null, HashAlgorithmName? hash = null,
+        RSASignaturePadding? padding = null) =>
         Sign(Content(payload, header), signer, hash, padding);
 
     private static string Change(string token, int index) => token[..index] + (token[index] == 'A' ? 'B' : 'A') + token[(index + 1)..];
@@ -90,7 +97,8 @@ internal sealed class Forgery
         ["e"] = "AQAB",
     };
 
-    private string Sign(string content, RSA? signer = null, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null) => content + "." + WebEncoders.Base64UrlEncode(
+    private string Sign(string content, RSA? signer = null, HashAlgorithmName? hash = null, RSASignaturePadding? padding = null) =>
+        content + "." + WebEncoders.Base64UrlEncode(
         (signer ?? key).SignData(Encoding.ASCII.GetBytes(content), hash ?? HashAlgorithmName.SHA256, padding ?? RSASignaturePadding.Pkcs1));
 
     private string Unsigned(string algorithm) => Content(payload: null, h => h["alg"] = algorithm) + ".";

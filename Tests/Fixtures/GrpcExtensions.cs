@@ -12,7 +12,9 @@ internal static class GrpcExtensions
 {
     /// <summary>Options of a call with this value of <c>authorization</c>, or without any.</summary>
     public static CallOptions As(string? authorization) => new(
-        authorization is null ? [] : new Metadata { { "authorization", authorization } }, cancellationToken: TestContext.Current.CancellationToken);
+        authorization is null
+            ? []
+            : new Metadata { { "authorization", authorization } }, cancellationToken: TestContext.Current.CancellationToken);
 
     /// <summary>How the call was refused; fails if it was not.</summary>
     public static async Task<Refusal> RefusalAsync<T>(this AsyncUnaryCall<T> call)
@@ -33,10 +35,12 @@ internal static class GrpcExtensions
     }
 
     /// <summary>Sends bytes that need not be the method's message.</summary>
-    public static AsyncUnaryCall<byte[]> CallRaw(this GrpcChannel channel, string service, string method, byte[] message, string? authorization = null)
+    public static AsyncUnaryCall<byte[]> CallRaw(
+        this GrpcChannel channel, string service, string method, byte[] message, string? authorization = null)
     {
         var bytes = Marshallers.Create(value => value, value => value);
-        return channel.CreateCallInvoker().AsyncUnaryCall(new Method<byte[], byte[]>(MethodType.Unary, service, method, bytes, bytes), host: null, As(authorization), message);
+        return channel.CreateCallInvoker().AsyncUnaryCall(
+            new Method<byte[], byte[]>(MethodType.Unary, service, method, bytes, bytes), host: null, As(authorization), message);
     }
 
     private static Refusal Of(RpcException refused)
@@ -44,7 +48,10 @@ internal static class GrpcExtensions
         var status = refused.GetRpcStatus();
         return new(
             refused.StatusCode,
-            [.. status?.GetDetail<BadRequest>()?.FieldViolations.Select(violation => violation.Field).Order(StringComparer.Ordinal) ?? Enumerable.Empty<string>()],
+            [
+                .. status?.GetDetail<BadRequest>()?.FieldViolations.Select(violation => violation.Field).Order(StringComparer.Ordinal)
+                    ?? Enumerable.Empty<string>(),
+            ],
             refused.Status.Detail,
             status?.GetDetail<RetryInfo>()?.RetryDelay.ToTimeSpan());
     }

@@ -14,7 +14,8 @@ internal static class HttpExtensions
 {
     /// <summary>Sends a request; <paramref name="body"/> is serialized as JSON, or sent as it is when it is a string.</summary>
     public static async Task<HttpResponseMessage> SendAsync(
-        this HttpClient http, string method, string path, object? body = null, string? token = null, params (string Name, string Value)[] headers)
+        this HttpClient http, string method, string path, object? body =
+            null, string? token = null, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(new(method), path);
         if (token is not null)
@@ -44,7 +45,9 @@ internal static class HttpExtensions
     {
         using var response = await sending;
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-        Assert.True(response.StatusCode == expected, $"{response.RequestMessage?.Method} {response.RequestMessage?.RequestUri} gave {(int)response.StatusCode}: {text}");
+        Assert.True(
+            response.StatusCode == expected,
+            $"{response.RequestMessage?.Method} {response.RequestMessage?.RequestUri} gave {(int)response.StatusCode}: {text}");
         return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
     }
 
@@ -60,12 +63,16 @@ internal static class HttpExtensions
     {
         using var response = await sending;
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-        Assert.True(response.Content.Headers.ContentType?.MediaType is "application/problem+json", $"{(int)response.StatusCode} is not problem details: {text}");
+        Assert.True(
+            response.Content.Headers.ContentType?.MediaType is "application/problem+json",
+            $"{(int)response.StatusCode} is not problem details: {text}");
         var body = JsonDocument.Parse(text).RootElement;
         Assert.Equal((int)response.StatusCode, body.GetProperty("status").GetInt32());
         return new(
             response.StatusCode,
-            body.TryGetProperty("errors", out var errors) ? [.. errors.EnumerateObject().Select(error => error.Name).Order(StringComparer.Ordinal)] : [],
+            body.TryGetProperty("errors", out var errors)
+                ? [.. errors.EnumerateObject().Select(error => error.Name).Order(StringComparer.Ordinal)]
+                : [],
             body.TryGetProperty("detail", out var detail) ? detail.GetString()! : "");
     }
 }

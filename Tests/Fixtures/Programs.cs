@@ -24,7 +24,9 @@ internal static class Programs
         }
     }
 
-    /// <summary>Fails, with what was said so far, when the program or anyone who holds its streams has not ended after three minutes.</summary>
+    /// <summary>
+    /// Fails, with what was said so far, when the program or anyone who holds its streams has not ended after three minutes.
+    /// </summary>
     /// <param name="start">What to run; its streams are redirected here.</param>
     /// <param name="heard">Takes each line of its output as it comes.</param>
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(ProcessStartInfo start, Action<string>? heard = null)
@@ -53,7 +55,8 @@ internal static class Programs
                 process.Kill(entireProcessTree: true);
             }
 
-            Assert.Fail($"{start.FileName} {string.Join(' ', start.ArgumentList)} {state}: {late.Message} It said: {Text(output)}\n{Text(error)}");
+            Assert.Fail(
+                $"{start.FileName} {string.Join(' ', start.ArgumentList)} {state}: {late.Message} It said: {Text(output)}\n{Text(error)}");
         }
 
         return (process.ExitCode, Text(output), Text(error));

@@ -138,9 +138,16 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>Waits until no event is on its way between the services.</summary>
     public Task QuietAsync() => Eventually.TrueAsync(async () =>
     {
-        // In this sequence none is missed: what leaves an outbox meanwhile is numbered anew, and what a handler sends is written before its own message goes.
+        // In this sequence none is missed: what leaves an outbox meanwhile is numbered anew, and what a handler sends is written before its
+        // own message goes.
         var before = await LastMessageAsync();
-        foreach (var (database, what) in databases.Keys.Select(key => (key, key is "busdb" ? $"messages WHERE recipient <> '{MessagingExtensions.DeadLetterQueue}'" : "outbox")).OrderByDescending(pair => pair.key is "busdb"))
+        foreach (var (database, what) in databases.Keys.Select(key =>
+            (
+                key,
+                key is "busdb"
+                    ? $"messages WHERE recipient <> '{MessagingExtensions.DeadLetterQueue}'"
+                    : "outbox")).OrderByDescending(pair =>
+                pair.key is "busdb"))
         {
             if (await QueryAsync<long>(database, $"SELECT count(*) FROM {what}") > 0)
             {
@@ -184,7 +191,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
             var service = request.RequestUri!.Host.Replace("_grpc.", "", StringComparison.Ordinal);
             if (platform.stopped.ContainsKey(service))
             {
-                throw new HttpRequestException(HttpRequestError.ConnectionError, $"Connection refused ({service}:80)", new SocketException((int)SocketError.ConnectionRefused));
+                throw new HttpRequestException(
+                    HttpRequestError.ConnectionError, $"Connection refused ({service}:80)",
+                    new SocketException((int)SocketError.ConnectionRefused));
             }
 
             // As the real handler does it; the one of the test host does not.

@@ -55,7 +55,8 @@ internal sealed partial record Plan(long Blocks, IReadOnlyList<Plan.Node> Nodes)
         }
 
         var plan = JsonDocument.Parse((string)(await command.ExecuteScalarAsync())!).RootElement[0].GetProperty("Plan");
-        return new(plan.GetProperty("Shared Hit Blocks").GetInt64() + plan.GetProperty("Shared Read Blocks").GetInt64(), [.. NodesOf(plan)]);
+        return new(
+            plan.GetProperty("Shared Hit Blocks").GetInt64() + plan.GetProperty("Shared Read Blocks").GetInt64(), [.. NodesOf(plan)]);
     }
 
     private static IEnumerable<Node> NodesOf(JsonElement plan)

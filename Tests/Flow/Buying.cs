@@ -13,7 +13,8 @@ internal static class Buying
     {
         using var cart = platform.Http("cart");
         var account = await platform.RegisterAsync();
-        await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken).JsonAsync(HttpStatusCode.Created);
+        await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken)
+            .JsonAsync(HttpStatusCode.Created);
         return account;
     }
 
@@ -23,18 +24,22 @@ internal static class Buying
         using var cart = platform.Http("cart");
         var account = await platform.BuyerAsync();
         await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: account.AccessToken).JsonAsync(HttpStatusCode.Accepted);
-        await Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the order is settled", seconds: 40);
+        await Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the order is settled",
+            seconds: 40);
         return account;
     }
 
     /// <summary>
-    /// What a publisher leaves that is killed between a commit and the moment its events leave: rows that nobody signals, here in the outbox
-    /// of Customers and more than leave in one batch. The last of them says that this customer was deleted.
+    /// What a publisher leaves that is killed between a commit and the moment its events leave: rows that nobody signals, here in the
+    /// outbox of Customers and more than leave in one batch. The last of them says that this customer was deleted.
     /// </summary>
     public static Task FillOutboxAsync(this TestPlatform platform, long customerId) => platform.QueryAsync<object>("customersdb", """
         INSERT INTO outbox ("DestinationAddress", "Headers", "Body")
         SELECT 'cart',
-            format('{"rbs2-msg-id":"%s","rbs2-msg-type":"customers.customer-deleted.v1","rbs2-content-type":"application/json;charset=utf-8"}', gen_random_uuid()),
+            format(
+                '{"rbs2-msg-id":"%s","rbs2-msg-type":"customers.customer-deleted.v1","rbs2-content-type":"application/json;charset=utf-8"}',
+                gen_random_uuid()),
             convert_to(format('{"customerId":%s}', CASE n WHEN 250 THEN $1 ELSE 1000000 + n END), 'UTF8')
         FROM generate_series(1, 250) AS n
         """, customerId);

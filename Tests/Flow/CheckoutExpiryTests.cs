@@ -4,7 +4,9 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>A token that is good when a checkout begins and no longer when Sales is asked. In a class of its own, since it moves the clock.</summary>
+/// <summary>
+/// A token that is good when a checkout begins and no longer when Sales is asked. In a class of its own, since it moves the clock.
+/// </summary>
 public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Checkout = "/api/v1/carts/me/checkout";
@@ -16,16 +18,21 @@ public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<T
         using var customers = platform.Http("customers");
         var email = Accounts.NewEmail();
         var account = await platform.RegisterAsync(email);
-        await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken).JsonAsync(HttpStatusCode.Created);
+        await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken)
+            .JsonAsync(HttpStatusCode.Created);
 
         // Whoever holds the cart's row stops the checkout between Customers, which was asked already, and Sales, which was not.
         await using var holder = await platform.Db("cartdb");
         await using var transaction = await holder.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using var hold = new Npgsql.NpgsqlCommand("SELECT FROM carts WHERE customer_id = $1 FOR UPDATE", holder, transaction) { Parameters = { new() { Value = account.Id } } };
+        await using var hold = new Npgsql.NpgsqlCommand(
+            "SELECT FROM carts WHERE customer_id = $1 FOR UPDATE", holder, transaction) { Parameters = { new() { Value = account.Id } } };
         await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         var checkout = cart.SendAsync("POST", Checkout, token: account.AccessToken);
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 1, "the checkout waits for its cart");
+            async () => await platform.QueryAsync<long>(
+                "cartdb",
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = "
+                    + "'Lock'") == 1, "the checkout waits for its cart");
         platform.Clock.Advance(TimeSpan.FromMinutes(16));
         await transaction.CommitAsync(TestContext.Current.CancellationToken);
 

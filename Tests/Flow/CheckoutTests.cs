@@ -44,10 +44,14 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var order = await SettledAsync(orderId);
         Assert.Equal("Confirmed", order.GetProperty("status").GetString());
         Assert.Equal((2 * 99.99m) + 149.99m, order.GetProperty("total").GetDecimal());
-        Assert.Equal(["Pending", "Confirmed"], order.GetProperty("steps").EnumerateArray().Select(step => step.GetProperty("status").GetString()));
+        Assert.Equal(
+            ["Pending", "Confirmed"], order.GetProperty("steps").EnumerateArray().Select(step => step.GetProperty("status").GetString()));
         await InvariantsHoldAsync();
         Assert.Equal(free - 2, await FreeAsync(1));
-        Assert.Equal((2 * 99.99m) + 149.99m, await platform.QueryAsync<decimal>("accountingdb", "SELECT sum FROM transactions WHERE order_id = $1 AND voided_at IS NULL", orderId));
+        Assert.Equal(
+            (2 * 99.99m) + 149.99m,
+            await platform.QueryAsync<decimal>(
+                "accountingdb", "SELECT sum FROM transactions WHERE order_id = $1 AND voided_at IS NULL", orderId));
         await EmptiedAsync(me);
     }
 
@@ -59,7 +63,9 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var order = await SettledAsync(orderId);
         Assert.Equal("Rejected", order.GetProperty("status").GetString());
         Assert.Contains("SKU-UNKNOWN", order.GetProperty("reason").GetString(), StringComparison.Ordinal);
-        await Eventually.TrueAsync(async () => (await cart.SendAsync("DELETE", "/api/v1/carts/me", token: me).StatusAsync()) == HttpStatusCode.NoContent, "the cart can be changed again");
+        await Eventually.TrueAsync(
+            async () => (await cart.SendAsync("DELETE", "/api/v1/carts/me", token: me).StatusAsync()) == HttpStatusCode.NoContent,
+            "the cart can be changed again");
         await InvariantsHoldAsync();
     }
 
@@ -93,7 +99,10 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => CheckOutAsync(me)));
         var orderId = Assert.Single(answers.Select(answer => answer.OrderId).Distinct());
         await SettledAsync(orderId);
-        Assert.Equal(1, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders WHERE customer_id = (SELECT customer_id FROM orders WHERE id = $1)", orderId));
+        Assert.Equal(
+            1,
+            await platform.QueryAsync<long>(
+                "salesdb", "SELECT count(*) FROM orders WHERE customer_id = (SELECT customer_id FROM orders WHERE id = $1)", orderId));
     }
 
     [Fact]
@@ -107,7 +116,8 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var after = await CheckOutAsync(me, ("Idempotency-Key", "same"));
         Assert.Equal(first.OrderId, during.OrderId);
         Assert.Equal(first.OrderId, after.OrderId);
-        var other = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", new { expectedTotal = 1.00m }, me, ("Idempotency-Key", "same")).ProblemAsync();
+        var other = await cart.SendAsync(
+            "POST", "/api/v1/carts/me/checkout", new { expectedTotal = 1.00m }, me, ("Idempotency-Key", "same")).ProblemAsync();
         Assert.Equal(HttpStatusCode.UnprocessableEntity, other.Status);
     }
 
@@ -123,7 +133,8 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, me).JsonAsync(HttpStatusCode.Created);
         Assert.Equal(begun.OrderId, (await CheckOutAsync(me, ("Idempotency-Key", "finds"))).OrderId);
 
-        await platform.QueryAsync<object>("cartdb", "UPDATE checkouts SET started_at = started_at - interval '1 day' WHERE order_id = $1", begun.OrderId);
+        await platform.QueryAsync<object>(
+            "cartdb", "UPDATE checkouts SET started_at = started_at - interval '1 day' WHERE order_id = $1", begun.OrderId);
         var later = await CheckOutAsync(me, ("Idempotency-Key", "finds"));
         Assert.NotEqual(begun.OrderId, later.OrderId);
         Assert.Equal(later.OrderId, (await CheckOutAsync(me, ("Idempotency-Key", "finds"))).OrderId);
@@ -143,18 +154,24 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         await InvariantsHoldAsync();
         await Eventually.TrueAsync(async () => await FreeAsync(2) == free, "the goods come back");
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<bool>("accountingdb", "SELECT voided_at IS NOT NULL FROM transactions WHERE source = $1", $"order:{orderId}"), "the transaction is voided");
+            async () => await platform.QueryAsync<bool>(
+                "accountingdb", "SELECT voided_at IS NOT NULL FROM transactions WHERE source = $1",
+                $"order:{orderId}"), "the transaction is voided");
 
         // Voiding what is void changes nothing, for what the flow posted as for what staff entered.
         var id = await platform.QueryAsync<long>("accountingdb", "SELECT id FROM transactions WHERE source = $1", $"order:{orderId}");
         using var accounting = platform.Http("accounting");
-        Assert.Equal(HttpStatusCode.NoContent, await accounting.SendAsync("DELETE", $"/api/v1/accounting/transactions/{id}", token: staff).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await accounting.SendAsync("DELETE", $"/api/v1/accounting/transactions/{id}", token: staff).StatusAsync());
     }
 
     [Fact]
     public async Task An_order_entered_by_staff_takes_the_same_way()
     {
-        var order = await sales.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 1, quantity = 1 } } }, staff).JsonAsync(HttpStatusCode.Created);
+        var order = await sales.SendAsync(
+            "POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 1, quantity = 1 } } },
+            staff).JsonAsync(HttpStatusCode.Created);
         Assert.Equal("Confirmed", (await SettledAsync(order.GetProperty("id").GetInt64())).GetProperty("status").GetString());
         await InvariantsHoldAsync();
     }
@@ -165,9 +182,14 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var empty = await NewCustomerAsync();
         var full = await NewCustomerAsync((1, 1));
         var orders = await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders");
-        Assert.Equal(HttpStatusCode.Conflict, (await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: empty).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await cart.SendAsync("POST", "/api/v1/carts/1/checkout", token: full).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await cart.SendAsync("POST", "/api/v1/carts/3/checkout", token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Conflict, (await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: empty).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden, (await cart.SendAsync("POST", "/api/v1/carts/1/checkout", token: full).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await cart.SendAsync(
+                "POST", "/api/v1/carts/3/checkout", token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
         var changed = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", new { expectedTotal = 99.00m }, full).ProblemAsync();
         Assert.Equal((HttpStatusCode.Conflict, "expectedTotal"), (changed.Status, Assert.Single(changed.Fields)));
         Assert.Equal(orders, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders"));
@@ -200,7 +222,8 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         await SettledAsync(orderId);
         await sales.SendAsync("PUT", $"/api/v1/sales/orders/{orderId}", new { customerId = 1 }, staff).JsonAsync();
         await platform.QueryAsync<object>("cartdb", "UPDATE checkouts SET order_id = NULL WHERE order_id = $1", orderId);
-        var refused = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: me, headers: ("Idempotency-Key", "given")).ProblemAsync();
+        var refused = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: me, headers: ("Idempotency-Key", "given"))
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.Conflict, refused.Status);
         await platform.QueryAsync<object>("cartdb", "UPDATE checkouts SET order_id = $1 WHERE idempotency_key = 'given'", orderId);
     }
@@ -220,16 +243,27 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         // Cancelled before it was ever placed, and confirmed after that: as far as stock and books go it never was.
         const long ghost = 1_000_000;
         await bus.Publish(new OrderCancelled(ghost, CheckoutId: null));
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM cancelled_orders WHERE order_id = $1", ghost) == 1, "Accounting notes the cancellation");
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<string>("warehousedb", "SELECT status FROM reservations WHERE order_id = $1", ghost) is "Released", "Warehouse notes the cancellation");
+        await Eventually.TrueAsync(
+            async () =>
+                await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM cancelled_orders WHERE order_id = $1", ghost) == 1,
+            "Accounting notes the cancellation");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<string>(
+                "warehousedb", "SELECT status FROM reservations WHERE order_id = $1", ghost) is "Released",
+            "Warehouse notes the cancellation");
         var free = await FreeAsync(2);
         await bus.Publish(new OrderPlaced(ghost, [new(ItemId: null, "SKU-2", 1)]));
         await bus.Publish(confirmed with { OrderId = ghost });
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<bool>("accountingdb", "SELECT voided_at IS NOT NULL FROM transactions WHERE order_id = $1", ghost), "the late sum is posted as void");
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages") == 0, "every message is handled");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<bool>(
+                "accountingdb", "SELECT voided_at IS NOT NULL FROM transactions WHERE order_id = $1", ghost),
+            "the late sum is posted as void");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages") == 0, "every message is handled");
         Assert.Equal(free, await FreeAsync(2));
         Assert.Equal(1, await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM transactions WHERE order_id = $1", orderId));
-        Assert.Equal(1, await platform.QueryAsync<long>("warehousedb", "SELECT count(*) FROM reservation_lines WHERE order_id = $1", orderId));
+        Assert.Equal(
+            1, await platform.QueryAsync<long>("warehousedb", "SELECT count(*) FROM reservation_lines WHERE order_id = $1", orderId));
         await platform.QueryAsync<object>("accountingdb", "DELETE FROM transactions WHERE order_id = $1", ghost);
         await platform.QueryAsync<object>("warehousedb", "DELETE FROM reservations WHERE order_id = $1", ghost);
     }
@@ -238,7 +272,8 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     {
         using var customers = platform.Http("customers");
         var email = $"{Guid.NewGuid():N}@example.com";
-        await customers.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(HttpStatusCode.Created);
+        await customers.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password })
+            .JsonAsync(HttpStatusCode.Created);
         var token = await platform.CustomerTokenAsync(email);
         foreach (var (productId, quantity) in items)
         {
@@ -250,7 +285,8 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
 
     private Task<(HttpResponseMessage Response, long OrderId)> CheckOutAsync(string token) => CheckOutAsync(token, []);
 
-    private async Task<(HttpResponseMessage Response, long OrderId)> CheckOutAsync(string token, params (string Name, string Value)[] headers)
+    private async Task<(HttpResponseMessage Response, long OrderId)> CheckOutAsync(
+        string token, params (string Name, string Value)[] headers)
     {
         var response = await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: token, headers: headers);
         var body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
@@ -270,10 +306,15 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     private Task EmptiedAsync(string token) =>
-        Eventually.TrueAsync(async () => (await cart.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync()).GetProperty("items").GetArrayLength() == 0, "the cart is emptied");
+        Eventually.TrueAsync(
+            async () =>
+                (await cart.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync()).GetProperty("items").GetArrayLength() == 0,
+            "the cart is emptied");
 
     private Task<long> FreeAsync(long itemId) => platform.QueryAsync<long>("warehousedb", "SELECT free FROM items WHERE id = $1", itemId);
 
     private Task InvariantsHoldAsync() =>
-        Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the invariants hold", seconds: 60);
+        Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the invariants hold",
+            seconds: 60);
 }

@@ -4,7 +4,9 @@ using System.Net.Sockets;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>Passes connections on to PostgreSQL as a pooler does that keeps no sessions: all works but LISTEN, whose notifications reach nobody.</summary>
+/// <summary>
+/// Passes connections on to PostgreSQL as a pooler does that keeps no sessions: all works but LISTEN, whose notifications reach nobody.
+/// </summary>
 internal sealed class DeafPooler : IAsyncDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);

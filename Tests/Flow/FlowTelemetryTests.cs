@@ -50,13 +50,22 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         await CheckOutAsync(productId: 1, ("traceparent", $"00-{trace}-{ActivitySpanId.CreateRandom()}-01"));
         await SettledAsync();
 
-        await Eventually.TrueAsync(() => Task.FromResult(seen.Any(activity => Statement(activity).Contains("INSERT INTO transactions", StringComparison.Ordinal))), "the trace reaches the books");
-        Assert.Contains(seen, activity => activity.Kind == ActivityKind.Server && activity.DisplayName.Contains("/checkout", StringComparison.Ordinal));
+        await Eventually.TrueAsync(
+            () => Task.FromResult(seen.Any(activity => Statement(activity).Contains("INSERT INTO transactions", StringComparison.Ordinal))),
+            "the trace reaches the books");
+        Assert.Contains(
+            seen, activity => activity.Kind == ActivityKind.Server && activity.DisplayName.Contains("/checkout", StringComparison.Ordinal));
         Assert.Contains(seen, activity => Statement(activity).Contains("INSERT INTO orders", StringComparison.Ordinal));
-        foreach (var (step, queue) in new[] { ("sales.order-placed.v1", "warehouse"), ("warehouse.stock-reserved.v1", "sales"), ("sales.order-confirmed.v1", "accounting"), ("sales.order-confirmed.v1", "cart") })
+        foreach (var (step, queue) in new[]
+        {
+            ("sales.order-placed.v1", "warehouse"), ("warehouse.stock-reserved.v1", "sales"), ("sales.order-confirmed.v1", "accounting"),
+            ("sales.order-confirmed.v1", "cart")
+        })
         {
             await Eventually.TrueAsync(
-                () => Task.FromResult(seen.Any(activity => string.Equals(activity.DisplayName, $"process {step}", StringComparison.Ordinal) && queue.Equals(activity.GetTagItem("messaging.destination.name")))), $"{queue} handles {step} in the trace");
+                () => Task.FromResult(seen.Any(activity =>
+                    string.Equals(activity.DisplayName, $"process {step}", StringComparison.Ordinal)
+                        && queue.Equals(activity.GetTagItem("messaging.destination.name")))), $"{queue} handles {step} in the trace");
         }
 
         static string Statement(Activity activity) => activity.GetTagItem("db.query.text") as string ?? "";
@@ -71,7 +80,9 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         await SettledAsync();
         foreach (var (queue, events) in new[] { ("accounting", 1), ("warehouse", 3), ("sales", 2) })
         {
-            await Eventually.TrueAsync(() => Task.FromResult(measured.Sum("microplatform.messaging.handled", queue) == events), $"{queue} has handled {events} events");
+            await Eventually.TrueAsync(
+                () => Task.FromResult(measured.Sum("microplatform.messaging.handled", queue) == events),
+                $"{queue} has handled {events} events");
         }
 
         Assert.Equal(2, measured.Sum("sales.orders.placed"));
@@ -92,12 +103,14 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
             await using var command = new NpgsqlCommand("LOCK TABLE messages IN SHARE MODE", bus);
             await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
             await CheckOutAsync(productId: 1);
-            await Eventually.TrueAsync(() => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") > 0.5), "the lag grows");
+            await Eventually.TrueAsync(
+                () => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") > 0.5), "the lag grows");
         }
 
         await SettledAsync();
         // An event is gone from the outbox a moment after it has reached its queue.
-        await Eventually.TrueAsync(() => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") is 0), "all have left");
+        await Eventually.TrueAsync(
+            () => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") is 0), "all have left");
     }
 
     [Fact]
@@ -116,7 +129,8 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         await ExecuteAsync($"ALTER DATABASE {books} RENAME TO {books}_away");
         await ExecuteAsync($"ALTER DATABASE {books}_away ALLOW_CONNECTIONS true");
         await CheckOutAsync(productId: 1);
-        await Eventually.TrueAsync(() => Task.FromResult(measured.Sum("microplatform.messaging.retries", "accounting") > 0), "the event is put back", seconds: 60);
+        await Eventually.TrueAsync(
+            () => Task.FromResult(measured.Sum("microplatform.messaging.retries", "accounting") > 0), "the event is put back", seconds: 60);
         await ExecuteAsync($"ALTER DATABASE {books}_away RENAME TO {books}");
         await SettledAsync();
         Assert.Equal(0, measured.Sum("microplatform.messaging.dead_letters"));
@@ -133,12 +147,15 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
     {
         using var customers = platform.Http("customers");
         var email = $"{Guid.NewGuid():N}@example.com";
-        await customers.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(HttpStatusCode.Created);
+        await customers.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password })
+            .JsonAsync(HttpStatusCode.Created);
         var token = await platform.CustomerTokenAsync(email);
         await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId, quantity = 1 }, token).JsonAsync(HttpStatusCode.Created);
         await cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: token, headers: headers).JsonAsync(HttpStatusCode.Accepted);
     }
 
     private Task SettledAsync() =>
-        Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the orders are settled", seconds: 60);
+        Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken),
+            "the orders are settled", seconds: 60);
 }

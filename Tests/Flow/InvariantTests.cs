@@ -11,21 +11,39 @@ public sealed class InvariantTests(Cluster cluster, InvariantTests.Sound sound) 
     public async Task The_demo_data_of_the_three_services_agree() => Assert.Empty(await CheckAsync());
 
     [Theory]
-    [InlineData("warehouse", "ALTER TABLE items DROP CONSTRAINT ck_items_free, DROP CONSTRAINT ck_items_stock; UPDATE items SET free = -1 WHERE id = 1", "negative")]
-    [InlineData("warehouse", "ALTER TABLE items DROP CONSTRAINT ck_items_stock; UPDATE items SET received = received + 1 WHERE id = 1", "received is not")]
+    [InlineData(
+        "warehouse",
+        "ALTER TABLE items DROP CONSTRAINT ck_items_free, DROP CONSTRAINT ck_items_stock; UPDATE items SET free = -1 WHERE id = 1",
+        "negative")]
+    [InlineData(
+        "warehouse", "ALTER TABLE items DROP CONSTRAINT ck_items_stock; UPDATE items SET received = received + 1 WHERE id = 1",
+        "received is not")]
     [InlineData("warehouse", "UPDATE items SET free = free - 1, reserved = 1 WHERE id = 2", "reserved for no order")]
     [InlineData("warehouse", "UPDATE items SET free = free - 1, shipped = shipped + 1 WHERE id = 2", "shipped with no order")]
-    [InlineData("warehouse", "INSERT INTO reservations (order_id, status, changed_at) VALUES (99, 'Reserved', now())", "order 99, which does not exist")]
-    [InlineData("sales", "ALTER TABLE orders DISABLE TRIGGER USER; UPDATE orders SET status = 'Pending', confirmed_at = NULL WHERE id = 1", "not settled")]
+    [InlineData(
+        "warehouse", "INSERT INTO reservations (order_id, status, changed_at) VALUES (99, 'Reserved', now())",
+        "order 99, which does not exist")]
+    [InlineData(
+        "sales", "ALTER TABLE orders DISABLE TRIGGER USER; UPDATE orders SET status = 'Pending', confirmed_at = NULL WHERE id = 1",
+        "not settled")]
     [InlineData("sales", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = 1", "live transaction")]
     [InlineData("sales", "UPDATE order_lines SET quantity = 2 WHERE order_id = 1 AND line = 0", "was posted")]
     [InlineData("accounting", "UPDATE transactions SET voided_at = now() WHERE id = 1", "no live transaction")]
     [InlineData("accounting", "UPDATE transactions SET source = 'order:99' WHERE id = 1", "order 99, which does not exist")]
     [InlineData("accounting", "UPDATE transactions SET sum = 1 WHERE id = 1", "was posted")]
-    [InlineData("accounting", "DROP INDEX ix_transactions_source; INSERT INTO transactions (order_id, sum, date, source) VALUES (1, 150, now(), 'order:1')", "2 live transactions")]
-    [InlineData("cart", "INSERT INTO checkouts (id, customer_id, order_id, started_at, lines) VALUES (gen_random_uuid(), 1, 99, now(), '[]')", "was given order 99, which does not exist")]
-    [InlineData("cart", "INSERT INTO checkouts (id, customer_id, order_id, started_at, lines) VALUES (gen_random_uuid(), 1, 1, now(), '[]')", "its cart still waits for it")]
-    [InlineData("sales", "DROP INDEX ix_orders_checkout_id; UPDATE orders SET checkout_id = '01a20510-baf0-7f63-add4-296d305b3773'", "made 2 orders")]
+    [InlineData(
+        "accounting",
+        "DROP INDEX ix_transactions_source; INSERT INTO transactions (order_id, sum, date, source) VALUES (1, 150, now(), 'order:1')",
+        "2 live transactions")]
+    [InlineData(
+        "cart", "INSERT INTO checkouts (id, customer_id, order_id, started_at, lines) VALUES (gen_random_uuid(), 1, 99, now(), '[]')",
+        "was given order 99, which does not exist")]
+    [InlineData(
+        "cart", "INSERT INTO checkouts (id, customer_id, order_id, started_at, lines) VALUES (gen_random_uuid(), 1, 1, now(), '[]')",
+        "its cart still waits for it")]
+    [InlineData(
+        "sales", "DROP INDEX ix_orders_checkout_id; UPDATE orders SET checkout_id = '01a20510-baf0-7f63-add4-296d305b3773'",
+        "made 2 orders")]
     public async Task A_planted_violation_is_found(string service, string sql, string expected) =>
         Assert.Contains(await CheckAsync(service, sql), violation => violation.Contains(expected, StringComparison.Ordinal));
 
@@ -51,7 +69,8 @@ public sealed class InvariantTests(Cluster cluster, InvariantTests.Sound sound) 
         }
 
         Task<IReadOnlyList<string>> FindAsync(Func<string, string> databaseOf) =>
-            Invariants.FindViolationsAsync(database => cluster.ConnectionStringTo(databaseOf(database[..^2])), TestContext.Current.CancellationToken);
+            Invariants.FindViolationsAsync(
+                database => cluster.ConnectionStringTo(databaseOf(database[..^2])), TestContext.Current.CancellationToken);
     }
 
     /// <summary>The demo data as they are.</summary>

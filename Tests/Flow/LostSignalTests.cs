@@ -31,7 +31,9 @@ public sealed class LostSignalTests : IClassFixture<TestPlatform>
         var account = await platform.BuyerAsync();
         await platform.FillOutboxAsync(account.Id);
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id) == 0, "the last of its events is handled", seconds: 60);
+            async () => await platform.QueryAsync<long>(
+                "cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1",
+                account.Id) == 0, "the last of its events is handled", seconds: 60);
     }
 
     private async Task StartAsync()
@@ -45,5 +47,7 @@ public sealed class LostSignalTests : IClassFixture<TestPlatform>
     }
 
     private Task<long> ListenersAsync() => platform.QueryAsync<long>(
-        "busdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '% listener' AND query LIKE 'SELECT min%'");
+        "busdb",
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '% listener' AND query LIKE "
+            + "'SELECT min%'");
 }

@@ -18,7 +18,9 @@ internal sealed class Measured : IDisposable
         var factories = services.Select(service => platform.Services(service).GetRequiredService<IMeterFactory>()).ToHashSet<object>();
         listener.InstrumentPublished = (instrument, self) =>
         {
-            if (instrument.Meter.Name.StartsWith("MicroPlatform.", StringComparison.Ordinal) && instrument.Meter.Scope is { } factory && factories.Contains(factory))
+            if (instrument.Meter.Name.StartsWith("MicroPlatform.", StringComparison.Ordinal)
+                && instrument.Meter.Scope is { } factory
+                && factories.Contains(factory))
             {
                 self.EnableMeasurementEvents(instrument);
             }
@@ -41,7 +43,10 @@ internal sealed class Measured : IDisposable
     public void Dispose() => listener.Dispose();
 
     private IEnumerable<double> Of(string name, string? queue) =>
-        measurements.Where(m => string.Equals(m.Name, name, StringComparison.Ordinal) && (queue is null || string.Equals(m.Queue, queue, StringComparison.Ordinal))).Select(m => m.Value);
+        measurements.Where(m =>
+            string.Equals(m.Name, name, StringComparison.Ordinal)
+                && (queue is null || string.Equals(m.Queue, queue, StringComparison.Ordinal))).Select(m =>
+                m.Value);
 
     private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {

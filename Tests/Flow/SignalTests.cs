@@ -35,7 +35,8 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
     {
         var account = await platform.CheckOutAsync();
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id) == 0, "the cart is emptied", seconds: 40);
+            async () => await platform.QueryAsync<long>(
+                "cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", account.Id) == 0, "the cart is emptied", seconds: 40);
     }
 
     [Fact]
@@ -44,17 +45,27 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
         var account = await platform.BuyerAsync();
         await platform.QueryAsync<object>("busdb", """
             INSERT INTO messages (recipient, priority, expiration, visible, headers, body)
-            VALUES ('cart', 0, now() + '1 day', now(), '{"rbs2-msg-id":"later","rbs2-msg-type":"customers.customer-deleted.v9","rbs2-content-type":"application/json;charset=utf-8"}', convert_to($1, 'UTF8'))
+            VALUES ('cart', 0, now() + '1 day', now(),
+                '{"rbs2-msg-id":"later","rbs2-msg-type":"customers.customer-deleted.v9",
+                "rbs2-content-type":"application/json;charset=utf-8"}', convert_to($1, 'UTF8'))
             """, $$"""{"customerId":{{account.Id}}}""");
         long letter = 0;
         await Eventually.TrueAsync(
-            async () => (letter = await platform.QueryAsync<int>("busdb", "SELECT id FROM messages WHERE recipient = 'dead-letters' AND convert_from(headers, 'UTF8') LIKE '%rbs2-defer-count%'")) > 0,
+            async () => (letter = await platform.QueryAsync<int>(
+                "busdb",
+                "SELECT id FROM messages WHERE recipient = 'dead-letters' AND convert_from(headers, 'UTF8') LIKE "
+                    + "'%rbs2-defer-count%'")) > 0,
             "it is put back, comes again, and is set aside",
             seconds: 40);
 
-        await platform.QueryAsync<object>("busdb", "UPDATE messages SET headers = convert_to(replace(convert_from(headers, 'UTF8'), 'deleted.v9', 'deleted.v1'), 'UTF8')");
+        await platform.QueryAsync<object>(
+            "busdb",
+            "UPDATE messages SET headers = convert_to(replace(convert_from(headers, 'UTF8'), 'deleted.v9', 'deleted.v1'), 'UTF8')");
         using var sales = platform.Http("sales");
-        Assert.Equal(HttpStatusCode.Accepted, await sales.SendAsync("POST", $"/api/v1/sales/dead-letters/{letter}/retry", token: await platform.UserTokenAsync("clerk")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Accepted,
+            await sales.SendAsync("POST", $"/api/v1/sales/dead-letters/{letter}/retry", token: await platform.UserTokenAsync("clerk"))
+                .StatusAsync());
         await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "it is handled", seconds: 40);
     }
 
@@ -64,7 +75,8 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
         var account = await platform.BuyerAsync();
         var process = await ListenerAsync("cart");
         await platform.QueryAsync<object>("busdb", "SELECT pg_terminate_backend($1)", process);
-        await Eventually.TrueAsync(async () => await ListenerAsync("cart") is var now && now != 0 && now != process, "it is connected again");
+        await Eventually.TrueAsync(
+            async () => await ListenerAsync("cart") is var now && now != 0 && now != process, "it is connected again");
         await ListeningAsync("cart");
         await platform.Services("customers").GetRequiredService<IBus>().Publish(new CustomerDeleted(account.Id));
         await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "the event is handled", seconds: 40);
@@ -78,7 +90,8 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
         await platform.FillOutboxAsync(account.Id);
         platform.Restart("customers");
         await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "the last of its events is handled", seconds: 40);
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM outbox") == 0, "its outbox is empty");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM outbox") == 0, "its outbox is empty");
     }
 
     [Fact]
@@ -90,23 +103,35 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
         var clerk = await platform.UserTokenAsync("clerk");
         using var placing = platform.Http("sales");
         await Task.WhenAll(Enumerable.Range(0, 20).Select(_ =>
-            placing.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 3, quantity = 1 } } }, clerk).JsonAsync(HttpStatusCode.Created)));
+            placing.SendAsync(
+                "POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 3, quantity = 1 } } },
+                clerk).JsonAsync(HttpStatusCode.Created)));
         await SettledAsync();
-        Assert.Equal(0, await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'dead-letters' AND convert_from(headers, 'UTF8') LIKE '%sales.%'"));
+        Assert.Equal(
+            0,
+            await platform.QueryAsync<long>(
+                "busdb",
+                "SELECT count(*) FROM messages WHERE recipient = 'dead-letters' AND convert_from(headers, 'UTF8') LIKE '%sales.%'"));
     }
 
     private Task SettledAsync() =>
-        Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the orders are settled", seconds: 40);
+        Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken),
+            "the orders are settled", seconds: 40);
 
-    private Task<long> CartsAsync(long customerId) => platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", customerId);
+    private Task<long> CartsAsync(long customerId) =>
+        platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", customerId);
 
     private Task<int> ListenerAsync(string queue) =>
-        platform.QueryAsync<int>("busdb", "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", $"{queue} listener");
+        platform.QueryAsync<int>(
+            "busdb", "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", $"{queue} listener");
 
     // Its last statement is the look that follows LISTEN.
     private Task ListeningAsync(params string[] queues) => Eventually.TrueAsync(
         async () => await platform.QueryAsync<long>(
-            "busdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY($1) AND state = 'idle' AND query LIKE 'SELECT min%'",
+            "busdb",
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY($1) AND state = 'idle' "
+                + "AND query LIKE 'SELECT min%'",
             (object)queues.Select(queue => $"{queue} listener").ToArray()) == queues.Length,
         "the services listen");
 }

@@ -16,15 +16,22 @@ public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<Tes
 
         await platform.QueryAsync<object>("busdb", """
             INSERT INTO messages (recipient, priority, expiration, visible, headers, body)
-            VALUES ('cart', 0, now() + '1 day', now(), '{"rbs2-msg-id":"early","rbs2-msg-type":"customers.customer-deleted.v2","rbs2-content-type":"application/json;charset=utf-8"}', convert_to($1, 'UTF8'))
+            VALUES ('cart', 0, now() + '1 day', now(),
+                '{"rbs2-msg-id":"early","rbs2-msg-type":"customers.customer-deleted.v2",
+                "rbs2-content-type":"application/json;charset=utf-8"}', convert_to($1, 'UTF8'))
             """, $$"""{"customerId":{{account.Id}}}""");
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'cart' AND convert_from(headers, 'UTF8') LIKE '%rbs2-defer-count%'") == 1, "it is put back");
+            async () => await platform.QueryAsync<long>(
+                "busdb",
+                "SELECT count(*) FROM messages WHERE recipient = 'cart' AND convert_from(headers, 'UTF8') LIKE "
+                    + "'%rbs2-defer-count%'") == 1, "it is put back");
         Assert.Equal(0, await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'dead-letters'"));
         Assert.Equal(1, await CartsAsync());
 
         // As if a replica that knows it took it.
-        await platform.QueryAsync<object>("busdb", "UPDATE messages SET headers = convert_to(replace(convert_from(headers, 'UTF8'), 'deleted.v2', 'deleted.v1'), 'UTF8')");
+        await platform.QueryAsync<object>(
+            "busdb",
+            "UPDATE messages SET headers = convert_to(replace(convert_from(headers, 'UTF8'), 'deleted.v2', 'deleted.v1'), 'UTF8')");
         await Eventually.TrueAsync(async () => await CartsAsync() == 0, "it is handled");
 
         Task<long> CartsAsync() => platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id);

@@ -21,14 +21,18 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var board = await http.SendAsync("GET", Board, token: clerk).JsonAsync();
         Assert.Empty(Unavailable(board));
         Assert.Equal(14, board.GetProperty("days").GetArrayLength());
-        Assert.Contains(board.GetProperty("lowStock").GetProperty("items").EnumerateArray(), item => item.GetProperty("sku").GetString() is "SKU-2" && item.GetProperty("quantity").GetInt64() is 5);
+        Assert.Contains(
+            board.GetProperty("lowStock").GetProperty("items").EnumerateArray(),
+            item => item.GetProperty("sku").GetString() is "SKU-2" && item.GetProperty("quantity").GetInt64() is 5);
         Assert.True(board.GetProperty("events").TryGetProperty("oldestPendingAt", out _));
         var before = Confirmed(board);
 
         await using var events = await Events.OpenAsync(http, Stream, clerk);
         var first = await events.NextAsync();
         Assert.Equal(("board", before), (first!.Value.EventType, Confirmed(JsonDocument.Parse(first.Value.Data).RootElement)));
-        await http.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 3, quantity = 1 } } }, clerk).JsonAsync(HttpStatusCode.Created);
+        await http.SendAsync(
+            "POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 3, quantity = 1 } } },
+            clerk).JsonAsync(HttpStatusCode.Created);
         long? now = before;
         while (now is null || now == before)
         {
@@ -75,22 +79,36 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
         Assert.Equal(HttpStatusCode.Unauthorized, (await http.SendAsync("GET", path).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", path, token: await platform.UserTokenAsync("alice")).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", path, token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync("GET", path, token: await platform.UserTokenAsync("alice")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync("GET", path, token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
     }
 
-    private static long? Confirmed(JsonElement board) => board.GetProperty("orders") is { ValueKind: JsonValueKind.Object } orders ? orders.GetProperty("confirmed").GetInt64() : null;
+    private static long? Confirmed(JsonElement board) =>
+        board.GetProperty("orders") is { ValueKind: JsonValueKind.Object } orders ? orders.GetProperty("confirmed").GetInt64() : null;
 
-    private static string?[] Unavailable(JsonElement board) => [.. board.GetProperty("unavailable").EnumerateArray().Select(service => service.GetString())];
+    private static string?[] Unavailable(JsonElement board) =>
+        [.. board.GetProperty("unavailable").EnumerateArray().Select(service => service.GetString())];
 }
 
 /// <summary>How the board is gathered, in front of fakes that count.</summary>
 public sealed class BoardGatheringTests : IAsyncLifetime
 {
     private const string Stream = "/api/v1/overview/board/stream";
-    private const string Sold = """{"orders":{"pending":1,"confirmed":2,"rejected":3,"cancelled":4},"days":[],"events":{"unsent":0,"oldestUnsentAt":null,"oldestPendingAt":null},"more":"than is shown"}""";
+    private const string Sold =
+        """
+        {"orders":{"pending":1,"confirmed":2,"rejected":3,"cancelled":4},"days":[],
+        "events":{"unsent":0,"oldestUnsentAt":null,"oldestPendingAt":null},"more":"than is shown"}
+        """;
 
-    private const string Dead = """{"items":[{"id":7,"event":"sales.order-placed.v1","at":"2026-01-05T10:00:00Z","queue":"warehouse","reason":"It rained.","orderId":3,"traceId":"t"}],"nextCursor":null}""";
+    private const string Dead =
+        """
+        {"items":[{"id":7,"event":"sales.order-placed.v1","at":"2026-01-05T10:00:00Z","queue":"warehouse",
+        "reason":"It rained.","orderId":3,"traceId":"t"}],"nextCursor":null}
+        """;
 
     private FakePlatform behind = null!;
 
@@ -126,7 +144,9 @@ public sealed class BoardGatheringTests : IAsyncLifetime
             Assert.Contains("It rained.", first.Data, StringComparison.Ordinal);
         }
 
-        Assert.Equal(["/api/v1/sales/dead-letters?limit=10", "/api/v1/sales/summary"], behind["sales"].Requests.Select(seen => seen.PathAndQuery).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["/api/v1/sales/dead-letters?limit=10", "/api/v1/sales/summary"],
+            behind["sales"].Requests.Select(seen => seen.PathAndQuery).Order(StringComparer.Ordinal));
         Assert.All(behind["sales"].Requests, seen => Assert.Equal($"Bearer {token}", seen.Headers["Authorization"]));
         Assert.Equal("/api/v1/warehouse/items?lowStock=true&limit=10", Assert.Single(behind["warehouse"].Requests).PathAndQuery);
         foreach (var one in all)
@@ -143,7 +163,9 @@ public sealed class BoardGatheringTests : IAsyncLifetime
         await using var events = await Events.OpenAsync(http, Stream, TestTokens.User(role: "admin"));
         Assert.Equal("board", (await events.NextAsync())!.Value.EventType);
         // The clock that is moved is that of deadlines too: the board may change on the way.
-        Assert.Equal("expired", (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)), "heartbeat", "board"))!.Value.EventType);
+        Assert.Equal(
+            "expired",
+            (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)), "heartbeat", "board"))!.Value.EventType);
         Assert.Null(await events.NextAsync());
     }
 
@@ -161,7 +183,9 @@ public sealed class BoardGatheringTests : IAsyncLifetime
             context.Response.StatusCode = StatusCodes.Status403Forbidden;
             return Task.CompletedTask;
         };
-        Assert.Equal("expired", (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat", "board"))!.Value.EventType);
+        Assert.Equal(
+            "expired",
+            (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat", "board"))!.Value.EventType);
         Assert.Null(await events.NextAsync());
         foreach (var path in new[] { "/api/v1/overview/board", Stream })
         {
@@ -174,7 +198,11 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", Stream, token: TestTokens.Make(Issuers.Users, "0190d3a0-0000-7000-8000-000000000001", "user")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync(
+                "GET", Stream,
+                token: TestTokens.Make(Issuers.Users, "0190d3a0-0000-7000-8000-000000000001", "user")).ProblemAsync()).Status);
         Assert.Empty(behind["sales"].Requests);
     }
 }

@@ -55,7 +55,9 @@ internal sealed class Events : IAsyncDisposable
         return isOne ? items.Current : null;
     }
 
-    /// <summary>The next event that is of none of these types: what comes between what a test brings about depends on how fast all are.</summary>
+    /// <summary>
+    /// The next event that is of none of these types: what comes between what a test brings about depends on how fast all are.
+    /// </summary>
     public async Task<SseItem<string>?> NextButAsync(Action pass, params string[] types)
     {
         var item = await NextAsync(pass);

@@ -17,7 +17,8 @@ namespace MicroPlatform.Tests.Gateway;
 /// <summary>A request as a service saw it.</summary>
 internal sealed record Seen(string Method, string PathAndQuery, IReadOnlyDictionary<string, string> Headers, string Body)
 {
-    public bool Is(string method, string pathAndQuery) => string.Equals(Method, method, StringComparison.Ordinal) && string.Equals(PathAndQuery, pathAndQuery, StringComparison.Ordinal);
+    public bool Is(string method, string pathAndQuery) =>
+        string.Equals(Method, method, StringComparison.Ordinal) && string.Equals(PathAndQuery, pathAndQuery, StringComparison.Ordinal);
 }
 
 /// <summary>
@@ -102,7 +103,8 @@ internal sealed class FakeService : IAsyncDisposable
     }
 
     /// <summary>Answers with the service's name and what it was asked for.</summary>
-    public Task EchoAsync(HttpContext context) => context.Response.WriteAsJsonAsync(new { service = Name, method = context.Request.Method, path = context.Request.Path.Value });
+    public Task EchoAsync(HttpContext context) =>
+        context.Response.WriteAsJsonAsync(new { service = Name, method = context.Request.Method, path = context.Request.Path.Value });
 
     /// <summary>Says nothing until the caller has left.</summary>
     public async Task StaySilentAsync(HttpContext context)
@@ -156,10 +158,14 @@ internal sealed class FakeService : IAsyncDisposable
                 break;
             case "Refuse":
                 var status = new Google.Rpc.Status { Code = 3, Message = "no" };
-                status.Details.Add(Google.Protobuf.WellKnownTypes.Any.Pack(new Google.Rpc.BadRequest { FieldViolations = { new Google.Rpc.BadRequest.Types.FieldViolation { Field = "title", Description = "too long" } } }));
+                status.Details.Add(Google.Protobuf.WellKnownTypes.Any.Pack(new Google.Rpc.BadRequest
+                {
+                    FieldViolations = { new Google.Rpc.BadRequest.Types.FieldViolation { Field = "title", Description = "too long" } },
+                }));
                 response.AppendTrailer("grpc-status", "3");
                 response.AppendTrailer("grpc-message", "no");
-                response.AppendTrailer("grpc-status-details-bin", Convert.ToBase64String(Google.Protobuf.MessageExtensions.ToByteArray(status)));
+                response.AppendTrailer(
+                    "grpc-status-details-bin", Convert.ToBase64String(Google.Protobuf.MessageExtensions.ToByteArray(status)));
                 response.AppendTrailer("x-trailer", "of " + Name);
                 return;
             case "RefuseAtOnce":

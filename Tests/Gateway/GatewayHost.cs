@@ -18,7 +18,9 @@ using Yarp.ReverseProxy.Forwarder;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>The Gateway itself on real sockets, with TLS: what it does to connections, HTTP/2 and trailers cannot be seen in memory.</summary>
+/// <summary>
+/// The Gateway itself on real sockets, with TLS: what it does to connections, HTTP/2 and trailers cannot be seen in memory.
+/// </summary>
 internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
 {
     private static readonly Lazy<(string Certificate, string Key)> Certificate = new(MakeCertificate);
@@ -58,7 +60,8 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
     public Uri HttpsAddress => AddressOf("https://");
 
     /// <summary>In front of fakes; later settings win.</summary>
-    public static GatewayHost Start(FakePlatform behind, string environment = "Development", params (string Key, string Value)[] settings) =>
+    public static GatewayHost Start(
+        FakePlatform behind, string environment = "Development", params (string Key, string Value)[] settings) =>
         new([.. behind.Settings, .. settings], environment, platform: null);
 
     /// <summary>In front of the real services, all of them up: the deadline of a call is not for starting a service.</summary>
@@ -69,12 +72,22 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
             _ = platform.Services(service);
         }
 
-        return new([.. TestPlatform.Names.SelectMany(service => new[] { ($"services:{service}:http:0", $"http://{service}"), ($"services:{service}:grpc:0", $"http://_grpc.{service}") }), .. settings], "Development", platform);
+        return new(
+            [
+                .. TestPlatform.Names.SelectMany(service =>
+                    new[]
+                    {
+                        ($"services:{service}:http:0", $"http://{service}"), ($"services:{service}:grpc:0", $"http://_grpc.{service}")
+                    }),
+                .. settings,
+            ],
+            "Development", platform);
     }
 
     /// <summary>The endpoint in whose address this stands.</summary>
     public Uri AddressOf(string part) =>
-        new(Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(address => address.Contains(part, StringComparison.Ordinal)));
+        new(Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(address =>
+            address.Contains(part, StringComparison.Ordinal)));
 
     /// <summary>A client of its own connections; over TLS unless said otherwise.</summary>
     public HttpClient Http(bool tls = true, Version? version = null) => new(Handler())
@@ -87,14 +100,16 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
     public GrpcChannel Channel() => GrpcChannel.ForAddress(HttpsAddress, new() { HttpHandler = Handler(), DisposeHttpClient = true });
 
     /// <summary>Calls a method whose messages are text; an answer that has not come after a minute will not come.</summary>
-    public static async Task<string> CallAsync(GrpcChannel channel, string service, string method, CallOptions options, string message = "m")
+    public static async Task<string> CallAsync(
+        GrpcChannel channel, string service, string method, CallOptions options, string message = "m")
     {
         using var call = channel.CreateCallInvoker().AsyncUnaryCall(Method(service, method), host: null, options, message);
         return await call.ResponseAsync.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
     }
 
     /// <summary>A method whose messages are text.</summary>
-    public static Method<string, string> Method(string service, string name, MethodType type = MethodType.Unary) => new(type, service, name, Text, Text);
+    public static Method<string, string> Method(string service, string name, MethodType type = MethodType.Unary) =>
+        new(type, service, name, Text, Text);
 
     public override async ValueTask DisposeAsync() => await base.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2));
 
@@ -113,7 +128,8 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
             {
                 platform.Added?.Invoke(services);
                 services.AddSingleton<IForwarderHttpClientFactory>(new InMemory(platform));
-                services.ConfigureAll<HttpClientFactoryOptions>(options => options.HttpMessageHandlerBuilderActions.Add(handler => handler.PrimaryHandler = platform.CreateRouter()));
+                services.ConfigureAll<HttpClientFactoryOptions>(options =>
+                    options.HttpMessageHandlerBuilderActions.Add(handler => handler.PrimaryHandler = platform.CreateRouter()));
             }
         });
     }

@@ -19,22 +19,30 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     {
         using var channel = fixture.Gateway.Channel();
         var token = TestTokens.User();
-        var headers = new Metadata { { "authorization", scheme ? $"Bearer {token}" : token }, { "x-mine", "kept" }, { "x-mine-bin", new byte[] { 0, 1, 255 } } };
-        using var call = channel.CreateCallInvoker().AsyncUnaryCall(GatewayHost.Method(Todos, "Echo"), host: null, new(headers), $"hällo 🌍 {scheme}");
+        var headers = new Metadata
+        {
+            { "authorization", scheme ? $"Bearer {token}" : token }, { "x-mine", "kept" }, { "x-mine-bin", new byte[] { 0, 1, 255 } }
+        };
+        using var call =
+            channel.CreateCallInvoker().AsyncUnaryCall(GatewayHost.Method(Todos, "Echo"), host: null, new(headers), $"hällo 🌍 {scheme}");
 
         Assert.Equal($"hällo 🌍 {scheme}", await call.ResponseAsync);
         Assert.Equal("of todo", (await call.ResponseHeadersAsync).GetValue("x-header"));
         Assert.Equal("of todo", call.GetTrailers().GetValue("x-trailer"));
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
-        var seen = Assert.Single(fixture.Behind["todo"].Requests, seen => string.Equals(seen.Body, $"hällo 🌍 {scheme}", StringComparison.Ordinal));
-        Assert.Equal((scheme ? $"Bearer {token}" : token, "kept", "AAH/"), (seen.Headers["authorization"], seen.Headers["x-mine"], seen.Headers["x-mine-bin"]));
+        var seen =
+            Assert.Single(fixture.Behind["todo"].Requests, seen => string.Equals(seen.Body, $"hällo 🌍 {scheme}", StringComparison.Ordinal));
+        Assert.Equal(
+            (scheme ? $"Bearer {token}" : token, "kept", "AAH/"),
+            (seen.Headers["authorization"], seen.Headers["x-mine"], seen.Headers["x-mine-bin"]));
     }
 
     [Fact]
     public async Task A_stream_arrives_message_by_message()
     {
         using var channel = fixture.Gateway.Channel();
-        using var call = channel.CreateCallInvoker().AsyncServerStreamingCall(GatewayHost.Method(Todos, "Stream", MethodType.ServerStreaming), host: null, WithToken(), "part");
+        using var call = channel.CreateCallInvoker()
+            .AsyncServerStreamingCall(GatewayHost.Method(Todos, "Stream", MethodType.ServerStreaming), host: null, WithToken(), "part");
         Assert.True(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
         Assert.Equal("part 1", call.ResponseStream.Current);
         fixture.Behind["todo"].Continue.SetResult(); // only now, so the first cannot have waited for it
@@ -64,11 +72,14 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);
         using var channel = gateway.Channel();
-        await GatewayHost.CallAsync(channel, Todos, "Echo", WithToken()); // connections and keys are there, so that the next call arrives within its deadline
-        var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken().WithDeadline(DateTime.UtcNow.AddSeconds(3))));
+        // connections and keys are there, so that the next call arrives within its deadline
+        await GatewayHost.CallAsync(channel, Todos, "Echo", WithToken());
+        var failure = await Assert.ThrowsAsync<RpcException>(() =>
+            GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken().WithDeadline(DateTime.UtcNow.AddSeconds(3))));
         Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
         await behind["todo"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
-        Assert.True(Assert.Single(behind["todo"].Requests, seen => seen.Is("POST", $"/{Todos}/StaySilent")).Headers.ContainsKey("grpc-timeout"));
+        Assert.True(Assert.Single(
+            behind["todo"].Requests, seen => seen.Is("POST", $"/{Todos}/StaySilent")).Headers.ContainsKey("grpc-timeout"));
     }
 
     [Fact]
@@ -107,7 +118,9 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         }
         else
         {
-            Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, service, method, default))).StatusCode);
+            Assert.Equal(
+                StatusCode.Unauthenticated,
+                (await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, service, method, default))).StatusCode);
         }
 
         Assert.Equal("m", await GatewayHost.CallAsync(channel, service, method, WithToken()));
@@ -143,7 +156,8 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "Get", WithToken()));
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.DoesNotContain("127.0.0.1", failure.ToString(), StringComparison.Ordinal);
-        Assert.DoesNotContain(address.Port.ToString(System.Globalization.CultureInfo.InvariantCulture), failure.Status.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            address.Port.ToString(System.Globalization.CultureInfo.InvariantCulture), failure.Status.ToString(), StringComparison.Ordinal);
         Assert.Equal("m", await GatewayHost.CallAsync(channel, Users, "GetMe", WithToken()));
     }
 
@@ -154,7 +168,8 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var gateway = GatewayHost.Start(behind, settings: ("Proxy:Deadline", "00:00:01"));
         using var channel = gateway.Channel();
         var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken()));
-        Assert.Equal((StatusCode.Unavailable, true), (failure.StatusCode, failure.Status.Detail.Contains("todo", StringComparison.Ordinal)));
+        Assert.Equal(
+            (StatusCode.Unavailable, true), (failure.StatusCode, failure.Status.Detail.Contains("todo", StringComparison.Ordinal)));
         await behind["todo"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
     }
 
@@ -163,10 +178,14 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     public async Task Callers_who_share_a_connection_are_told_apart_call_by_call()
     {
         using var channel = fixture.Gateway.Channel();
-        string[] tokens = [TestTokens.User("0190d3a0-0000-7000-8000-00000000000a"), TestTokens.User("0190d3a0-0000-7000-8000-00000000000b")];
+        string[] tokens =
+        [
+            TestTokens.User("0190d3a0-0000-7000-8000-00000000000a"), TestTokens.User("0190d3a0-0000-7000-8000-00000000000b"),
+        ];
         await Task.WhenAll(Enumerable.Range(0, 200).Select(async i =>
         {
-            await GatewayHost.CallAsync(channel, Todos, "Echo", new(new Metadata { { "authorization", tokens[i % 2] } }), $"shared {i % 2}");
+            await GatewayHost.CallAsync(
+                channel, Todos, "Echo", new(new Metadata { { "authorization", tokens[i % 2] } }), $"shared {i % 2}");
             await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, Todos, "Echo", default, "shared nobody"));
         }));
         var seen = fixture.Behind["todo"].Requests.Where(seen => seen.Body.StartsWith("shared", StringComparison.Ordinal)).ToList();
@@ -232,19 +251,24 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         Assert.Equal((HttpStatusCode.OK, HttpVersion.Version20), (response.StatusCode, response.Version));
 
         using var plain = fixture.Gateway.Http(tls: false, HttpVersion.Version20);
-        await Assert.ThrowsAsync<HttpRequestException>(() => plain.GetAsync(new Uri("/api/v1/products", UriKind.Relative), TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<HttpRequestException>(() =>
+            plain.GetAsync(new Uri("/api/v1/products", UriKind.Relative), TestContext.Current.CancellationToken));
     }
 
     [Fact]
     public async Task Behind_a_platform_that_ends_TLS_gRPC_comes_in_the_clear()
     {
         await using var behind = await FakePlatform.StartAsync();
-        await using var gateway = GatewayHost.Start(behind, "Production", ("Kestrel:Endpoints:https:Url", "http://127.0.0.2:0"), ("Kestrel:Endpoints:https:Protocols", "Http2"), ("TrustedProxies:0", "127.0.0.0/8"));
+        await using var gateway = GatewayHost.Start(
+            behind, "Production", ("Kestrel:Endpoints:https:Url", "http://127.0.0.2:0"), ("Kestrel:Endpoints:https:Protocols", "Http2"),
+            ("TrustedProxies:0", "127.0.0.0/8"));
         using var channel = GrpcChannel.ForAddress(gateway.AddressOf("127.0.0.2"));
         Assert.Equal("m", await GatewayHost.CallAsync(channel, Users, "Login", default));
 
         using var http = gateway.Http(tls: false);
-        using var response = await http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https"), ("Host", "api.example")]);
+        using var response = await http.SendAsync(
+            "GET", "/api/v1/products",
+            headers: [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https"), ("Host", "api.example")]);
         Assert.True(response.Headers.Contains("Strict-Transport-Security"));
         Assert.Equal("203.0.113.9", behind["cart"].Requests.Last().Headers["X-Forwarded-For"]);
     }

@@ -22,8 +22,10 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
         using var response = await http.SendAsync("GET", path);
         Assert.Equal("nosniff", Assert.Single(response.Headers.GetValues("X-Content-Type-Options")));
         Assert.Equal("DENY", Assert.Single(response.Headers.GetValues("X-Frame-Options")));
-        Assert.Contains("frame-ancestors 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
-        Assert.Contains("default-src 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        Assert.Contains(
+            "frame-ancestors 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        Assert.Contains(
+            "default-src 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
         Assert.Equal("no-referrer", Assert.Single(response.Headers.GetValues("Referrer-Policy")));
         Assert.False(response.Headers.Contains("Server"));
     }
@@ -79,7 +81,8 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     {
         using var http = fixture.Gateway.Http();
         var trace = ActivityTraceId.CreateRandom().ToHexString();
-        using var response = await http.SendAsync("GET", $"/api/v1/products/{trace}", headers: ("traceparent", $"00-{trace}-0102030405060708-01"));
+        using var response = await http.SendAsync(
+            "GET", $"/api/v1/products/{trace}", headers: ("traceparent", $"00-{trace}-0102030405060708-01"));
         Assert.Contains(trace, Assert.Single(response.Headers.GetValues("traceparent")), StringComparison.Ordinal);
         var seen = Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", $"/api/v1/products/{trace}"));
         Assert.Contains(trace, seen.Headers["traceparent"], StringComparison.Ordinal);
@@ -102,7 +105,10 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var production = GatewayHost.Start(behind, "Production");
-        foreach (var (gateway, tls, expected) in new[] { (production, true, true), (production, false, false), (fixture.Gateway, true, false) })
+        foreach (var (gateway, tls, expected) in new[]
+        {
+            (production, true, true), (production, false, false), (fixture.Gateway, true, false)
+        })
         {
             using var http = gateway.Http(tls);
             using var response = await http.SendAsync("GET", "/", headers: ("Host", "api.example"));
@@ -114,14 +120,22 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     public async Task A_browser_may_call_from_the_origins_of_the_settings_and_from_no_other()
     {
         using var http = fixture.Gateway.Http();
-        using var preflight = await http.SendAsync("OPTIONS", "/api/v1/carts/me", headers: [("Origin", "https://shop.example"), ("Access-Control-Request-Method", "PATCH"), ("Access-Control-Request-Headers", "authorization,if-match")]);
+        using var preflight = await http.SendAsync(
+            "OPTIONS", "/api/v1/carts/me",
+            headers: [
+                ("Origin", "https://shop.example"), ("Access-Control-Request-Method", "PATCH"),
+                ("Access-Control-Request-Headers", "authorization,if-match")
+            ]);
         Assert.Equal(HttpStatusCode.NoContent, preflight.StatusCode);
         Assert.Equal("https://shop.example", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Origin")));
         Assert.Contains("PATCH", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Methods")), StringComparison.Ordinal);
-        Assert.Contains("if-match", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Headers")), StringComparison.OrdinalIgnoreCase);
+        Assert.Contains(
+            "if-match", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Headers")), StringComparison.OrdinalIgnoreCase);
 
         using var call = await http.SendAsync("GET", "/api/v1/carts/me", headers: ("Origin", "https://shop.example"));
-        Assert.Equal((HttpStatusCode.Unauthorized, "https://shop.example"), (call.StatusCode, call.Headers.GetValues("Access-Control-Allow-Origin").Single()));
+        Assert.Equal(
+            (HttpStatusCode.Unauthorized, "https://shop.example"),
+            (call.StatusCode, call.Headers.GetValues("Access-Control-Allow-Origin").Single()));
         Assert.Contains("ETag", call.Headers.GetValues("Access-Control-Expose-Headers").Single(), StringComparison.Ordinal);
         Assert.False(call.Headers.Contains("Access-Control-Allow-Credentials"));
 

@@ -39,9 +39,14 @@ public sealed class HealthTests : IAsyncLifetime
         Assert.DoesNotContain("localhost", text, StringComparison.Ordinal);
         Assert.Equal("Degraded", JsonDocument.Parse(text).RootElement.GetProperty("status").GetString());
         Assert.Equal(
-            ["gateway Ready 1/1", "customers Ready 1/1", "cart Ready 1/1", "users Ready 1/1", "todo Down 0/1", "warehouse Ready 1/1", "accounting Unready 0/1", "sales Degraded 1/2"],
+            [
+                "gateway Ready 1/1", "customers Ready 1/1", "cart Ready 1/1", "users Ready 1/1", "todo Down 0/1", "warehouse Ready 1/1",
+                "accounting Unready 0/1", "sales Degraded 1/2",
+            ],
             JsonDocument.Parse(text).RootElement.GetProperty("services").EnumerateArray()
-                .Select(service => $"{service.GetProperty("name")} {service.GetProperty("status")} {service.GetProperty("ready")}/{service.GetProperty("replicas")}"));
+                .Select(service =>
+                    $"{service.GetProperty("name")} {service.GetProperty("status")} "
+                        + $"{service.GetProperty("ready")}/{service.GetProperty("replicas")}"));
     }
 
     [Fact]

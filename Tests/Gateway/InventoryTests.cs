@@ -142,17 +142,28 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
     public async Task A_route_without_a_service_behind_it_stops_the_start_with_one_line_that_names_it()
     {
         var (exitCode, output, error) = await Programs.RunAsync(
-            new("dotnet", ["Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--services:users:http:0=http://127.0.0.1:1", "--Logging:LogLevel:Default=None"]) { WorkingDirectory = AppContext.BaseDirectory });
+            new(
+                "dotnet",
+                [
+                    "Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--services:users:http:0=http://127.0.0.1:1",
+                    "--Logging:LogLevel:Default=None",
+                ]) { WorkingDirectory = AppContext.BaseDirectory });
         Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
-        Assert.Equal("The setting services:cart:http:0 is missing: give the address of the http endpoint of the service cart, such as http://cart:8080; /api/v1/products leads there.", error);
+        Assert.Equal(
+            "The setting services:cart:http:0 is missing: give the address of the http endpoint of the service cart, such as "
+                + "http://cart:8080; /api/v1/products leads there.",
+            error);
     }
 
-    private IEnumerable<string> Names(bool open) => fixture.Gateway.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+    private IEnumerable<string> Names(bool open) =>
+        fixture.Gateway.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
         .Where(endpoint => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null == open)
         .Select(endpoint => $"{Verbs(endpoint)} /{endpoint.RoutePattern.RawText!.TrimStart('/')}")
         .Order(StringComparer.Ordinal);
 
     /// <summary>Whoever may GET may HEAD.</summary>
     private static string Verbs(RouteEndpoint endpoint) =>
-        endpoint.Metadata.GetMetadata<IHttpMethodMetadata>() is { } verbs ? string.Join(',', verbs.HttpMethods.Where(verb => verb is not "HEAD")) : "ANY";
+        endpoint.Metadata.GetMetadata<IHttpMethodMetadata>() is { } verbs
+            ? string.Join(',', verbs.HttpMethods.Where(verb => verb is not "HEAD"))
+            : "ANY";
 }

@@ -30,7 +30,8 @@ public sealed class LimitTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/1", token: TestTokens.Customer("1")).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/todos", token: TestTokens.User()).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/health/ready").StatusAsync());
-        await Eventually.TrueAsync(async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK, "the bucket fills again");
+        await Eventually.TrueAsync(
+            async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK, "the bucket fills again");
     }
 
     [Fact]
@@ -86,7 +87,9 @@ public sealed class LimitTests : IAsyncLifetime
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"));
         using var http = gateway.Http();
         var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i =>
-            http.SendAsync("GET", "/api/v1/carts/1", token: TestTokens.Make(Issuers.Customers, $"{i}", "customer", token => token.Audience = "elsewhere")).StatusAsync()));
+            http.SendAsync(
+                "GET", "/api/v1/carts/1",
+                token: TestTokens.Make(Issuers.Customers, $"{i}", "customer", token => token.Audience = "elsewhere")).StatusAsync()));
         Assert.Contains(HttpStatusCode.TooManyRequests, answers);
         Assert.DoesNotContain(HttpStatusCode.OK, answers);
     }
@@ -94,14 +97,18 @@ public sealed class LimitTests : IAsyncLifetime
     [Fact]
     public async Task Behind_a_proxy_an_invented_address_buys_no_bucket_of_its_own()
     {
-        await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"), ("TrustedProxies:0", "0.0.0.0/0"), ("TrustedProxies:1", "::/0"));
+        await using var gateway = GatewayHost.Start(
+            behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"), ("TrustedProxies:0", "0.0.0.0/0"),
+            ("TrustedProxies:1", "::/0"));
         using var http = gateway.Http();
         // The proxy adds the caller's address behind what the caller claims.
         var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i =>
             http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", $"203.0.113.{i}, 198.51.100.7")]).StatusAsync()));
         Assert.Contains(HttpStatusCode.TooManyRequests, answers);
 
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", "198.51.100.8")]).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.OK,
+            await http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", "198.51.100.8")]).StatusAsync());
     }
 
     [Fact]
@@ -153,7 +160,10 @@ public sealed class LimitTests : IAsyncLifetime
 
         foreach (var chunked in new[] { true, false })
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/api/v1/users/login", UriKind.Relative)) { Content = new StringContent(body + "x", Encoding.UTF8, "application/json") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/api/v1/users/login", UriKind.Relative))
+            {
+                Content = new StringContent(body + "x", Encoding.UTF8, "application/json"),
+            };
             request.Headers.TransferEncodingChunked = chunked;
             request.Headers.ExpectContinue = !chunked;
             var problem = await http.SendAsync(request, TestContext.Current.CancellationToken).ProblemAsync();

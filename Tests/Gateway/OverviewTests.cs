@@ -22,7 +22,8 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
         var lines = order.GetProperty("items").EnumerateArray().Select(line => line.GetProperty("itemId").GetInt64());
         var items = overview.GetProperty("items").EnumerateArray().ToList();
         Assert.Equal(lines.Order(), items.Select(item => item.GetProperty("id").GetInt64()));
-        Assert.All(items, item => Assert.True(item.GetProperty("name").GetString()!.Length > 0 && item.GetProperty("quantity").GetInt64() >= 0));
+        Assert.All(
+            items, item => Assert.True(item.GetProperty("name").GetString()!.Length > 0 && item.GetProperty("quantity").GetInt64() >= 0));
 
         Assert.Equal("150.00", Assert.Single(overview.GetProperty("transactions").EnumerateArray()).GetProperty("sum").GetRawText());
         var customer = overview.GetProperty("customer");
@@ -47,7 +48,8 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
             Assert.Equal(service, Assert.Single(overview.GetProperty("unavailable").EnumerateArray()).GetString());
             foreach (var name in new[] { "order", "items", "transactions", "customer" })
             {
-                Assert.Equal(string.Equals(name, part, StringComparison.Ordinal), overview.GetProperty(name).ValueKind is JsonValueKind.Null);
+                Assert.Equal(
+                    string.Equals(name, part, StringComparison.Ordinal), overview.GetProperty(name).ValueKind is JsonValueKind.Null);
             }
         }
         finally
@@ -68,7 +70,9 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
         try
         {
             var problem = await http.SendAsync("GET", Order1, token: token).ProblemAsync();
-            Assert.Equal((HttpStatusCode.ServiceUnavailable, "The sales service does not answer; try again shortly."), (problem.Status, problem.Detail));
+            Assert.Equal(
+                (HttpStatusCode.ServiceUnavailable, "The sales service does not answer; try again shortly."),
+                (problem.Status, problem.Detail));
         }
         finally
         {
@@ -82,10 +86,17 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
         var staff = await platform.UserTokenAsync("clerk");
-        var order = await http.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 4, items = new[] { new { itemId = 1, quantity = 1 } } }, staff).JsonAsync(HttpStatusCode.Created);
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", "/api/v1/customers/4", token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
-        var overview = await http.SendAsync("GET", $"/api/v1/overview/orders/{order.GetProperty("id").GetInt64()}", token: staff).JsonAsync();
-        Assert.Equal((JsonValueKind.Null, 0), (overview.GetProperty("customer").ValueKind, overview.GetProperty("unavailable").GetArrayLength()));
+        var order = await http.SendAsync(
+            "POST", "/api/v1/sales/orders", new { customerId = 4, items = new[] { new { itemId = 1, quantity = 1 } } },
+            staff).JsonAsync(HttpStatusCode.Created);
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", "/api/v1/customers/4", token: await platform.CustomerTokenAsync("admin1@email.com"))
+                .StatusAsync());
+        var overview = await http.SendAsync("GET", $"/api/v1/overview/orders/{order.GetProperty("id").GetInt64()}", token: staff)
+            .JsonAsync();
+        Assert.Equal(
+            (JsonValueKind.Null, 0), (overview.GetProperty("customer").ValueKind, overview.GetProperty("unavailable").GetArrayLength()));
     }
 
     [Fact]
@@ -95,11 +106,18 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
         using var http = gateway.Http();
         foreach (var id in new[] { "999999", "0", "-1", "9223372036854775808", "abc" })
         {
-            Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", $"/api/v1/overview/orders/{id}", token: await platform.UserTokenAsync("admin")).ProblemAsync()).Status);
+            Assert.Equal(
+                HttpStatusCode.NotFound,
+                (await http.SendAsync(
+                    "GET", $"/api/v1/overview/orders/{id}", token: await platform.UserTokenAsync("admin")).ProblemAsync()).Status);
         }
 
         Assert.Equal(HttpStatusCode.Unauthorized, (await http.SendAsync("GET", Order1).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", Order1, token: await platform.UserTokenAsync("alice")).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await http.SendAsync("GET", Order1, token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync("GET", Order1, token: await platform.UserTokenAsync("alice")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            (await http.SendAsync("GET", Order1, token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
     }
 }

@@ -36,15 +36,22 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
                 }
 
                 // An id that nothing has, so that nothing is changed; and of the caller's own account nothing is asked that could end it.
-                foreach (var operation in path.Value.EnumerateObject().Where(operation => Verbs.Contains(operation.Name, StringComparer.Ordinal) && !(operation.Name is "delete" && path.Name.EndsWith("/me", StringComparison.Ordinal))))
+                foreach (var operation in path.Value.EnumerateObject().Where(operation =>
+                    Verbs.Contains(operation.Name, StringComparer.Ordinal)
+                        && !(operation.Name is "delete" && path.Name.EndsWith("/me", StringComparison.Ordinal))))
                 {
-                    var address = Parameter().Replace(path.Name, operation.Value.GetRawText().Contains("\"uuid\"", StringComparison.Ordinal) ? Guid.Empty.ToString() : "424242");
+                    var address = Parameter().Replace(
+                        path.Name,
+                        operation.Value.GetRawText().Contains("\"uuid\"", StringComparison.Ordinal) ? Guid.Empty.ToString() : "424242");
                     foreach (var token in tokens)
                     {
-                        using var response = await http.SendAsync(operation.Name.ToUpperInvariant(), address, operation.Name is "post" or "put" or "patch" ? new { } : null, token);
+                        using var response = await http.SendAsync(
+                            operation.Name.ToUpperInvariant(), address, operation.Name is "post" or "put" or "patch" ? new { } : null,
+                            token);
                         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
                         Assert.True(
-                            response.StatusCode is not HttpStatusCode.MethodNotAllowed and < HttpStatusCode.InternalServerError && !text.Contains("There is nothing at this address", StringComparison.Ordinal),
+                            response.StatusCode is not HttpStatusCode.MethodNotAllowed and < HttpStatusCode.InternalServerError
+                                && !text.Contains("There is nothing at this address", StringComparison.Ordinal),
                             $"{operation.Name} {address} gave {(int)response.StatusCode}: {text}");
                         asked++;
                     }
@@ -94,7 +101,8 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
             foreach (Match link in links)
             {
                 var openApi = await http.SendAsync("GET", $"/openapi/{link.Groups["document"].Value}.json").JsonAsync();
-                var tag = Assert.Single(openApi.GetProperty("paths").GetProperty(link.Groups["path"].Value).GetProperty("post").GetProperty("tags").EnumerateArray());
+                var tag = Assert.Single(openApi.GetProperty("paths").GetProperty(
+                    link.Groups["path"].Value).GetProperty("post").GetProperty("tags").EnumerateArray());
                 Assert.Equal(link.Groups["tag"].Value, tag.GetString(), ignoreCase: true);
             }
         }
@@ -112,7 +120,8 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
         {
             using var response = await http.SendAsync("GET", $"/protos/{file}");
             Assert.Equal("text/plain", response.Content.Headers.ContentType?.MediaType);
-            packages.Add(Package().Match(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Groups["name"].Value);
+            packages.Add(Package().Match(await response.Content.ReadAsStringAsync(
+                TestContext.Current.CancellationToken)).Groups["name"].Value);
         }
 
         Assert.Equal(["todo.v1", "users.v1"], packages.Order(StringComparer.Ordinal));
@@ -208,13 +217,23 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     [InlineData("true", "https://dashboard.example:17000/", true, true)]
     [InlineData("false", "javascript:alert(1)", false, false)]
     [InlineData(null, null, false, false)]
-    public async Task Demo_accounts_and_the_dashboard_are_shown_where_there_are_some(string? seed, string? dashboard, bool showsAccounts, bool showsDashboard)
+    public async Task Demo_accounts_and_the_dashboard_are_shown_where_there_are_some(
+        string? seed, string? dashboard, bool showsAccounts, bool showsDashboard)
     {
         await using var behind = await FakePlatform.StartAsync();
-        await using var gateway = GatewayHost.Start(behind, "Production", [.. new[] { ("SeedDemoData", seed), ("Dashboard:Url", dashboard) }.Where(setting => setting.Item2 is not null).Select(setting => (setting.Item1, setting.Item2!))]);
+        await using var gateway = GatewayHost.Start(
+            behind, "Production",
+            [
+                .. new[] { ("SeedDemoData", seed), ("Dashboard:Url", dashboard) }.Where(setting => setting.Item2 is not null)
+                .Select(setting => (setting.Item1, setting.Item2!)),
+            ]);
         using var http = gateway.Http();
         var page = await http.GetStringAsync(new Uri("/", UriKind.Relative), TestContext.Current.CancellationToken);
-        Assert.Equal((showsAccounts, showsDashboard), (page.Contains(TestPlatform.Password, StringComparison.Ordinal), page.Contains("dashboard", StringComparison.OrdinalIgnoreCase)));
+        Assert.Equal(
+            (showsAccounts, showsDashboard),
+            (
+                page.Contains(TestPlatform.Password, StringComparison.Ordinal),
+                page.Contains("dashboard", StringComparison.OrdinalIgnoreCase)));
         Assert.DoesNotContain("{{", page, StringComparison.Ordinal);
         Assert.DoesNotContain("javascript:", page, StringComparison.Ordinal);
     }
@@ -226,11 +245,14 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
         using var http = gateway.Http();
         var page = await http.GetByteArrayAsync(new Uri("/", UriKind.Relative), TestContext.Current.CancellationToken);
         var weight = page.Length;
-        foreach (var file in AssetLink().Matches(System.Text.Encoding.UTF8.GetString(page)).Select(match => match.Groups["file"].Value).Distinct(StringComparer.Ordinal))
+        foreach (var file in AssetLink().Matches(System.Text.Encoding.UTF8.GetString(
+            page)).Select(match => match.Groups["file"].Value).Distinct(StringComparer.Ordinal))
         {
             using var response = await http.SendAsync("GET", file);
             weight += (await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length;
-            Assert.Equal(HttpStatusCode.NotModified, await http.SendAsync("GET", file, headers: ("If-None-Match", response.Headers.ETag!.ToString())).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.NotModified,
+                await http.SendAsync("GET", file, headers: ("If-None-Match", response.Headers.ETag!.ToString())).StatusAsync());
         }
 
         Assert.InRange(weight, 20_000, 50_000);
@@ -248,7 +270,9 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     [GeneratedRegex("<script [^>]*src=\"(?<file>[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Script();
 
-    [GeneratedRegex("href=\"/scalar/[^\"#]*#(?<document>[a-z]+)/tag/(?<tag>[a-z]+)/POST(?<path>/[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        "href=\"/scalar/[^\"#]*#(?<document>[a-z]+)/tag/(?<tag>[a-z]+)/POST(?<path>/[^\"]+)\"", RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex SignIn();
 
     [GeneratedRegex("href=\"/protos/(?<file>[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

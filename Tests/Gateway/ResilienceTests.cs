@@ -28,9 +28,12 @@ public sealed class ResilienceTests : IAsyncLifetime
         using var http = gateway.Http();
         foreach (var method in new[] { "GET", "POST" })
         {
-            using var response = await http.SendAsync(method, "/api/v1/warehouse/items", method is "POST" ? new { } : null, TestTokens.User(role: "staff"));
+            using var response = await http.SendAsync(
+                method, "/api/v1/warehouse/items", method is "POST" ? new { } : null, TestTokens.User(role: "staff"));
             var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-            Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/problem+json"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
+            Assert.Equal(
+                (HttpStatusCode.ServiceUnavailable, "application/problem+json"),
+                (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
             Assert.True(response.Headers.RetryAfter?.Delta >= TimeSpan.FromSeconds(1));
             Assert.Contains("warehouse", text, StringComparison.Ordinal);
             Assert.DoesNotContain("127.0.0.1", text, StringComparison.Ordinal);
@@ -47,7 +50,8 @@ public sealed class ResilienceTests : IAsyncLifetime
         await using var gateway = GatewayHost.Start(behind, settings: ("Proxy:Deadline", "00:00:01"));
         using var http = gateway.Http();
         var problem = await http.SendAsync("GET", "/api/v1/products").ProblemAsync();
-        Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (problem.Status, problem.Detail.Contains("cart", StringComparison.Ordinal)));
+        Assert.Equal(
+            (HttpStatusCode.ServiceUnavailable, true), (problem.Status, problem.Detail.Contains("cart", StringComparison.Ordinal)));
         await behind["cart"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Single(behind["cart"].Requests); // slow is not gone: it is not asked again
     }
@@ -60,7 +64,10 @@ public sealed class ResilienceTests : IAsyncLifetime
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await http.SendAsync("GET", "/api/v1/products").ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1"), ("Idempotency-Key", "k")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.ServiceUnavailable,
+            (await http.SendAsync(
+                "POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1"), ("Idempotency-Key", "k")).ProblemAsync()).Status);
 
         await using var twice = GatewayHost.Start(behind, settings: ("services:cart:http:1", other.Http));
         using var again = twice.Http();
@@ -106,7 +113,8 @@ public sealed class ResilienceTests : IAsyncLifetime
     public async Task A_dead_replica_is_left_alone_after_its_first_failure_until_its_next_chance()
     {
         await using var other = await FakeService.StartAsync("cart");
-        await using var gateway = GatewayHost.Start(behind, settings: [("services:cart:http:1", other.Http), ("Proxy:ReactivationPeriod", "00:00:05")]);
+        await using var gateway =
+            GatewayHost.Start(behind, settings: [("services:cart:http:1", other.Http), ("Proxy:ReactivationPeriod", "00:00:05")]);
         using var http = gateway.Http();
         var address = new Uri(behind["cart"].Http);
         await behind["cart"].DisposeAsync();
@@ -114,17 +122,23 @@ public sealed class ResilienceTests : IAsyncLifetime
 
         // Writes are not tried elsewhere, so it is one of them that meets the dead one.
         await Eventually.TrueAsync(
-            async () => await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1")).StatusAsync() is HttpStatusCode.ServiceUnavailable || Available(cluster) is 1, "a write fails");
+            async () =>
+                await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1"))
+                    .StatusAsync() is HttpStatusCode.ServiceUnavailable
+                    || Available(cluster) is 1, "a write fails");
         await Eventually.TrueAsync(() => Task.FromResult(Available(cluster) is 1), "the dead one is out");
         for (var i = 0; i < 20; i++)
         {
-            Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1")).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1")).StatusAsync());
         }
 
         await using var back = await FakeService.StartAsync("cart", port: address.Port);
         gateway.Clock.Advance(TimeSpan.FromSeconds(5));
         await Eventually.TrueAsync(() => Task.FromResult(Available(cluster) is 2), "it gets its next chance");
-        await Eventually.TrueAsync(async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK && !back.Requests.IsEmpty, "it takes part again");
+        await Eventually.TrueAsync(
+            async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK && !back.Requests.IsEmpty,
+            "it takes part again");
     }
 
     [Fact]
@@ -138,7 +152,8 @@ public sealed class ResilienceTests : IAsyncLifetime
         await Eventually.TrueAsync(
             async () =>
             {
-                var status = await http.SendAsync("POST", "/api/v1/carts/1/items", new { quantity = 1 }, TestTokens.Customer("1")).StatusAsync();
+                var status = await http.SendAsync("POST", "/api/v1/carts/1/items", new { quantity = 1 }, TestTokens.Customer("1"))
+                    .StatusAsync();
                 answered += status is HttpStatusCode.OK ? 1 : 0;
                 return status is HttpStatusCode.ServiceUnavailable;
             },
@@ -158,7 +173,11 @@ public sealed class ResilienceTests : IAsyncLifetime
         await Eventually.TrueAsync(
             async () =>
             {
-                Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/carts/1/items", new { quantity = ++sent }, TestTokens.Customer("1"), (Idempotency.HeaderName, $"key {sent}")).StatusAsync());
+                Assert.Equal(
+                    HttpStatusCode.OK,
+                    await http.SendAsync(
+                        "POST", "/api/v1/carts/1/items", new { quantity = ++sent }, TestTokens.Customer("1"),
+                        (Idempotency.HeaderName, $"key {sent}")).StatusAsync());
                 return Available(cluster) is 1;
             },
             "one of them meets the dead one");
@@ -189,7 +208,8 @@ public sealed class ResilienceTests : IAsyncLifetime
         var configuration = (IConfigurationRoot)gateway.Services.GetRequiredService<IConfiguration>();
         configuration["services:cart:http:0"] = moved.Http;
         configuration.Reload();
-        await Eventually.TrueAsync(async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK, "the new address is used");
+        await Eventually.TrueAsync(
+            async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK, "the new address is used");
         Assert.NotEmpty(moved.Requests);
     }
 

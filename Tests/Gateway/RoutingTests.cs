@@ -108,7 +108,9 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
         using var http = fixture.Gateway.Http();
         foreach (var token in new[] { null, TestTokens.User(role: "admin") })
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(http.BaseAddress + path[1..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
+            using var request = new HttpRequestMessage(
+                HttpMethod.Get,
+                new Uri(http.BaseAddress + path[1..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
             if (token is not null)
             {
                 request.Headers.Authorization = new("Bearer", token);
@@ -125,14 +127,21 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     public async Task A_services_own_health_is_out_of_reach_however_the_path_is_written()
     {
         using var http = fixture.Gateway.Http();
-        string[] paths = ["/api/v1/products/..%2f..%2f..%2fhealth/live", "/api/v1/products/%2e%2e%2f%2e%2e%2fhealth", "/api/v1/products/..;/health/ready", "/api/v1/products/.%2e/%2e./health/live", "/api/v1/products//health"];
+        string[] paths =
+        [
+            "/api/v1/products/..%2f..%2f..%2fhealth/live", "/api/v1/products/%2e%2e%2f%2e%2e%2fhealth", "/api/v1/products/..;/health/ready",
+            "/api/v1/products/.%2e/%2e./health/live", "/api/v1/products//health",
+        ];
         foreach (var path in paths)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(http.BaseAddress + path[1..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
+            using var request = new HttpRequestMessage(
+                HttpMethod.Get,
+                new Uri(http.BaseAddress + path[1..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
             using var response = await http.SendAsync(request, TestContext.Current.CancellationToken);
         }
 
-        var arrived = fixture.Behind["cart"].Requests.Where(seen => seen.PathAndQuery.Contains("health", StringComparison.Ordinal)).ToList();
+        var arrived =
+            fixture.Behind["cart"].Requests.Where(seen => seen.PathAndQuery.Contains("health", StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(arrived);
         Assert.All(arrived, seen => Assert.StartsWith("/api/v1/products/", seen.PathAndQuery, StringComparison.Ordinal));
     }
@@ -158,7 +167,9 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
         })
         {
             using var response = await http.SendAsync(method, path);
-            Assert.Equal((HttpStatusCode.MethodNotAllowed, "application/problem+json"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
+            Assert.Equal(
+                (HttpStatusCode.MethodNotAllowed, "application/problem+json"),
+                (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
             Assert.NotEmpty(response.Content.Headers.Allow);
         }
     }
@@ -215,8 +226,13 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
         using var response = await http.SendAsync("PATCH", "/api/v1/products/1", new { }, TestTokens.Customer());
-        Assert.Equal(("GET", "\"7\"", "max-age=3, private"), (response.Content.Headers.Allow.Single(), response.Headers.ETag?.Tag, response.Headers.CacheControl?.ToString()));
-        Assert.Equal("of the service", JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement.GetProperty("detail").GetString());
+        Assert.Equal(
+            ("GET", "\"7\"", "max-age=3, private"),
+            (response.Content.Headers.Allow.Single(), response.Headers.ETag?.Tag, response.Headers.CacheControl?.ToString()));
+        Assert.Equal(
+            "of the service",
+            JsonDocument.Parse(await response.Content.ReadAsStringAsync(
+                TestContext.Current.CancellationToken)).RootElement.GetProperty("detail").GetString());
         Assert.Equal("nosniff", Assert.Single(response.Headers.GetValues("X-Content-Type-Options")));
     }
 
@@ -225,10 +241,15 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     {
         using var http = fixture.Gateway.Http();
         var token = TestTokens.Customer("77");
-        await http.SendAsync("GET", "/api/v1/carts/77", token: token, headers: [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Host", "evil.example"), ("If-Match", "\"3\""), ("Idempotency-Key", "k")]).JsonAsync();
+        await http.SendAsync(
+            "GET", "/api/v1/carts/77", token: token,
+            headers: [
+                ("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Host", "evil.example"), ("If-Match", "\"3\""), ("Idempotency-Key", "k")
+            ]).JsonAsync();
         var seen = Assert.Single(fixture.Behind["cart"].Requests, seen => seen.Is("GET", "/api/v1/carts/77"));
         Assert.Equal($"Bearer {token}", seen.Headers["Authorization"]);
         Assert.Equal(("\"3\"", "k"), (seen.Headers["If-Match"], seen.Headers["Idempotency-Key"]));
-        Assert.Equal(("127.0.0.1", fixture.Gateway.HttpsAddress.Authority), (seen.Headers["X-Forwarded-For"], seen.Headers["X-Forwarded-Host"]));
+        Assert.Equal(
+            ("127.0.0.1", fixture.Gateway.HttpsAddress.Authority), (seen.Headers["X-Forwarded-For"], seen.Headers["X-Forwarded-Host"]));
     }
 }

@@ -7,7 +7,9 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>Tokens as the authorities make them, and as forgers do; their keys are those that <see cref="FakeService"/> publishes.</summary>
+/// <summary>
+/// Tokens as the authorities make them, and as forgers do; their keys are those that <see cref="FakeService"/> publishes.
+/// </summary>
 internal static class TestTokens
 {
     public static readonly RsaSecurityKey Key = new(RSA.Create(2048)) { KeyId = "test-1" };
@@ -38,7 +40,8 @@ internal static class TestTokens
 
     public static string Customer(string subject = "3") => Make(Issuers.Customers, subject, "customer");
 
-    public static string User(string subject = "0190d3a0-0000-7000-8000-000000000001", string role = "user") => Make(Issuers.Users, subject, role);
+    public static string User(string subject = "0190d3a0-0000-7000-8000-000000000001", string role = "user") =>
+        Make(Issuers.Users, subject, role);
 
     /// <summary>A good token, but for what the caller changes of it.</summary>
     public static string Make(string issuer, string? subject, string role, Action<SecurityTokenDescriptor>? change = null)
@@ -64,5 +67,7 @@ internal static class TestTokens
 
     /// <summary>A token of the given header and claims, with whatever stands for a signature.</summary>
     public static string Raw(object header, object claims, string signature = "") =>
-        $"{Base64UrlEncoder.Encode(JsonSerializer.SerializeToUtf8Bytes(header))}.{Base64UrlEncoder.Encode(JsonSerializer.SerializeToUtf8Bytes(claims))}.{signature}";
+        $"{Encode(header)}.{Encode(claims)}.{signature}";
+
+    private static string Encode(object part) => Base64UrlEncoder.Encode(JsonSerializer.SerializeToUtf8Bytes(part));
 }

@@ -18,7 +18,14 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         get
         {
             var header = new { alg = "RS256", typ = "JWT", kid = "test-1" };
-            var claims = new { iss = Issuers.Users, aud = Issuers.Audience, sub = Subject, role = "admin", exp = DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeSeconds() };
+            var claims = new
+            {
+                iss = Issuers.Users,
+                aud = Issuers.Audience,
+                sub = Subject,
+                role = "admin",
+                exp = DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeSeconds(),
+            };
             var publicKey = Base64UrlEncoder.Encode(TestTokens.Key.Rsa.ExportSubjectPublicKeyInfo());
             var good = TestTokens.User().Split('.');
             using var other = RSA.Create(2048);
@@ -30,13 +37,36 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
                 { "three words that are no base64", "!.!.!" },
                 { "three empty parts", ".." },
                 { "five parts, as an encrypted token has", "a.b.c.d.e" },
-                { "another's signature", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-1" }, SecurityAlgorithms.RsaSha256)) },
-                { "a key that nobody published", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(new RsaSecurityKey(RSA.Create(2048)) { KeyId = "unknown" }, SecurityAlgorithms.RsaSha256)) },
+                {
+                    "another's signature",
+                    TestTokens.Make(
+                        Issuers.Users, Subject, "admin",
+                        d => d.SigningCredentials = new(
+                            new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-1" }, SecurityAlgorithms.RsaSha256))
+                },
+                {
+                    "a key that nobody published",
+                    TestTokens.Make(
+                        Issuers.Users, Subject, "admin",
+                        d => d.SigningCredentials = new(
+                            new RsaSecurityKey(RSA.Create(2048)) { KeyId = "unknown" }, SecurityAlgorithms.RsaSha256))
+                },
                 { "no signature, and says so", TestTokens.Raw(new { alg = "none", typ = "JWT" }, claims) },
                 { "no signature", TestTokens.Raw(header, claims) },
                 { "a signature of nothing", TestTokens.Raw(header, claims, "AAAA") },
-                { "the public key as a shared secret", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(new SymmetricSecurityKey(Base64UrlEncoder.DecodeBytes(publicKey)) { KeyId = "test-1" }, SecurityAlgorithms.HmacSha256)) },
-                { "another algorithm", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(TestTokens.Key, SecurityAlgorithms.RsaSha512)) },
+                {
+                    "the public key as a shared secret",
+                    TestTokens.Make(
+                        Issuers.Users, Subject, "admin",
+                        d => d.SigningCredentials = new(
+                            new SymmetricSecurityKey(Base64UrlEncoder.DecodeBytes(publicKey)) { KeyId = "test-1" },
+                            SecurityAlgorithms.HmacSha256))
+                },
+                {
+                    "another algorithm",
+                    TestTokens.Make(
+                        Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(TestTokens.Key, SecurityAlgorithms.RsaSha512))
+                },
                 { "changed claims", $"{good[0]}.{TestTokens.Raw(header, claims).Split('.')[1]}.{good[2]}" },
                 // By far: the Gateway's clock has stood still since it started.
                 { "expired", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = DateTime.UtcNow.AddDays(-1)) },
@@ -59,13 +89,15 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     {
         using var http = fixture.Gateway.Http();
         var path = "/api/v1/todos/" + Uri.EscapeDataString(what);
-        var problem = await http.SendAsync("GET", path, headers: token is null ? [] : [("Authorization", $"Bearer {token}")]).ProblemAsync();
+        var problem = await http.SendAsync("GET", path, headers: token is null ? [] : [("Authorization", $"Bearer {token}")])
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.Unauthorized, problem.Status);
         Assert.DoesNotContain(fixture.Behind["todo"].Requests, seen => seen.Is("GET", path));
 
         using var channel = fixture.Gateway.Channel();
         var headers = token is null ? [] : new Metadata { { "authorization", $"Bearer {token}" } };
-        var refused = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, "todo.v1.Todos", "Echo", new(headers), what));
+        var refused = await Assert.ThrowsAsync<RpcException>(() =>
+            GatewayHost.CallAsync(channel, "todo.v1.Todos", "Echo", new(headers), what));
         Assert.Equal(StatusCode.Unauthenticated, refused.StatusCode);
 
         await http.SendAsync("GET", path, token: TestTokens.User()).JsonAsync();
@@ -77,7 +109,8 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     public async Task A_token_is_good_until_its_end_and_the_five_seconds_by_which_clocks_may_differ(int seconds, HttpStatusCode expected)
     {
         using var http = fixture.Gateway.Http();
-        var token = TestTokens.Make(Issuers.Users, Subject, "user", d => d.Expires = fixture.Gateway.Clock.GetUtcNow().UtcDateTime.AddSeconds(seconds));
+        var token = TestTokens.Make(
+            Issuers.Users, Subject, "user", d => d.Expires = fixture.Gateway.Clock.GetUtcNow().UtcDateTime.AddSeconds(seconds));
         Assert.Equal(expected, await http.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync());
     }
 
@@ -94,7 +127,9 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     {
         using var http = fixture.Gateway.Http();
         var header = string.Format(System.Globalization.CultureInfo.InvariantCulture, format, TestTokens.User());
-        Assert.Equal(good ? HttpStatusCode.OK : HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/todos", headers: [("Authorization", header)]).StatusAsync());
+        Assert.Equal(
+            good ? HttpStatusCode.OK : HttpStatusCode.Unauthorized,
+            await http.SendAsync("GET", "/api/v1/todos", headers: [("Authorization", header)]).StatusAsync());
     }
 
     [Fact]
@@ -103,7 +138,11 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         using var http = fixture.Gateway.Http();
         var token = TestTokens.User();
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", $"/api/v1/todos?access_token={token}").StatusAsync());
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/todos", headers: [("Authorization", $"Bearer {token}"), ("Authorization", $"Bearer {token}")]).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync(
+                "GET", "/api/v1/todos",
+                headers: [("Authorization", $"Bearer {token}"), ("Authorization", $"Bearer {token}")]).StatusAsync());
     }
 
     [Fact]
@@ -115,14 +154,17 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         using var http = gateway.Http();
 
         using var response = await http.SendAsync("GET", "/api/v1/carts/me", token: TestTokens.Customer());
-        Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/problem+json", true), (response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.RetryAfter is not null));
+        Assert.Equal(
+            (HttpStatusCode.ServiceUnavailable, "application/problem+json", true),
+            (response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.RetryAfter is not null));
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me", token: "garbage").StatusAsync());
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/carts/me").StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/todos", token: TestTokens.User()).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products", token: TestTokens.Customer()).StatusAsync());
 
         using var channel = gateway.Channel();
-        var failure = await Assert.ThrowsAsync<RpcException>(() => GatewayHost.CallAsync(channel, "todo.v1.Todos", "Echo", new(new Metadata { { "authorization", TestTokens.Customer() } })));
+        var failure = await Assert.ThrowsAsync<RpcException>(() =>
+            GatewayHost.CallAsync(channel, "todo.v1.Todos", "Echo", new(new Metadata { { "authorization", TestTokens.Customer() } })));
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
     }
 

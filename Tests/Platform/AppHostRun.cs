@@ -17,7 +17,8 @@ internal sealed class AppHostRun : IDisposable
     {
         var start = new ProcessStartInfo(Dotnet, [Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. arguments])
         {
-            WorkingDirectory = Path.Combine(Repository.Root, "AppHost"), // as dotnet run does it: a service's settings beside the tests are not for it
+            // as dotnet run does it: a service's settings beside the tests are not for it
+            WorkingDirectory = Path.Combine(Repository.Root, "AppHost"),
             UseShellExecute = false,
             RedirectStandardError = true,
             RedirectStandardOutput = true,
@@ -50,7 +51,8 @@ internal sealed class AppHostRun : IDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static string Dotnet { get; } = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
+    public static string Dotnet { get; } =
+        Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
 
     public int ProcessId => process.Id;
 
@@ -63,7 +65,8 @@ internal sealed class AppHostRun : IDisposable
     public async Task<string> ReadyAsync()
     {
         var ended = process.WaitForExitAsync(Cancel);
-        Assert.True(await Task.WhenAny(ready.Task, ended).WaitAsync(TimeSpan.FromMinutes(5), Cancel) == ready.Task, string.Join('\n', errors));
+        Assert.True(
+            await Task.WhenAny(ready.Task, ended).WaitAsync(TimeSpan.FromMinutes(5), Cancel) == ready.Task, string.Join('\n', errors));
         return await ready.Task;
     }
 

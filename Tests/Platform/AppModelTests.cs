@@ -6,7 +6,10 @@ namespace MicroPlatform.Tests.Platform;
 /// <summary>The app model itself: what runs, with which databases, references, endpoints and secrets.</summary>
 public sealed class AppModelTests
 {
-    private static readonly string[] Databases = ["accountingdb", "busdb", "cartdb", "customersdb", "salesdb", "tododb", "usersdb", "warehousedb"];
+    private static readonly string[] Databases =
+    [
+        "accountingdb", "busdb", "cartdb", "customersdb", "salesdb", "tododb", "usersdb", "warehousedb",
+    ];
 
     [Theory]
     [InlineData("customers", "busdb customersdb", "")]
@@ -26,25 +29,34 @@ public sealed class AppModelTests
     }
 
     [Fact]
-    public void The_gateway_alone_is_public() => Assert.Equal(["gateway"], AppModel.Services.Where(service => service.IsPublic).Select(service => service.Name));
+    public void The_gateway_alone_is_public() =>
+        Assert.Equal(["gateway"], AppModel.Services.Where(service => service.IsPublic).Select(service => service.Name));
 
     [Fact]
     public async Task Services_wait_for_their_databases_and_not_for_each_other()
     {
         var waits = await ReadAsync("local", model => model.GetProjectResources().ToDictionary(
             service => service.Name,
-            service => service.Annotations.OfType<WaitAnnotation>().Select(wait => wait.Resource.Name).Order(StringComparer.Ordinal).ToList(),
+            service =>
+                service.Annotations.OfType<WaitAnnotation>().Select(wait => wait.Resource.Name).Order(StringComparer.Ordinal).ToList(),
             StringComparer.Ordinal));
 
         Assert.All(AppModel.Services, service => Assert.Equal(
-            service.Databases.Length == 0 ? [] : service.Databases.Append("postgres").Order(StringComparer.Ordinal), waits[service.Name].Distinct(StringComparer.Ordinal)));
+            service.Databases.Length == 0
+                ? []
+                : service.Databases.Append("postgres").Order(StringComparer.Ordinal), waits[service.Name]
+                    .Distinct(StringComparer.Ordinal)));
     }
 
     [Fact]
     public async Task Every_service_is_probed_and_runs_as_often_as_the_setting_says()
     {
-        var services = await AppModel.ReadAsync(["--Ephemeral=true", "--Postgres=local", "--Replicas=3"], model => model.GetProjectResources()
-            .Select(service => (service.Name, Replicas: service.GetReplicaCount(), IsProbed: service.HasAnnotationOfType<HealthCheckAnnotation>())).ToList());
+        var services =
+            await AppModel.ReadAsync(["--Ephemeral=true", "--Postgres=local", "--Replicas=3"], model => model.GetProjectResources()
+            .Select(service =>
+                (
+                    service.Name, Replicas: service.GetReplicaCount(),
+                    IsProbed: service.HasAnnotationOfType<HealthCheckAnnotation>())).ToList());
 
         Assert.Equal(8, services.Count);
         Assert.All(services, service => Assert.Equal((service.Name, 3, true), service));
@@ -66,11 +78,14 @@ public sealed class AppModelTests
     public async Task Each_database_has_a_login_and_a_secret_password_of_its_own(string source)
     {
         var (names, secrets) = await ReadAsync(source, model => (
-            model.Resources.OfType<AppHost.Postgres.ServiceDatabaseResource>().Select(database => database.Name).Order(StringComparer.Ordinal).ToList(),
+            model.Resources.OfType<AppHost.Postgres.ServiceDatabaseResource>().Select(database => database.Name)
+                .Order(StringComparer.Ordinal).ToList(),
             model.Resources.OfType<ParameterResource>().Where(parameter => parameter.Secret).Select(parameter => parameter.Name).ToList()));
 
         Assert.Equal(Databases, names);
-        Assert.Superset(Databases.Append("postgres").Select(name => $"{name}-password").ToHashSet(StringComparer.Ordinal), secrets.ToHashSet(StringComparer.Ordinal));
+        Assert.Superset(
+            Databases.Append("postgres").Select(name => $"{name}-password").ToHashSet(StringComparer.Ordinal),
+            secrets.ToHashSet(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -103,7 +118,8 @@ public sealed class AppModelTests
         Assert.Empty(await VolumesAsync("--Ephemeral=true"));
 
         Task<List<string?>> VolumesAsync(string folder) => AppModel.ReadAsync([folder, "--Postgres=container", engine.Argument], model =>
-            model.Resources.OfType<PostgresServerResource>().Single().Annotations.OfType<ContainerMountAnnotation>().Select(mount => mount.Source).ToList());
+            model.Resources.OfType<PostgresServerResource>().Single().Annotations.OfType<ContainerMountAnnotation>()
+                .Select(mount => mount.Source).ToList());
     }
 
     private static async Task<T> ReadAsync<T>(string source, Func<DistributedApplicationModel, T> look)

@@ -12,7 +12,9 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>The AppHost as it runs the platform, with what only a test asks of it: which process a service is, and its sudden death.</summary>
+/// <summary>
+/// The AppHost as it runs the platform, with what only a test asks of it: which process a service is, and its sudden death.
+/// </summary>
 internal sealed class AspirePlatform : IAsyncDisposable
 {
     // So that a test that fails comes to an end; not an aim.
@@ -29,7 +31,10 @@ internal sealed class AspirePlatform : IAsyncDisposable
         following = FollowAsync();
     }
 
-    /// <summary>Tests sign up many, and a small machine is slow while it starts so many processes: what a password costs and who answers too late is tested elsewhere.</summary>
+    /// <summary>
+    /// Tests sign up many, and a small machine is slow while it starts so many processes: what a password costs and who answers too late is
+    /// tested elsewhere.
+    /// </summary>
     public static IReadOnlyDictionary<string, string> Unhurried { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["Accounts__HashIterations"] = "1000",
@@ -65,7 +70,8 @@ internal sealed class AspirePlatform : IAsyncDisposable
     /// <param name="arguments">The command line.</param>
     /// <param name="environment">Further environment variables of every service.</param>
     /// <param name="services">The services to run; all by default.</param>
-    public static async Task<AspirePlatform> StartAsync(string[] arguments, IReadOnlyDictionary<string, string>? environment = null, string[]? services = null)
+    public static async Task<AspirePlatform> StartAsync(
+        string[] arguments, IReadOnlyDictionary<string, string>? environment = null, string[]? services = null)
     {
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);
         foreach (var service in builder.Resources.OfType<ProjectResource>().ToList())
@@ -119,7 +125,9 @@ internal sealed class AspirePlatform : IAsyncDisposable
     public int? ProcessId(string resource, int replica = 0)
     {
         var instances = InstancesOf(resource);
-        if (instances.Count <= replica || instances[replica].Snapshot.Properties.FirstOrDefault(property => property.Name is "executable.pid")?.Value is not { } started)
+        if (instances.Count <= replica
+            || instances[replica].Snapshot.Properties.FirstOrDefault(property =>
+                property.Name is "executable.pid")?.Value is not { } started)
         {
             return null;
         }
@@ -167,7 +175,8 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
     /// <summary>Executes a command of the dashboard.</summary>
     public Task<ExecuteCommandResult> ExecuteAsync(string resource, string command) =>
-        app.ResourceCommands.ExecuteCommandAsync(Model.Resources.Single(candidate => string.Equals(candidate.Name, resource, StringComparison.Ordinal)), command);
+        app.ResourceCommands.ExecuteCommandAsync(
+            Model.Resources.Single(candidate => string.Equals(candidate.Name, resource, StringComparison.Ordinal)), command);
 
     /// <summary>Waits until every process of a service runs and answers that it is ready.</summary>
     public async Task WaitUntilReadyAsync(string service)
@@ -209,7 +218,9 @@ internal sealed class AspirePlatform : IAsyncDisposable
         stopping.Dispose();
     }
 
-    /// <summary>The certificates that the Gateway may show: those of this user's development certificate, else the one in the data folder.</summary>
+    /// <summary>
+    /// The certificates that the Gateway may show: those of this user's development certificate, else the one in the data folder.
+    /// </summary>
     private X509Certificate2Collection Certificates()
     {
         const string marked = "1.3.6.1.4.1.311.84.1.1"; // as dotnet dev-certs marks what it makes
@@ -232,7 +243,10 @@ internal sealed class AspirePlatform : IAsyncDisposable
     }
 
     private List<ResourceEvent> InstancesOf(string resource) =>
-        [.. latest.Values.Where(current => string.Equals(current.Resource.Name, resource, StringComparison.Ordinal)).OrderBy(current => current.ResourceId, StringComparer.Ordinal)];
+        [
+            .. latest.Values.Where(current => string.Equals(current.Resource.Name, resource, StringComparison.Ordinal))
+            .OrderBy(current => current.ResourceId, StringComparer.Ordinal),
+        ];
 
     private async Task FollowAsync()
     {

@@ -24,7 +24,8 @@ public sealed partial class BackupTests : IDisposable
     // Those that orders go through.
     private static readonly string[] Office = [.. TestPlatform.Names.Where(service => service is not "todo")];
 
-    private readonly string folder = Directory.CreateDirectory(Path.Combine(ServerAccount.TemporaryFolder, $"backup-{Guid.NewGuid():N}")).FullName;
+    private readonly string folder =
+        Directory.CreateDirectory(Path.Combine(ServerAccount.TemporaryFolder, $"backup-{Guid.NewGuid():N}")).FullName;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -32,7 +33,10 @@ public sealed partial class BackupTests : IDisposable
     {
         // The page's commands end it, unless they did not get that far.
         var receiver = Path.Combine(folder, "backup", "receiver");
-        if (File.Exists(receiver) && Process.GetProcesses().FirstOrDefault(process => process.ProcessName is "pg_receivewal" && process.Id == int.Parse(File.ReadAllText(receiver), CultureInfo.InvariantCulture)) is { } left)
+        if (File.Exists(receiver)
+            && Process.GetProcesses().FirstOrDefault(process =>
+                process.ProcessName is "pg_receivewal"
+                    && process.Id == int.Parse(File.ReadAllText(receiver), CultureInfo.InvariantCulture)) is { } left)
         {
             left.Kill();
         }
@@ -65,14 +69,20 @@ public sealed partial class BackupTests : IDisposable
                 before.Add(await OrderOnceAsync(platform));
             }
 
-            moment = await QueryAsync(platform, "salesdb", "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')");
+            moment = await QueryAsync(
+                platform, "salesdb", "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')");
             await RunAsync(platform, "dump");
-            Assert.Equal(await QueryAsync(platform, "salesdb", "SELECT count(*)::text FROM orders"), await QueryAsync(platform, "salesdb_copy", "SELECT count(*)::text FROM orders"));
+            Assert.Equal(
+                await QueryAsync(platform, "salesdb", "SELECT count(*)::text FROM orders"),
+                await QueryAsync(platform, "salesdb_copy", "SELECT count(*)::text FROM orders"));
             await QueryAsync(platform, "salesdb", "TRUNCATE orders CASCADE");
             await QueryAsync(platform, "accountingdb", "TRUNCATE transactions");
             var mistake = await QueryAsync(platform, "postgres", "SELECT pg_current_wal_lsn()::text");
             await Eventually.TrueAsync(
-                async () => await QueryAsync(platform, "postgres", $"SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE application_name = 'pg_receivewal' AND flush_lsn >= '{mistake}'::pg_lsn)::text") is "true",
+                async () => await QueryAsync(
+                    platform, "postgres",
+                    $"SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE application_name = 'pg_receivewal' AND flush_lsn >= "
+                        + $"'{mistake}'::pg_lsn)::text") is "true",
                 "the WAL is received");
         }
 
@@ -85,7 +95,10 @@ public sealed partial class BackupTests : IDisposable
                 async () => (violations = await Invariants.FindViolationsAsync(restored.ConnectionString, Cancel)).Count == 0,
                 "what was on its way is delivered", seconds: 60);
             Assert.Empty(violations);
-            Assert.Equal(before.Count.ToString(CultureInfo.InvariantCulture), await QueryAsync(restored, "salesdb", $"SELECT count(*)::text FROM orders WHERE id = ANY('{{{string.Join(',', before)}}}')"));
+            Assert.Equal(
+                before.Count.ToString(CultureInfo.InvariantCulture),
+                await QueryAsync(
+                    restored, "salesdb", $"SELECT count(*)::text FROM orders WHERE id = ANY('{{{string.Join(',', before)}}}')"));
             await OrderOnceAsync(restored);
         }
         finally
@@ -110,11 +123,14 @@ public sealed partial class BackupTests : IDisposable
     {
         using var users = new HttpClient { BaseAddress = platform.Address("users") };
         using var sales = new HttpClient { BaseAddress = platform.Address("sales") };
-        var token = (await users.SendAsync("POST", "/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString();
+        var token = (await users.SendAsync(
+            "POST", "/api/v1/users/login",
+            new { username = "clerk", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString();
         var key = ("Idempotency-Key", Guid.NewGuid().ToString());
         while (true)
         {
-            using var response = await sales.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } }, token, key);
+            using var response = await sales.SendAsync(
+                "POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } }, token, key);
             if (response.StatusCode is not HttpStatusCode.ServiceUnavailable) // as on a machine that is busy elsewhere
             {
                 return (await Task.FromResult(response).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
@@ -124,27 +140,37 @@ public sealed partial class BackupTests : IDisposable
 
     private static async Task<string> QueryAsync(AspirePlatform platform, string database, string sql)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(platform.SuperuserConnectionString) { Database = database, Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(platform.SuperuserConnectionString)
+        {
+            Database = database,
+            Pooling = false,
+        }.ConnectionString);
         await connection.OpenAsync(Cancel);
         await using var command = new NpgsqlCommand(sql, connection);
         return await command.ExecuteScalarAsync(Cancel) as string ?? "";
     }
 
-    [GeneratedRegex("<!-- run: (?<name>[a-z]+) -->\n```bash\n(?<commands>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        "<!-- run: (?<name>[a-z]+) -->\n```bash\n(?<commands>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex Block();
 
-    private Task<AspirePlatform> StartAsync() => AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}", "--Postgres=local"], services: Office);
+    private Task<AspirePlatform> StartAsync() =>
+        AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}", "--Postgres=local"], services: Office);
 
     /// <summary>Runs a block of the page; each needs what the first exports.</summary>
     private async Task RunAsync(AspirePlatform? platform, string name, string moment = "")
     {
         var page = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "backup.md"), Cancel);
-        var blocks = Block().Matches(page.ReplaceLineEndings("\n")).ToDictionary(block => block.Groups["name"].Value, block => block.Groups["commands"].Value, StringComparer.Ordinal);
+        var blocks = Block().Matches(page.ReplaceLineEndings("\n"))
+            .ToDictionary(block => block.Groups["name"].Value, block => block.Groups["commands"].Value, StringComparer.Ordinal);
         var log = Path.Combine(folder, $"{name}.log");
-        var script = $"set -eu\nexec > '{log}' 2>&1 < /dev/null\n{(platform is null || name is "connect" ? "" : blocks["connect"])}{blocks[name]}";
+        var script =
+            $"set -eu\nexec > '{log}' 2>&1 < /dev/null\n{(platform is null || name is "connect" ? "" : blocks["connect"])}{blocks[name]}";
         var start = new ProcessStartInfo("bash", ["-c", script]) { WorkingDirectory = folder, UseShellExecute = false };
         start.Environment["moment"] = moment;
-        start.Environment["PATH"] = $"{(await PostgresPrograms.FindAsync(major: null)).Folder}:{Environment.GetEnvironmentVariable("PATH")}";
+        start.Environment["PATH"] =
+            $"{(await PostgresPrograms.FindAsync(major: null)).Folder}:{Environment.GetEnvironmentVariable("PATH")}";
         using var process = Process.Start(start)!;
         await process.WaitForExitAsync(Cancel);
         Assert.True(process.ExitCode == 0, $"{name}: {await File.ReadAllTextAsync(log, Cancel)}");

@@ -34,7 +34,9 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         var staff = await load.LoginAsync("/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password });
         for (var item = 1; item < Products; item++)
         {
-            await load.PersistAsync("POST", $"/api/v1/warehouse/items/{item}/stock-adjustments", new { delta = 10_000, reason = "Delivery" }, staff, HttpStatusCode.Created);
+            await load.PersistAsync(
+                "POST", $"/api/v1/warehouse/items/{item}/stock-adjustments", new { delta = 10_000, reason = "Delivery" }, staff,
+                HttpStatusCode.Created);
         }
 
         for (var i = 0; i < customers; i++)
@@ -52,7 +54,9 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public async Task AcknowledgesAsync(int more)
     {
         var wanted = orders.Count + more;
-        await Eventually.TrueAsync(() => Task.FromResult(orders.Count >= wanted || clients.Exists(client => client.IsCompleted)), $"{more} more checkouts are acknowledged", seconds: 300);
+        await Eventually.TrueAsync(
+            () => Task.FromResult(orders.Count >= wanted || clients.Exists(client => client.IsCompleted)),
+            $"{more} more checkouts are acknowledged", seconds: 300);
         await Task.WhenAll(clients.Where(client => client.IsCompleted));
     }
 
@@ -74,7 +78,9 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public async Task<(long Id, string Token)> RegisterAsync()
     {
         var email = $"{Guid.NewGuid():N}@example.com";
-        var id = (await PersistAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }, null, HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        var id = (await PersistAsync(
+            "POST", "/api/v1/customers", new { email, password = TestPlatform.Password }, null,
+            HttpStatusCode.Created)).GetProperty("id").GetInt64();
         var token = await LoginAsync("/api/v1/auth/login", new { email, password = TestPlatform.Password });
         await PersistAsync("GET", "/api/v1/carts/me", null, token, HttpStatusCode.OK);
         return (id, token);
@@ -89,7 +95,8 @@ internal sealed class CheckoutLoad : IAsyncDisposable
 
     /// <summary>Checks out, and says which order it became.</summary>
     public async Task<long> CheckOutAsync(string token, string key) =>
-        (await PersistAsync("POST", "/api/v1/carts/me/checkout", null, token, HttpStatusCode.Accepted, key)).GetProperty("orderId").GetInt64();
+        (await PersistAsync("POST", "/api/v1/carts/me/checkout", null, token, HttpStatusCode.Accepted, key)).GetProperty("orderId")
+            .GetInt64();
 
     private async Task BuyAsync(string token, int round)
     {
@@ -107,7 +114,8 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         (await PersistAsync("POST", path, credentials, null, HttpStatusCode.OK)).GetProperty("accessToken").GetString()!;
 
     private async Task<JsonElement> PersistAsync(
-        string method, string path, object? body, string? token, HttpStatusCode expected, string? key = null, HttpStatusCode? butAgainOn = null)
+        string method, string path, object? body, string? token, HttpStatusCode expected, string? key =
+            null, HttpStatusCode? butAgainOn = null)
     {
         key ??= Guid.NewGuid().ToString();
         while (true)
@@ -121,7 +129,9 @@ internal sealed class CheckoutLoad : IAsyncDisposable
                     return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
                 }
 
-                Assert.True((int)response.StatusCode >= 500 || response.StatusCode == butAgainOn, $"{method} {path} gave {(int)response.StatusCode}: {text}");
+                Assert.True(
+                    (int)response.StatusCode >= 500 || response.StatusCode == butAgainOn,
+                    $"{method} {path} gave {(int)response.StatusCode}: {text}");
             }
             catch (HttpRequestException)
             {

@@ -15,7 +15,10 @@ public sealed class MigrationTests(Cluster cluster)
 
     /// <summary>Found and not listed, so that no service is forgotten.</summary>
     public static TheoryData<Type> Contexts =>
-        [.. Services.SelectMany(service => Assembly.Load(service).GetTypes()).Where(type => type is { IsAbstract: false } && type.IsAssignableTo(typeof(ServiceDbContext)))];
+        [
+            .. Services.SelectMany(service => Assembly.Load(service).GetTypes())
+            .Where(type => type is { IsAbstract: false } && type.IsAssignableTo(typeof(ServiceDbContext))),
+        ];
 
     [Theory]
     [MemberData(nameof(Contexts))]
@@ -95,13 +98,16 @@ public sealed class MigrationTests(Cluster cluster)
         await using var command = new NpgsqlCommand(
             """
             SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
-                SELECT format('column %s.%s %s %s %s %s %s', table_name, column_name, data_type, character_maximum_length, numeric_precision, is_nullable, coalesce(column_default, generation_expression)) AS line
+                SELECT format('column %s.%s %s %s %s %s %s', table_name, column_name, data_type, character_maximum_length,
+                    numeric_precision, is_nullable, coalesce(column_default, generation_expression)) AS line
                 FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__EFMigrationsHistory'
                 UNION ALL
                 SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
-                FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 AND conrelid::regclass::text <> '"__EFMigrationsHistory"'
+                FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+                    AND conrelid::regclass::text <> '"__EFMigrationsHistory"'
                 UNION ALL
-                SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'public' AND tablename <> '__EFMigrationsHistory') schema
+                SELECT format('index %s', indexdef) FROM pg_indexes
+                WHERE schemaname = 'public' AND tablename <> '__EFMigrationsHistory') schema
             """, connection);
         return (string)(await command.ExecuteScalarAsync(TestContext.Current.CancellationToken))!;
     }

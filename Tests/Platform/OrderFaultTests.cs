@@ -4,7 +4,9 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>Whatever dies while customers check out: every acknowledged checkout is settled, once, and stock and books agree with the orders.</summary>
+/// <summary>
+/// Whatever dies while customers check out: every acknowledged checkout is settled, once, and stock and books agree with the orders.
+/// </summary>
 [Collection(PlatformTestGroup.Name)]
 public sealed class OrderFaultTests(RunningPlatform platform)
 {
@@ -30,7 +32,8 @@ public sealed class OrderFaultTests(RunningPlatform platform)
     }
 
     [Fact]
-    public Task A_key_sent_twenty_times_at_once_before_while_and_after_its_order_is_decided_makes_one_order() => OneKeyOneOrderAsync(platform.Engine, platform.Http());
+    public Task A_key_sent_twenty_times_at_once_before_while_and_after_its_order_is_decided_makes_one_order() =>
+        OneKeyOneOrderAsync(platform.Engine, platform.Http());
 
     internal static async Task OneKeyOneOrderAsync(AspirePlatform engine, HttpClient gateway)
     {
@@ -42,7 +45,8 @@ public sealed class OrderFaultTests(RunningPlatform platform)
         for (var decided = false; !decided;)
         {
             // Asked first, so that the last twenty come when it surely is.
-            decided = answers.Count > 0 && await CountAsync(engine, "SELECT count(*) FROM orders WHERE customer_id = $1 AND status = 'Confirmed'", customer) == 1;
+            decided = answers.Count > 0
+                && await CountAsync(engine, "SELECT count(*) FROM orders WHERE customer_id = $1 AND status = 'Confirmed'", customer) == 1;
             answers.AddRange(await TwentyAsync());
         }
 
@@ -57,15 +61,20 @@ public sealed class OrderFaultTests(RunningPlatform platform)
 
     internal static async Task SettledOnceAsync(AspirePlatform engine, CheckoutLoad load)
     {
-        await Eventually.NoneAsync(() => Invariants.FindViolationsAsync(engine.ConnectionString, TestContext.Current.CancellationToken), "the invariants hold", seconds: 300);
+        await Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(engine.ConnectionString, TestContext.Current.CancellationToken), "the invariants hold",
+            seconds: 300);
 
         long[] acknowledged = [.. load.Orders.Values];
         Assert.Equal(acknowledged.Length, acknowledged.Distinct().Count());
         var confirmed = await CountAsync(engine, "SELECT count(*) FROM orders WHERE id = ANY($1) AND status = 'Confirmed'", acknowledged);
-        var rejected = await CountAsync(engine, "SELECT count(*) FROM orders WHERE id = ANY($1) AND status = 'Rejected' AND reason LIKE '%SKU-UNKNOWN%'", acknowledged);
+        var rejected = await CountAsync(
+            engine, "SELECT count(*) FROM orders WHERE id = ANY($1) AND status = 'Rejected' AND reason LIKE '%SKU-UNKNOWN%'", acknowledged);
         Assert.Equal(acknowledged.Length, confirmed + rejected);
         Assert.True(confirmed > 0 && rejected > 0, $"{confirmed} confirmed, {rejected} rejected");
-        Assert.Equal(acknowledged.Length, await CountAsync(engine, "SELECT count(*) FROM orders WHERE customer_id = ANY($1)", load.Customers.ToArray()));
+        Assert.Equal(
+            acknowledged.Length,
+            await CountAsync(engine, "SELECT count(*) FROM orders WHERE customer_id = ANY($1)", load.Customers.ToArray()));
 
         await using var bus = NpgsqlDataSource.Create(engine.ConnectionString("busdb"));
         await using var dead = bus.CreateCommand("SELECT count(*) FROM messages WHERE recipient = 'dead-letters'");
@@ -88,7 +97,8 @@ public sealed class ReplicaFaultTests(TwofoldPlatform twofold)
     private static readonly string[] Victims = ["sales", "warehouse", "accounting", "cart", "customers"];
 
     [Fact]
-    public Task A_key_sent_twenty_times_at_once_to_two_of_each_service_makes_one_order() => OrderFaultTests.OneKeyOneOrderAsync(twofold.Engine, new() { BaseAddress = twofold.Engine.GatewayHttp });
+    public Task A_key_sent_twenty_times_at_once_to_two_of_each_service_makes_one_order() =>
+        OrderFaultTests.OneKeyOneOrderAsync(twofold.Engine, new() { BaseAddress = twofold.Engine.GatewayHttp });
 
     [Fact]
     public async Task With_two_of_each_service_one_of_each_is_killed_under_load_and_checkouts_are_settled_once_each()

@@ -21,7 +21,11 @@ public sealed class PlatformTests(RunningPlatform platform)
     public async Task The_gateway_speaks_http_2_over_tls()
     {
         using var https = platform.Https();
-        using var request = new HttpRequestMessage(HttpMethod.Get, "/health/ready") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/health/ready")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
 
         using var response = await https.SendAsync(request, TestContext.Current.CancellationToken);
 
@@ -32,22 +36,27 @@ public sealed class PlatformTests(RunningPlatform platform)
     public async Task A_demo_customer_logs_in_and_fills_a_cart_through_the_gateway()
     {
         using var https = platform.Https();
-        var login = await https.SendAsync("POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password }).JsonAsync();
+        var login = await https.SendAsync(
+            "POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password }).JsonAsync();
         var token = login.GetProperty("accessToken").GetString();
         var product = (await https.SendAsync("GET", "/api/v1/products?limit=1").JsonAsync()).GetProperty("items")[0];
         await https.SendAsync("DELETE", "/api/v1/carts/me", token: token).StatusAsync();
 
-        var cart = await https.SendAsync("POST", "/api/v1/carts/me/items", new { productId = product.GetProperty("id").GetInt64(), quantity = 2 }, token).JsonAsync(HttpStatusCode.Created);
+        var cart = await https.SendAsync(
+            "POST", "/api/v1/carts/me/items", new { productId = product.GetProperty("id").GetInt64(), quantity = 2 },
+            token).JsonAsync(HttpStatusCode.Created);
 
         Assert.Contains(cart.GetProperty("items").EnumerateArray(), item =>
-            item.GetProperty("productId").GetInt64() == product.GetProperty("id").GetInt64() && item.GetProperty("quantity").GetInt32() == 2);
+            item.GetProperty("productId").GetInt64() == product.GetProperty("id").GetInt64()
+                && item.GetProperty("quantity").GetInt32() == 2);
     }
 
     [Fact]
     public async Task A_demo_user_logs_in_through_the_gateway()
     {
         using var https = platform.Https();
-        var login = await https.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }).JsonAsync();
+        var login = await https.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password })
+            .JsonAsync();
 
         var me = await https.SendAsync("GET", "/api/v1/users/me", token: login.GetProperty("accessToken").GetString()).JsonAsync();
 

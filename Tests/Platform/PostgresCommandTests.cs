@@ -31,7 +31,8 @@ public sealed class PostgresCommandTests(RunningPlatform platform)
 
             Assert.False(result.Success);
             Assert.Equal("1 of 8 invariants do not hold.", result.Message);
-            Assert.Contains("FAIL  Every confirmed order has one live transaction of its sum", result.Data!.Value, StringComparison.Ordinal);
+            Assert.Contains(
+                "FAIL  Every confirmed order has one live transaction of its sum", result.Data!.Value, StringComparison.Ordinal);
             Assert.Contains("      Order 1 costs 150.00, but 151.00 was posted.", result.Data.Value, StringComparison.Ordinal);
         }
         finally
@@ -45,13 +46,19 @@ public sealed class PostgresCommandTests(RunningPlatform platform)
     {
         using var http = platform.Http();
         var email = $"{Guid.NewGuid():N}@email.com";
-        await http.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(HttpStatusCode.Created);
+        await http.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password })
+            .JsonAsync(HttpStatusCode.Created);
 
         await platform.Engine.CommandAsync("postgres", "reset-demo-data");
         await Task.WhenAll(platform.Engine.Services.Select(platform.Engine.WaitUntilReadyAsync));
 
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).StatusAsync());
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.OK,
+            await http.SendAsync("POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password })
+                .StatusAsync());
         await platform.Engine.CommandAsync("postgres", "check-invariants");
     }
 

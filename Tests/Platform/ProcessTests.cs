@@ -30,7 +30,8 @@ public sealed class ProcessTests(RunningPlatform platform)
         await platform.Engine.WaitUntilReadyAsync(service);
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{service} was ready {sinceKill.Elapsed.TotalSeconds:0.0} s after it was killed");
-        Assert.Contains(await platform.Engine.LogsOfAsync(service), line => line.Contains($"{service} ended with exit code", StringComparison.Ordinal));
+        Assert.Contains(
+            await platform.Engine.LogsOfAsync(service), line => line.Contains($"{service} ended with exit code", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -42,7 +43,8 @@ public sealed class ProcessTests(RunningPlatform platform)
             var killed = platform.Engine.ProcessId("accounting");
             await platform.Engine.KillAsync("accounting");
             await Eventually.TrueAsync(
-                () => Task.FromResult(platform.Engine.ProcessId("accounting") is { } now && now != killed), "accounting runs again", GivenUpAfter);
+                () => Task.FromResult(platform.Engine.ProcessId("accounting") is { } now
+                    && now != killed), "accounting runs again", GivenUpAfter);
 
             Assert.Equal(["Finished"], platform.Engine.StatesOf("todo"));
         }
@@ -58,17 +60,20 @@ public sealed class ProcessTests(RunningPlatform platform)
     {
         using var https = platform.Https();
         var email = $"{Guid.NewGuid():N}@email.com";
-        await https.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password }).JsonAsync(HttpStatusCode.Created);
+        await https.SendAsync("POST", "/api/v1/customers", new { email, password = TestPlatform.Password })
+            .JsonAsync(HttpStatusCode.Created);
         var killed = platform.Engine.ProcessId("postgres");
         var sinceKill = Stopwatch.StartNew();
 
         await platform.Engine.KillAsync("postgres");
         await Eventually.TrueAsync(
-            async () => await https.SendAsync("POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).StatusAsync() is HttpStatusCode.OK,
+            async () => await https.SendAsync(
+                "POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).StatusAsync() is HttpStatusCode.OK,
             "who registered before the kill can log in after it", GivenUpAfter);
         await Task.WhenAll(platform.Engine.Services.Select(platform.Engine.WaitUntilReadyAsync));
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"all were ready {sinceKill.Elapsed.TotalSeconds:0.0} s after the database was killed");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"all were ready {sinceKill.Elapsed.TotalSeconds:0.0} s after the database was killed");
         Assert.NotEqual(killed, platform.Engine.ProcessId("postgres"));
     }
 
@@ -79,9 +84,11 @@ public sealed class ProcessTests(RunningPlatform platform)
         Assert.Equal(8, databases.Count);
         foreach (var login in databases)
         {
-            foreach (var other in databases.Where(other => !string.Equals(other, login, StringComparison.Ordinal)).Append("postgres").Append("template1"))
+            foreach (var other in databases.Where(other =>
+                !string.Equals(other, login, StringComparison.Ordinal)).Append("postgres").Append("template1"))
             {
-                var crossing = new NpgsqlConnectionStringBuilder(platform.Engine.ConnectionString(login)) { Database = other, Pooling = false }.ConnectionString;
+                var crossing = new NpgsqlConnectionStringBuilder(platform.Engine.ConnectionString(
+                    login)) { Database = other, Pooling = false }.ConnectionString;
                 await using var connection = new NpgsqlConnection(crossing);
 
                 var refused = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(Cancel));
@@ -97,12 +104,20 @@ public sealed class ProcessTests(RunningPlatform platform)
     [InlineData("postgres", "postgres")]
     public async Task Nobody_gets_into_the_database_without_the_password(string login, string password)
     {
-        var guess = new NpgsqlConnectionStringBuilder(platform.Engine.SuperuserConnectionString) { Username = login, Password = password, Pooling = false };
+        var guess = new NpgsqlConnectionStringBuilder(platform.Engine.SuperuserConnectionString)
+        {
+            Username = login,
+            Password = password,
+            Pooling = false,
+        };
         await using var connection = new NpgsqlConnection(guess.ConnectionString);
 
         var refused = await Assert.ThrowsAnyAsync<NpgsqlException>(() => connection.OpenAsync(Cancel));
 
-        Assert.True(refused is PostgresException { SqlState: PostgresErrorCodes.InvalidPassword } || refused.Message.Contains("No password", StringComparison.Ordinal), refused.Message);
+        Assert.True(
+            refused is PostgresException { SqlState: PostgresErrorCodes.InvalidPassword }
+                || refused.Message.Contains("No password", StringComparison.Ordinal),
+            refused.Message);
     }
 
     [Fact]
@@ -122,7 +137,9 @@ public sealed class ProcessTests(RunningPlatform platform)
         var listening = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners();
         foreach (var port in ports)
         {
-            Assert.All(listening.Where(endpoint => endpoint.Port == port), endpoint => Assert.True(IPAddress.IsLoopback(endpoint.Address), endpoint.ToString()));
+            Assert.All(
+                listening.Where(endpoint => endpoint.Port == port),
+                endpoint => Assert.True(IPAddress.IsLoopback(endpoint.Address), endpoint.ToString()));
             foreach (var address in elsewhere)
             {
                 using var client = new TcpClient();

@@ -5,7 +5,9 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>What is open to anyone is open because it says so, and this list is all of it: what is added to it is added on purpose.</summary>
+/// <summary>
+/// What is open to anyone is open because it says so, and this list is all of it: what is added to it is added on purpose.
+/// </summary>
 public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private static readonly string[] OfEveryService =
@@ -30,7 +32,9 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
                 "POST /customers.v1.TokenValidation/Validate",
             ]
         },
-        { "cart", ["GET /api/v1/products/", "GET /api/v1/products/{id:long}", "HEAD /api/v1/products/", "HEAD /api/v1/products/{id:long}"] },
+        {
+            "cart", ["GET /api/v1/products/", "GET /api/v1/products/{id:long}", "HEAD /api/v1/products/", "HEAD /api/v1/products/{id:long}"]
+        },
     };
 
     [Theory]
@@ -39,7 +43,8 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
     [Trait("Covers", "A-WL-02")]
     public void Exactly_these_endpoints_are_open_to_anyone(string service, string[] expected) => Assert.Equal(
         expected.Concat(OfEveryService).Order(StringComparer.Ordinal),
-        Endpoints(service).Where(endpoint => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null).SelectMany(Names).Order(StringComparer.Ordinal),
+        Endpoints(service).Where(endpoint => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null).SelectMany(Names)
+            .Order(StringComparer.Ordinal),
         StringComparer.Ordinal);
 
     [Theory]
@@ -52,9 +57,14 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
         endpoint => Assert.Contains(endpoint.Metadata.GetOrderedMetadata<IAuthorizeData>(), data => data.Policy is not null));
 
     /// <summary>Without those of gRPC itself: health, reflection in development, and the answer to unknown methods.</summary>
-    private IEnumerable<RouteEndpoint> Endpoints(string service) => platform.Services(service).GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
-        .Where(endpoint => endpoint.RoutePattern.RawText is { } path && !path.StartsWith("/grpc.", StringComparison.Ordinal) && !path.Contains("{unimplemented", StringComparison.Ordinal));
+    private IEnumerable<RouteEndpoint> Endpoints(string service) =>
+        platform.Services(service).GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+        .Where(endpoint =>
+            endpoint.RoutePattern.RawText is { } path
+                && !path.StartsWith("/grpc.", StringComparison.Ordinal)
+                && !path.Contains("{unimplemented", StringComparison.Ordinal));
 
     private static IEnumerable<string> Names(RouteEndpoint endpoint) =>
-        (endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Select(method => $"{method} /{endpoint.RoutePattern.RawText!.TrimStart('/')}");
+        (endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"])
+            .Select(method => $"{method} /{endpoint.RoutePattern.RawText!.TrimStart('/')}");
 }

@@ -9,7 +9,10 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>A database with a streaming replica, and one without: what still works when the primary is lost, and how soon callers know what does not.</summary>
+/// <summary>
+/// A database with a streaming replica, and one without: what still works when the primary is lost, and how soon callers know what does
+/// not.
+/// </summary>
 public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 {
     private readonly TestPlatform platform = new(cluster);
@@ -39,14 +42,19 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         using var users = platform.Http("users");
         using var warehouse = platform.Http("warehouse");
         Task<HttpResponseMessage> AddAsync(string sku) =>
-            warehouse.SendAsync("POST", "/api/v1/warehouse/items", new { sku, name = sku, countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, clerk, ("Idempotency-Key", Guid.NewGuid().ToString()));
+            warehouse.SendAsync(
+                "POST", "/api/v1/warehouse/items", new { sku, name = sku, countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, clerk,
+                ("Idempotency-Key", Guid.NewGuid().ToString()));
         async Task<int> ListedAsync(string sku) =>
-            (await warehouse.SendAsync("GET", $"/api/v1/warehouse/items?search={sku}", token: clerk).JsonAsync()).GetProperty("items").GetArrayLength();
+            (await warehouse.SendAsync("GET", $"/api/v1/warehouse/items?search={sku}", token: clerk).JsonAsync()).GetProperty("items")
+                .GetArrayLength();
 
         // A list is read from the replica, and what a caller has just written from the primary.
         await Eventually.TrueAsync(async () => await ListedAsync("SKU-1") == 1, "the replica has the demo data");
         await ExecuteAsync(replica.ConnectionString, "SELECT pg_wal_replay_pause()");
-        await Eventually.TrueAsync(async () => await QueryAsync<string>(replica.ConnectionString, "SELECT pg_get_wal_replay_pause_state()") is "paused", "the replica stands still");
+        await Eventually.TrueAsync(
+            async () => await QueryAsync<string>(replica.ConnectionString, "SELECT pg_get_wal_replay_pause_state()") is "paused",
+            "the replica stands still");
         var before = (await AddAsync("BEFORE").JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
         Assert.Equal(0, await ListedAsync("BEFORE"));
         await warehouse.SendAsync("GET", $"/api/v1/warehouse/items/{before}", token: clerk).JsonAsync();
@@ -63,12 +71,16 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         Assert.Equal("Degraded", await ReadyAsync(warehouse));
         Assert.Equal("Degraded", await ReadyAsync(users));
         await RefusedInTimeAsync(() => AddAsync("DURING"));
-        await RefusedInTimeAsync(() => users.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }));
+        await RefusedInTimeAsync(() =>
+            users.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }));
 
         // The promoted replica is found without a restart, and nothing of the refused writes is there.
         await ExecuteAsync(replica.ConnectionString, "SELECT pg_promote()");
-        await Eventually.TrueAsync(async () => await AddAsync($"AFTER-{Guid.NewGuid():N}").StatusAsync() is HttpStatusCode.Created, "the promoted replica takes writes");
-        await Eventually.TrueAsync(async () => await ReadyAsync(warehouse) is "Healthy" && await ReadyAsync(users) is "Healthy", "all is well");
+        await Eventually.TrueAsync(
+            async () => await AddAsync($"AFTER-{Guid.NewGuid():N}").StatusAsync() is HttpStatusCode.Created,
+            "the promoted replica takes writes");
+        await Eventually.TrueAsync(
+            async () => await ReadyAsync(warehouse) is "Healthy" && await ReadyAsync(users) is "Healthy", "all is well");
         Assert.Equal((1, 0), (await ListedAsync("BEFORE"), await ListedAsync("DURING")));
     }
 
@@ -83,7 +95,9 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         using var warehouse = platform.Http("warehouse");
         Task<HttpResponseMessage> ListAsync() => warehouse.SendAsync("GET", "/api/v1/warehouse/items", token: clerk);
         Task<HttpResponseMessage> AddAsync(params (string, string)[] headers) =>
-            warehouse.SendAsync("POST", "/api/v1/warehouse/items", new { sku = "NEW", name = "NEW", countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, clerk, headers);
+            warehouse.SendAsync(
+                "POST", "/api/v1/warehouse/items", new { sku = "NEW", name = "NEW", countryOfOrigin = "Wales", price = 1.00, quantity = 1 },
+                clerk, headers);
         await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "the first request has been answered");
 
         line.IsSilent = true;
@@ -93,7 +107,8 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await warehouse.SendAsync("GET", "/health/ready").StatusAsync());
         line.IsSilent = false;
         await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "it is back");
-        await Eventually.TrueAsync(async () => await AddAsync(("Idempotency-Key", "same")).StatusAsync() is HttpStatusCode.Created, "the same request is done");
+        await Eventually.TrueAsync(
+            async () => await AddAsync(("Idempotency-Key", "same")).StatusAsync() is HttpStatusCode.Created, "the same request is done");
 
         await line.DisposeAsync(); // connections are cut and new ones refused
         await RefusedInTimeAsync(ListAsync);
@@ -116,13 +131,17 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         TestContext.Current.TestOutputHelper?.WriteLine($"{response.RequestMessage?.Method} 503 after {since.Elapsed.TotalSeconds:0.00} s");
     }
 
-    private static async Task<string> ReadyAsync(HttpClient service) => await service.GetStringAsync("/health/ready", TestContext.Current.CancellationToken);
+    private static async Task<string> ReadyAsync(HttpClient service) =>
+        await service.GetStringAsync("/health/ready", TestContext.Current.CancellationToken);
 
     private static async Task ExecuteAsync(string connectionString, string sql) => await QueryAsync<object>(connectionString, sql);
 
     private static async Task<T?> QueryAsync<T>(string connectionString, string sql)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            Pooling = false,
+        }.ConnectionString);
         await connection.OpenAsync(TestContext.Current.CancellationToken);
         await using var command = new NpgsqlCommand(sql, connection);
         return await command.ExecuteScalarAsync(TestContext.Current.CancellationToken) is T value ? value : default;
@@ -132,7 +151,12 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
     {
         foreach (var database in new[] { "usersdb", "warehousedb", "busdb" })
         {
-            var settings = new NpgsqlConnectionStringBuilder(primary.ConnectionString) { Host = hosts, Database = database, HostRecheckSeconds = 1 };
+            var settings = new NpgsqlConnectionStringBuilder(primary.ConnectionString)
+            {
+                Host = hosts,
+                Database = database,
+                HostRecheckSeconds = 1,
+            };
             settings.Port = port ?? settings.Port;
             platform.Settings[$"ConnectionStrings:{database}"] = settings.ConnectionString;
         }
@@ -164,9 +188,16 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             var replica = new Replica(programs, home, Ports.Free(), primary.ConnectionString);
             await ServerAccount.RunAsync(
                 programs.Program("pg_basebackup"),
-                ["--pgdata", Path.Combine(home, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname", $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}"],
+                [
+                    "--pgdata", Path.Combine(home, "data"), "--write-recovery-conf", "--checkpoint=fast", "--dbname",
+                    $"host=127.0.0.1 port={primary.Port} user={login.Username} password={login.Password}",
+                ],
                 folder: home, ct: ct);
-            await replica.ControlAsync("start", "--log", Path.Combine(home, "log"), "--options", string.Create(CultureInfo.InvariantCulture, $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=1000 -c fsync=off"));
+            await replica.ControlAsync(
+                "start", "--log", Path.Combine(home, "log"), "--options",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"-p {replica.Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=1000 -c fsync=off"));
             return replica;
         }
 
@@ -179,7 +210,10 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         private async Task ControlAsync(string action, params string[] options)
         {
             // The server keeps the streams it is given, so that reading them to their end would never end.
-            var start = new ProcessStartInfo(binaries.Program("pg_ctl"), [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options]) { UserName = ServerAccount.Name ?? "", WorkingDirectory = folder };
+            var start = new ProcessStartInfo(
+                binaries.Program("pg_ctl"),
+                [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options]) { UserName = ServerAccount.Name
+                    ?? "", WorkingDirectory = folder };
             using var process = Process.Start(start)!;
             await process.WaitForExitAsync();
             Assert.Equal(0, process.ExitCode);

@@ -55,8 +55,14 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
 
         await load.StopAsync();
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{load.Reads} reads, {load.Acknowledged.Count} acknowledged writes; while killing {interrupted} writes were sent again with their key, {refused} without a key were refused");
-        Assert.True(load.Failures.IsEmpty, string.Join('\n', load.Failures.GroupBy(failure => failure, StringComparer.Ordinal).Select(failure => $"{failure.Count()} times {failure.Key}")));
+            $"{load.Reads} reads, {load.Acknowledged.Count} acknowledged writes; while killing {interrupted} writes were sent again with "
+                + $"their key, {refused} without a key were refused");
+        Assert.True(
+            load.Failures.IsEmpty,
+            string.Join(
+                '\n',
+                load.Failures.GroupBy(failure => failure, StringComparer.Ordinal)
+                    .Select(failure => $"{failure.Count()} times {failure.Key}")));
         Assert.NotEmpty(load.Acknowledged);
         Assert.Equal((interrupted, refused), (load.Interrupted, load.Refused));
         Assert.All(await load.FoundAsync(), found => Assert.Equal(1, found.Times));
@@ -85,7 +91,14 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             http = new() { BaseAddress = platform.GatewayHttp };
             channel = GrpcChannel.ForAddress(platform.GatewayHttps, new()
             {
-                HttpHandler = new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject.StartsWith("CN=localhost", StringComparison.Ordinal) == true } },
+                HttpHandler = new SocketsHttpHandler
+                {
+                    SslOptions =
+                    {
+                        RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+                            certificate?.Subject.StartsWith("CN=localhost", StringComparison.Ordinal) == true,
+                    },
+                },
                 DisposeHttpClient = true,
             });
         }
@@ -107,25 +120,43 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         {
             var load = new Load(platform);
             load.staff = await load.LoginAsync("/api/v1/users/login", new { username = "clerk", password = TestPlatform.Password });
-            load.customer = await load.LoginAsync("/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password });
+            load.customer = await load.LoginAsync(
+                "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password });
             var todos = new TodosClient(load.channel);
             var first = (await todos.CreateAsync(new() { Title = "first" }, As($"Bearer {load.staff}"))).Item.Id;
             string[] reads =
             [
-                "/api/v1/products", "/api/v1/warehouse/items", "/api/v1/accounting/summary", "/api/v1/sales/sold-items", "/api/v1/sales/orders/1", "/api/v1/users/me", "/api/v1/todos", "/api/v1/overview/orders/1",
+                "/api/v1/products", "/api/v1/warehouse/items", "/api/v1/accounting/summary", "/api/v1/sales/sold-items",
+                "/api/v1/sales/orders/1", "/api/v1/users/me", "/api/v1/todos", "/api/v1/overview/orders/1",
             ];
             load.loops =
             [
                 .. reads.Select(path => load.RepeatAsync($"GET {path}", () => load.ReadAsync(path, load.staff))),
                 load.RepeatAsync("GET /api/v1/carts/me", () => load.ReadAsync("/api/v1/carts/me", load.customer)),
                 load.RepeatAsync("GET /api/v1/customers/me", () => load.ReadAsync("/api/v1/customers/me", load.customer)),
-                load.RepeatAsync("gRPC GET", () => load.CallAsync(async () => await todos.GetAsync(new() { Id = first }, As($"Bearer {load.staff}")), isWrite: false)),
-                load.RepeatAsync("gRPC list GET", () => load.CallAsync(async () => await todos.ListAsync(new() { Limit = 5 }, As($"Bearer {load.staff}")), isWrite: false)),
+                load.RepeatAsync(
+                    "gRPC GET",
+                    () =>
+                        load.CallAsync(async () => await todos.GetAsync(new() { Id = first }, As($"Bearer {load.staff}")), isWrite: false)),
+                load.RepeatAsync(
+                    "gRPC list GET",
+                    () =>
+                        load.CallAsync(async () => await todos.ListAsync(new() { Limit = 5 }, As($"Bearer {load.staff}")), isWrite: false)),
                 load.RepeatAsync("gRPC Create", () => load.CreateAsync(todos)),
                 load.RepeatAsync("POST todo with a key", () => load.WriteAsync("/api/v1/todos", title => new { title }, hasKey: true)),
-                load.RepeatAsync("POST item with a key", () => load.WriteAsync("/api/v1/warehouse/items", title => new { sku = title[^32..], name = title, countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, hasKey: true)),
+                load.RepeatAsync(
+                    "POST item with a key",
+                    () => load.WriteAsync(
+                        "/api/v1/warehouse/items",
+                        title => new { sku = title[^32..], name = title, countryOfOrigin = "Wales", price = 1.00, quantity = 1 },
+                        hasKey: true)),
                 load.RepeatAsync("POST todo", () => load.WriteAsync("/api/v1/todos", title => new { title }, hasKey: false)),
-                load.RepeatAsync("POST item", () => load.WriteAsync("/api/v1/warehouse/items", title => new { sku = title[^32..], name = title, countryOfOrigin = "Wales", price = 1.00, quantity = 1 }, hasKey: false)),
+                load.RepeatAsync(
+                    "POST item",
+                    () => load.WriteAsync(
+                        "/api/v1/warehouse/items",
+                        title => new { sku = title[^32..], name = title, countryOfOrigin = "Wales", price = 1.00, quantity = 1 },
+                        hasKey: false)),
             ];
             return load;
         }
@@ -135,7 +166,9 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         {
             var before = rounds.ToDictionary(StringComparer.Ordinal);
             await Eventually.TrueAsync(
-                () => Task.FromResult(rounds.Count == loops.Count && rounds.All(round => round.Value > before.GetValueOrDefault(round.Key) + 1)), "every kind of request gets its answer", seconds: 30);
+                () => Task.FromResult(rounds.Count == loops.Count
+                    && rounds.All(round =>
+                        round.Value > before.GetValueOrDefault(round.Key) + 1)), "every kind of request gets its answer", seconds: 30);
         }
 
         public async Task StopAsync()
@@ -156,7 +189,11 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         public async Task<IReadOnlyList<(string Title, long Times)>> FoundAsync()
         {
             var times = new Dictionary<string, long>(StringComparer.Ordinal);
-            foreach (var (database, sql) in new[] { ("tododb", "SELECT title, count(*) FROM todos WHERE title LIKE $1 GROUP BY title"), ("warehousedb", "SELECT name, count(*) FROM items WHERE name LIKE $1 GROUP BY name") })
+            foreach (var (database, sql) in new[]
+            {
+                ("tododb", "SELECT title, count(*) FROM todos WHERE title LIKE $1 GROUP BY title"),
+                ("warehousedb", "SELECT name, count(*) FROM items WHERE name LIKE $1 GROUP BY name")
+            })
             {
                 await using var source = NpgsqlDataSource.Create(platform.ConnectionString(database));
                 await using var command = source.CreateCommand(sql);
@@ -190,7 +227,9 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             using var response = await http.SendAsync("GET", path, token: token);
             var text = await response.Content.ReadAsStringAsync(Cancel);
             // The overview names a service that it had to leave out: then it was not answered in full.
-            if (response.StatusCode is not HttpStatusCode.OK || (text.Contains("\"unavailable\"", StringComparison.Ordinal) && !text.Contains("\"unavailable\":[]", StringComparison.Ordinal)))
+            if (response.StatusCode is not HttpStatusCode.OK
+                || (text.Contains("\"unavailable\"", StringComparison.Ordinal)
+                    && !text.Contains("\"unavailable\":[]", StringComparison.Ordinal)))
             {
                 Failures.Add($"GET {path}: {(int)response.StatusCode} {text}");
             }

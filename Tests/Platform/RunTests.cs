@@ -47,7 +47,10 @@ public sealed class RunTests : IDisposable
     {
         var email = $"{Guid.NewGuid():N}@email.com";
         var platform = await AspirePlatform.StartAsync(["--Ephemeral=true", "--Replicas=2"], services: OneService);
-        int[] processes = [platform.ProcessId("customers")!.Value, platform.ProcessId("customers", 1)!.Value, platform.ProcessId("postgres")!.Value];
+        int[] processes =
+        [
+            platform.ProcessId("customers")!.Value, platform.ProcessId("customers", 1)!.Value, platform.ProcessId("postgres")!.Value,
+        ];
         var data = platform.DataFolder;
 
         Assert.Equal(HttpStatusCode.Created, await PostAsync(platform, "customers", email));
@@ -69,7 +72,9 @@ public sealed class RunTests : IDisposable
 
         using var second = new AppHostRun(Options());
         Assert.Equal(78, await second.ExitCodeAsync());
-        Assert.Contains($"is in use by another run of the platform (process {first.ProcessId})", Assert.Single(second.Errors), StringComparison.Ordinal);
+        Assert.Contains(
+            $"is in use by another run of the platform (process {first.ProcessId})", Assert.Single(second.Errors),
+            StringComparison.Ordinal);
         Assert.False(first.HasExited);
 
         first.Kill();
@@ -106,7 +111,9 @@ public sealed class RunTests : IDisposable
     [InlineData("--Postgres=oracle", "'oracle' at 'Postgres'")]
     [InlineData("--Postgres=external", "name the server with --ConnectionStrings:postgres=")]
     [InlineData("--ConnectionStrings:postgres=localhost", "ConnectionStrings:postgres is malformed")]
-    [InlineData("--ConnectionStrings:postgres=Host=127.0.0.1;Port=1;Username=none", "The server that ConnectionStrings:postgres names cannot be used")]
+    [InlineData(
+        "--ConnectionStrings:postgres=Host=127.0.0.1;Port=1;Username=none",
+        "The server that ConnectionStrings:postgres names cannot be used")]
     public async Task A_setting_that_cannot_be_used_ends_the_start_with_one_line_that_says_what_to_do(string argument, string expected)
     {
         using var run = new AppHostRun([argument, $"--DataFolder={folder.FullName}"]);
@@ -159,7 +166,9 @@ public sealed class RunTests : IDisposable
     {
         var refused = await Assert.ThrowsAsync<StartupException>(() => PostgresPrograms.FindAsync(major: null, [folder.FullName]));
 
-        Assert.StartsWith("There is no PostgreSQL 15 or newer on this machine. Install it (apt-get install postgresql", refused.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "There is no PostgreSQL 15 or newer on this machine. Install it (apt-get install postgresql", refused.Message,
+            StringComparison.Ordinal);
         Assert.Contains("--ConnectionStrings:postgres=", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
     }
@@ -175,7 +184,8 @@ public sealed class RunTests : IDisposable
             Programs.MakeExecutable(script);
         }
 
-        using var run = new AppHostRun(["--Ephemeral=true", "--Postgres=container"], new() { ["PATH"] = $"{tools}:{Environment.GetEnvironmentVariable("PATH")}" });
+        using var run = new AppHostRun(
+            ["--Ephemeral=true", "--Postgres=container"], new() { ["PATH"] = $"{tools}:{Environment.GetEnvironmentVariable("PATH")}" });
 
         Assert.Equal(78, await run.ExitCodeAsync());
         Assert.Contains("no container engine answers", Assert.Single(run.Errors), StringComparison.Ordinal);
@@ -197,10 +207,15 @@ public sealed class RunTests : IDisposable
         }
     }
 
-    private static bool IsRunning(int processId) => Array.Exists(Process.GetProcesses(), process => process.Id == processId && !process.HasExited);
+    private static bool IsRunning(int processId) =>
+        Array.Exists(Process.GetProcesses(), process => process.Id == processId && !process.HasExited);
 
     private static IEnumerable<int> PostgresProcessesIn(string folder) =>
-        Process.GetProcessesByName("postgres").Where(process => File.Exists($"/proc/{process.Id}/cmdline") && File.ReadAllText($"/proc/{process.Id}/cmdline").Contains(folder, StringComparison.Ordinal)).Select(process => process.Id);
+        Process.GetProcessesByName("postgres")
+            .Where(process =>
+                File.Exists($"/proc/{process.Id}/cmdline")
+                    && File.ReadAllText($"/proc/{process.Id}/cmdline").Contains(folder, StringComparison.Ordinal)).Select(process =>
+                    process.Id);
 
     private static async Task<HttpStatusCode> PostAsync(AspirePlatform platform, string path, string email)
     {

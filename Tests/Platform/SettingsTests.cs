@@ -15,9 +15,19 @@ public sealed class SettingsTests(Cluster cluster)
 
     // Complete, so that what a test takes away or spoils is the only thing wrong.
     private static readonly Dictionary<string, string> Gateway = new(
-        TestPlatform.Names.SelectMany(name => new[] { KeyValuePair.Create($"services:{name}:http:0", $"http://{name}"), KeyValuePair.Create($"services:{name}:grpc:0", $"http://{name}") }), StringComparer.Ordinal);
+        TestPlatform.Names.SelectMany(name =>
+            new[]
+            {
+                KeyValuePair.Create($"services:{name}:http:0", $"http://{name}"),
+                KeyValuePair.Create($"services:{name}:grpc:0", $"http://{name}")
+            }),
+        StringComparer.Ordinal);
 
-    private static readonly Dictionary<string, string> Sales = new(Gateway, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = Database, ["ConnectionStrings:busdb"] = Database };
+    private static readonly Dictionary<string, string> Sales = new(Gateway, StringComparer.Ordinal)
+    {
+        ["ConnectionStrings:salesdb"] = Database,
+        ["ConnectionStrings:busdb"] = Database,
+    };
     private static readonly Dictionary<string, string> Customers = new(StringComparer.Ordinal)
     {
         ["ConnectionStrings:customersdb"] = Database,
@@ -27,21 +37,40 @@ public sealed class SettingsTests(Cluster cluster)
 
     public static TheoryData<string, string, string?, string> Wrong => new()
     {
-        { "Sales", "ConnectionStrings:salesdb", null, "is missing: give the PostgreSQL connection string of the service's database, such as Host=localhost;Database=salesdb;" },
-        { "Sales", "ConnectionStrings:salesdb", "postgres://sales:se-cret@db/sales", "is malformed: give the PostgreSQL connection string" },
+        {
+            "Sales", "ConnectionStrings:salesdb", null,
+            "is missing: give the PostgreSQL connection string of the service's database, such as Host=localhost;Database=salesdb;"
+        },
+        {
+            "Sales", "ConnectionStrings:salesdb", "postgres://sales:se-cret@db/sales", "is malformed: give the PostgreSQL connection string"
+        },
         { "Sales", "ConnectionStrings:salesdb", "Host=db;Pasword=se-cret", "is malformed: give the PostgreSQL connection string" },
         { "Sales", "ConnectionStrings:salesdb", "Port=5432;Password=se-cret", "is malformed: give the PostgreSQL connection string" },
         { "Sales", "ConnectionStrings:busdb", null, "is missing: give the PostgreSQL connection string" },
-        { "Sales", "services:warehouse:grpc:0", null, "is missing: give the address of the grpc endpoint of the service warehouse, such as http://warehouse:8080" },
-        { "Sales", "services:users:http:0", "users:8080/x y", "is \"users:8080/x y\": give the address of the http endpoint of the service users" },
-        { "Sales", "Kestrel:Endpoints:http:Url", "localhost", "is \"localhost\": give the address to listen at, such as http://localhost:8080" },
+        {
+            "Sales", "services:warehouse:grpc:0", null,
+            "is missing: give the address of the grpc endpoint of the service warehouse, such as http://warehouse:8080"
+        },
+        {
+            "Sales", "services:users:http:0", "users:8080/x y",
+            "is \"users:8080/x y\": give the address of the http endpoint of the service users"
+        },
+        {
+            "Sales", "Kestrel:Endpoints:http:Url", "localhost",
+            "is \"localhost\": give the address to listen at, such as http://localhost:8080"
+        },
         { "Sales", "Kestrel:Endpoints:http:Url", "http://localhost:99999", "give the address to listen at" },
         { "Sales", "Kestrel:Endpoints:grpc:Protocols", "Http9", "give one of Http1, Http2," },
         { "Sales", "Messaging:PollingMilliseconds", "fast", "is \"fast\": give a whole number, from 10 to 60000" },
         { "Sales", "SeedDemoData", "yes", "is \"yes\": give true or false" },
-        { "Sales", "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317 ", "give the address of an OTLP receiver, such as http://localhost:4317" },
+        {
+            "Sales", "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317 ", "give the address of an OTLP receiver, such as http://localhost:4317"
+        },
         { "Sales", "Logging:LogLevel:Default", "Loud", "is \"Loud\": give one of Trace, Debug," },
-        { "Customers", "Accounts:AccessTokenLifetime", "15", "is \"15\": give a time as hours:minutes:seconds or days.hours:minutes:seconds, from 00:00:10 to 1.00:00:00" },
+        {
+            "Customers", "Accounts:AccessTokenLifetime", "15",
+            "is \"15\": give a time as hours:minutes:seconds or days.hours:minutes:seconds, from 00:00:10 to 1.00:00:00"
+        },
         { "Customers", "Accounts:MaxFailures", "0", "is \"0\": give a whole number, from 1 to 1000" },
         { "Customers", "Accounts:MaxFailure", "5", "give none of that name; Accounts has AccessTokenLifetime," },
         { "Customers", "Accounts:KeySecret", null,
@@ -59,9 +88,11 @@ public sealed class SettingsTests(Cluster cluster)
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public async Task A_wrong_setting_stops_the_service_with_one_line_that_names_it_and_what_it_expects(string service, string key, string? value, string expected)
+    public async Task A_wrong_setting_stops_the_service_with_one_line_that_names_it_and_what_it_expects(
+        string service, string key, string? value, string expected)
     {
-        var settings = new Dictionary<string, string>(service switch { "Sales" => Sales, "Customers" => Customers, _ => Gateway }, StringComparer.Ordinal);
+        var settings = new Dictionary<string, string>(
+            service switch { "Sales" => Sales, "Customers" => Customers, _ => Gateway }, StringComparer.Ordinal);
         settings.Remove(key);
         if (value is not null)
         {
@@ -80,7 +111,12 @@ public sealed class SettingsTests(Cluster cluster)
     public async Task To_migrate_a_service_needs_its_database_and_nothing_else()
     {
         var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("settings"));
-        var settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection, ["ConnectionStrings:busdb"] = connection, ["Messaging:PollingMilliseconds"] = "fast" };
+        var settings = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["ConnectionStrings:salesdb"] = connection,
+            ["ConnectionStrings:busdb"] = connection,
+            ["Messaging:PollingMilliseconds"] = "fast",
+        };
         Assert.Equal(0, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
         settings["ConnectionStrings:salesdb"] = "nonsense";
         Assert.Equal(Settings.ExitCode, (await RunAsync("Sales", settings, "--migrate")).ExitCode);
@@ -128,9 +164,11 @@ public sealed class SettingsTests(Cluster cluster)
         await migrationLock.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
 
         var said = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var waiting = Programs.RunAsync(Command("Sales", new(Sales, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection }, "--migrate"), line =>
+        var settings = new Dictionary<string, string>(Sales, StringComparer.Ordinal) { ["ConnectionStrings:salesdb"] = connection };
+        var waiting = Programs.RunAsync(Command("Sales", settings, "--migrate"), line =>
         {
-            if (line.Contains($"Another process is migrating the database {other.Database}; waiting for it since", StringComparison.Ordinal))
+            if (line.Contains(
+                $"Another process is migrating the database {other.Database}; waiting for it since", StringComparison.Ordinal))
             {
                 said.TrySetResult();
             }
@@ -148,10 +186,18 @@ public sealed class SettingsTests(Cluster cluster)
         taken.Start();
         var url = $"http://{taken.LocalEndpoint}";
 
-        var (exitCode, output, error) = await RunAsync("Sales", new(Sales, StringComparer.Ordinal) { ["Kestrel:Endpoints:http:Url"] = "http://127.0.0.1:0", ["Kestrel:Endpoints:grpc:Url"] = url });
+        var (exitCode, output, error) = await RunAsync(
+            "Sales",
+            new(Sales, StringComparer.Ordinal)
+            {
+                ["Kestrel:Endpoints:http:Url"] = "http://127.0.0.1:0",
+                ["Kestrel:Endpoints:grpc:Url"] = url,
+            });
 
         Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
-        Assert.StartsWith($"The setting Kestrel:Endpoints:grpc:Url is \"{url}\", and nothing more can listen there (", Assert.Single(error.Split('\n')), StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"The setting Kestrel:Endpoints:grpc:Url is \"{url}\", and nothing more can listen there (", Assert.Single(error.Split('\n')),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -183,7 +229,8 @@ public sealed class SettingsTests(Cluster cluster)
         return start;
     }
 
-    private static Task<(int ExitCode, string Output, string Error)> RunAsync(string program, Dictionary<string, string> settings, params string[] arguments) =>
+    private static Task<(int ExitCode, string Output, string Error)> RunAsync(
+        string program, Dictionary<string, string> settings, params string[] arguments) =>
         Programs.RunAsync(Command(program, settings, arguments));
 
     /// <summary>A content root with nothing but this for settings.</summary>

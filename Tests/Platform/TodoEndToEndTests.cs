@@ -44,7 +44,8 @@ public sealed class TodoEndToEndTests : IDisposable
         Assert.Null(first.UpdatedAt);
         var updated = (await todos.UpdateAsync(new() { Id = first.Id, Title = "first, changed", Text = "one, changed" }, me)).Item;
         Assert.True(updated.UpdatedAt.ToDateTimeOffset() >= updated.CreatedAt.ToDateTimeOffset());
-        Assert.Equal(StatusCode.NotFound, (await todos.UpdateAsync(new() { Id = long.MaxValue, Title = "none" }, me).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.NotFound, (await todos.UpdateAsync(new() { Id = long.MaxValue, Title = "none" }, me).RefusalAsync()).Status);
         Assert.Equal([updated, second], (await todos.ListAsync(new() { Limit = 10 }, me)).Items);
         Assert.Equal(second, (await todos.GetAsync(new() { Id = second.Id }, me)).Item);
         await todos.DeleteAsync(new() { Id = first.Id }, me);
@@ -81,15 +82,18 @@ public sealed class TodoEndToEndTests : IDisposable
     [Fact]
     [Trait("Covers", "B-E2-04")]
     public async Task An_unregistered_name_does_not_sign_in() => Assert.Equal(
-        StatusCode.Unauthenticated, (await users.LoginAsync(new() { Username = $"nobody-{Guid.NewGuid():N}", Password = Password }, As(null)).RefusalAsync()).Status);
+        StatusCode.Unauthenticated,
+        (await users.LoginAsync(new() { Username = $"nobody-{Guid.NewGuid():N}", Password = Password }, As(null)).RefusalAsync()).Status);
 
     [Fact]
     [Trait("Covers", "B-E2-05")]
     public async Task What_is_wrong_with_a_registration_is_named_in_the_details()
     {
-        var malformed = await users.RegisterAsync(new() { Username = "fine", Password = Password, Email = "no-at-sign" }, As(null)).RefusalAsync();
+        var malformed = await users.RegisterAsync(new() { Username = "fine", Password = Password, Email = "no-at-sign" }, As(null))
+            .RefusalAsync();
         Assert.Equal((StatusCode.InvalidArgument, "email"), (malformed.Status, Assert.Single(malformed.Fields)));
-        var taken = await users.RegisterAsync(new() { Username = "ALICE", Password = Password, Email = "other@example.com" }, As(null)).RefusalAsync();
+        var taken = await users.RegisterAsync(new() { Username = "ALICE", Password = Password, Email = "other@example.com" }, As(null))
+            .RefusalAsync();
         Assert.Equal((StatusCode.AlreadyExists, "username"), (taken.Status, Assert.Single(taken.Fields)));
         var empty = await users.LoginAsync(new(), As(null)).RefusalAsync();
         Assert.Equal(StatusCode.InvalidArgument, empty.Status);
@@ -108,7 +112,8 @@ public sealed class TodoEndToEndTests : IDisposable
 
         // Eight at a time, so that both users' calls are on the wire together; every other one carries the scheme word.
         var calls = Enumerable.Range(0, 1000);
-        await Parallel.ForEachAsync(calls, new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = TestContext.Current.CancellationToken }, async (i, _) =>
+        var eight = new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = TestContext.Current.CancellationToken };
+        await Parallel.ForEachAsync(calls, eight, async (i, _) =>
         {
             var (name, token) = callers[i % 2];
             var listed = await todos.ListAsync(new(), As(i % 4 < 2 ? token : "Bearer " + token));
@@ -121,7 +126,9 @@ public sealed class TodoEndToEndTests : IDisposable
     public async Task Claimed_identities_in_metadata_count_for_nothing()
     {
         var claimed = new Metadata { { "user-token", await TokenAsync("alice") }, { "x-user-id", "01900000-0000-7000-8000-000000000003" } };
-        Assert.Equal(StatusCode.Unauthenticated, (await todos.ListAsync(new(), claimed, cancellationToken: TestContext.Current.CancellationToken).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await todos.ListAsync(new(), claimed, cancellationToken: TestContext.Current.CancellationToken).RefusalAsync()).Status);
         claimed.Add("authorization", await NewTokenAsync());
         Assert.Empty((await todos.ListAsync(new(), claimed, cancellationToken: TestContext.Current.CancellationToken)).Items);
     }
@@ -138,7 +145,8 @@ public sealed class TodoEndToEndTests : IDisposable
         using var whole = todos.Export(new(), me);
         Assert.Equal(
             Enumerable.Range(1, 5).Select(i => $"to-do {i}"),
-            await whole.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken).Select(response => response.Item.Title).ToListAsync(TestContext.Current.CancellationToken),
+            await whole.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken).Select(response => response.Item.Title)
+                .ToListAsync(TestContext.Current.CancellationToken),
             StringComparer.Ordinal);
         Assert.Equal(StatusCode.OK, whole.GetStatus().StatusCode);
 
@@ -163,7 +171,8 @@ public sealed class TodoEndToEndTests : IDisposable
     public async Task What_one_protocol_writes_the_other_reads()
     {
         var token = await NewTokenAsync();
-        var made = await http.SendAsync("POST", "/api/v1/todos", new { title = "over REST 🎉", dueAt = "2030-01-01T00:00:00Z" }, token).JsonAsync(HttpStatusCode.Created);
+        var made = await http.SendAsync("POST", "/api/v1/todos", new { title = "over REST 🎉", dueAt = "2030-01-01T00:00:00Z" }, token)
+            .JsonAsync(HttpStatusCode.Created);
         var read = (await todos.GetAsync(new() { Id = made.GetProperty("id").GetInt64() }, As(token))).Item;
         Assert.Equal(("over REST 🎉", made.GetProperty("createdAt").GetDateTimeOffset()), (read.Title, read.CreatedAt.ToDateTimeOffset()));
         await todos.UpdateAsync(new() { Id = read.Id, Title = "over gRPC" }, As(token));
@@ -178,7 +187,8 @@ public sealed class TodoEndToEndTests : IDisposable
         var token = await NewTokenAsync();
         await todos.CreateAsync(new() { Title = "soon gone" }, As(token));
         await users.DeleteMeAsync(new(), As(token));
-        await Eventually.TrueAsync(async () => (await todos.ListAsync(new(), As(token))).Items.Count == 0, "the to-dos of a deleted user are removed");
+        await Eventually.TrueAsync(
+            async () => (await todos.ListAsync(new(), As(token))).Items.Count == 0, "the to-dos of a deleted user are removed");
         Assert.Equal(StatusCode.Unauthenticated, (await todos.CreateAsync(new() { Title = "late" }, As(token)).RefusalAsync()).Status);
         Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(token)).RefusalAsync()).Status);
     }
@@ -190,5 +200,6 @@ public sealed class TodoEndToEndTests : IDisposable
         return await TokenAsync(name);
     }
 
-    private async Task<string> TokenAsync(string username) => (await users.LoginAsync(new() { Username = username, Password = Password }, As(null))).Tokens.AccessToken;
+    private async Task<string> TokenAsync(string username) =>
+        (await users.LoginAsync(new() { Username = username, Password = Password }, As(null))).Tokens.AccessToken;
 }

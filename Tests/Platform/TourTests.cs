@@ -58,7 +58,9 @@ public sealed partial class TourTests(RunningPlatform platform)
         Assert.All(Blocks, block => Assert.DoesNotMatch("(^|\\s)#", block));
     }
 
-    /// <summary>Types the blocks into a shell that reads none of its own files, and gives what it prints; it complains of what is expected alone.</summary>
+    /// <summary>
+    /// Types the blocks into a shell that reads none of its own files, and gives what it prints; it complains of what is expected alone.
+    /// </summary>
     private async Task<string> PasteAsync(string shell, IEnumerable<string> blocks, Func<string, bool>? expected = null)
     {
         Assert.SkipUnless(IsInstalled(shell), $"{shell} is not installed.");

@@ -44,28 +44,42 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
     public async Task An_event_that_cannot_be_handled_is_shown_with_its_reason_and_handled_when_it_is_sent_again_after_the_cause_is_mended()
     {
         using var measured = new Measured(platform, "accounting");
-        await ExecuteAsync("accountingdb", "ALTER TABLE transactions ADD CONSTRAINT \"the books\nare closed\" CHECK (order_id < 3) NOT VALID");
-        var order = (await sales.SendAsync("POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 1, quantity = 1 } } }, staff).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        await ExecuteAsync(
+            "accountingdb", "ALTER TABLE transactions ADD CONSTRAINT \"the books\nare closed\" CHECK (order_id < 3) NOT VALID");
+        var order = (await sales.SendAsync(
+            "POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 1, quantity = 1 } } },
+            staff).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
         var letter = await LetterOfAsync(order);
-        Assert.Equal(["at", "event", "id", "orderId", "queue", "reason", "traceId"], letter.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal));
-        Assert.Equal(("sales.order-confirmed.v1", "accounting"), (letter.GetProperty("event").GetString(), letter.GetProperty("queue").GetString()));
-        Assert.EndsWith("violates check constraint \"the books are closed\"", letter.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal(
+            ["at", "event", "id", "orderId", "queue", "reason", "traceId"],
+            letter.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ("sales.order-confirmed.v1", "accounting"), (letter.GetProperty("event").GetString(), letter.GetProperty("queue").GetString()));
+        Assert.EndsWith(
+            "violates check constraint \"the books are closed\"", letter.GetProperty("reason").GetString(), StringComparison.Ordinal);
         Assert.Equal(platform.Clock.GetUtcNow(), letter.GetProperty("at").GetDateTimeOffset(), TimeSpan.FromSeconds(1));
         Assert.Equal(3, measured.Sum("microplatform.messaging.failures", "accounting"));
         Assert.Equal(1, measured.Sum("microplatform.messaging.dead_letters", "accounting"));
-        Assert.Contains(await Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), violation => violation.Contains("no live transaction", StringComparison.Ordinal));
+        Assert.Contains(
+            await Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken),
+            violation => violation.Contains("no live transaction", StringComparison.Ordinal));
 
         // Too soon: it comes back under another id.
         Assert.Equal(HttpStatusCode.Accepted, await RetryAsync(letter));
-        await Eventually.TrueAsync(async () => (await LetterOfAsync(order)).GetProperty("id").GetInt64() > letter.GetProperty("id").GetInt64(), "it is set aside again");
+        await Eventually.TrueAsync(
+            async () => (await LetterOfAsync(order)).GetProperty("id").GetInt64() > letter.GetProperty("id").GetInt64(),
+            "it is set aside again");
         letter = await LetterOfAsync(order);
 
         await ExecuteAsync("accountingdb", "ALTER TABLE transactions DROP CONSTRAINT \"the books\nare closed\"");
         Assert.Equal(HttpStatusCode.Accepted, await RetryAsync(letter));
         Assert.Equal(HttpStatusCode.Accepted, await RetryAsync(letter));
-        await Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the sum is posted");
+        await Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the sum is posted");
         Assert.Equal(1, await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM transactions WHERE order_id = $1", order));
-        Assert.DoesNotContain(await LettersAsync(), other => other.GetProperty("orderId").ValueKind is JsonValueKind.Number && other.GetProperty("orderId").GetInt64() == order);
+        Assert.DoesNotContain(
+            await LettersAsync(),
+            other => other.GetProperty("orderId").ValueKind is JsonValueKind.Number && other.GetProperty("orderId").GetInt64() == order);
     }
 
     [Fact]
@@ -75,13 +89,20 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
         {
             await ExecuteAsync("busdb", $$"""
                 INSERT INTO messages (recipient, priority, expiration, visible, headers, body)
-                VALUES ('cart', 0, now() + '1 day', now(), '{"rbs2-msg-id":"unreadable-{{i}}","rbs2-msg-type":"nobody.knows.v1","rbs2-content-type":"application/json;charset=utf-8"}', 'the secret')
+                VALUES ('cart', 0, now() + '1 day', now(),
+                    '{"rbs2-msg-id":"unreadable-{{i}}","rbs2-msg-type":"nobody.knows.v1",
+                    "rbs2-content-type":"application/json;charset=utf-8"}',
+                    'the secret')
                 """);
         }
 
-        await Eventually.TrueAsync(async () => (await LettersAsync()).Count(letter => letter.GetProperty("event").GetString() is "nobody.knows.v1") == 3, "they are set aside");
+        await Eventually.TrueAsync(
+            async () => (await LettersAsync()).Count(letter => letter.GetProperty("event").GetString() is "nobody.knows.v1") == 3,
+            "they are set aside");
         Assert.All((await LettersAsync()).Where(letter => letter.GetProperty("event").GetString() is "nobody.knows.v1"), letter =>
-            Assert.EndsWith("This version of the platform knows no event nobody.knows.v1.", letter.GetProperty("reason").GetString(), StringComparison.Ordinal));
+            Assert.EndsWith(
+                "This version of the platform knows no event nobody.knows.v1.", letter.GetProperty("reason").GetString(),
+                StringComparison.Ordinal));
         var letters = (await LettersAsync()).Select(letter => letter.GetRawText()).ToList();
         Assert.DoesNotContain(letters, letter => letter.Contains("secret", StringComparison.Ordinal));
         var paged = new List<string>();
@@ -110,13 +131,19 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
     public async Task Only_staff_see_them_and_send_them_again(string method, string path)
     {
         Assert.Equal(HttpStatusCode.Unauthorized, await sales.SendAsync(method, Letters + path).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await sales.SendAsync(method, Letters + path, token: await platform.UserTokenAsync("bob")).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await sales.SendAsync(method, Letters + path, token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await sales.SendAsync(method, Letters + path, token: await platform.UserTokenAsync("bob")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await sales.SendAsync(method, Letters + path, token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
     }
 
-    private Task<HttpStatusCode> RetryAsync(JsonElement letter) => sales.SendAsync("POST", $"{Letters}/{letter.GetProperty("id")}/retry", token: staff).StatusAsync();
+    private Task<HttpStatusCode> RetryAsync(JsonElement letter) =>
+        sales.SendAsync("POST", $"{Letters}/{letter.GetProperty("id")}/retry", token: staff).StatusAsync();
 
-    private async Task<List<JsonElement>> LettersAsync() => [.. (await sales.SendAsync("GET", Letters, token: staff).JsonAsync()).GetProperty("items").EnumerateArray()];
+    private async Task<List<JsonElement>> LettersAsync() =>
+        [.. (await sales.SendAsync("GET", Letters, token: staff).JsonAsync()).GetProperty("items").EnumerateArray()];
 
     private async Task<JsonElement> LetterOfAsync(long order)
     {
@@ -124,7 +151,8 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
         await Eventually.TrueAsync(
             async () =>
             {
-                letter = (await LettersAsync()).Find(l => l.GetProperty("orderId").ValueKind is JsonValueKind.Number && l.GetProperty("orderId").GetInt64() == order);
+                letter = (await LettersAsync())
+                    .Find(l => l.GetProperty("orderId").ValueKind is JsonValueKind.Number && l.GetProperty("orderId").GetInt64() == order);
                 return letter.ValueKind is not JsonValueKind.Undefined;
             },
             "the event is set aside");

@@ -16,7 +16,8 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
             await platform.QueryAsync<object>("salesdb", $"""
                 WITH placed AS (
                     INSERT INTO orders (customer_id, date, status, cancelled_at)
-                    SELECT 1000 + n % 1000, now(), CASE WHEN n % 10 = 0 THEN 'Cancelled' ELSE 'Pending' END, CASE WHEN n % 10 = 0 THEN now() END
+                    SELECT 1000 + n % 1000, now(), CASE WHEN n % 10 = 0 THEN 'Cancelled' ELSE 'Pending' END,
+                        CASE WHEN n % 10 = 0 THEN now() END
                     FROM generate_series(1, {Count}) AS n RETURNING id)
                 INSERT INTO order_lines (order_id, line, sku, item_id, quantity, unit_price)
                 SELECT id, line, 'SKU-' || (1 + line), 1 + line, 1 + id % 5, 1 + id % 100 FROM placed, generate_series(0, 1) AS line
@@ -71,7 +72,8 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
         async Task<Plan> PlanAsync(long after)
         {
             var cursor = Microsoft.AspNetCore.WebUtilities.WebEncoders.Base64UrlEncode(System.Text.Encoding.ASCII.GetBytes($"{after}"));
-            var work = await Work.OfAsync(trace => http.SendAsync("GET", $"{Orders}?{filter}limit=10&cursor={cursor}", token: clerk, headers: trace));
+            var work = await Work.OfAsync(trace =>
+                http.SendAsync("GET", $"{Orders}?{filter}limit=10&cursor={cursor}", token: clerk, headers: trace));
             object[] values = filter switch
             {
                 "" => [after, 11],
@@ -90,14 +92,19 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
         var cursor = "";
         do
         {
-            var page = await http.SendAsync("GET", $"{Orders}?customerId=1013&limit=7&cursor={cursor}", token: await platform.UserTokenAsync("clerk")).JsonAsync();
+            var page = await http.SendAsync(
+                "GET", $"{Orders}?customerId=1013&limit=7&cursor={cursor}", token: await platform.UserTokenAsync("clerk")).JsonAsync();
             foreach (var order in page.GetProperty("items").EnumerateArray())
             {
                 var id = order.GetProperty("id").GetInt64();
                 seen.Add(id);
                 Assert.Equal(
                     [("SKU-1", 1 + (id % 5), 1 + (id % 100)), ("SKU-2", 1 + (id % 5), 1 + (id % 100))],
-                    order.GetProperty("items").EnumerateArray().Select(i => (i.GetProperty("sku").GetString()!, i.GetProperty("quantity").GetInt64(), (long)i.GetProperty("unitPrice").GetDecimal())));
+                    order.GetProperty("items")
+                        .EnumerateArray().Select(i =>
+                            (
+                                i.GetProperty("sku").GetString()!, i.GetProperty("quantity").GetInt64(),
+                                (long)i.GetProperty("unitPrice").GetDecimal())));
             }
 
             cursor = page.GetProperty("nextCursor").GetString();

@@ -83,7 +83,9 @@ public sealed class OrderRulesTests(TestPlatform platform) : IClassFixture<TestP
     [InlineData("UPDATE orders SET reason = 'why' WHERE id = 1", "ck_orders_reason")]
     [InlineData("UPDATE order_lines SET quantity = 0 WHERE order_id = 1", "ck_order_lines_quantity")]
     [InlineData("UPDATE order_lines SET unit_price = -0.01 WHERE order_id = 1", "ck_order_lines_unit_price")]
-    [InlineData("INSERT INTO order_lines (order_id, line, sku, quantity, unit_price) VALUES (999999, 0, 's', 1, 1)", "fk_order_lines_orders_order_id")]
+    [InlineData(
+        "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price) VALUES (999999, 0, 's', 1, 1)",
+        "fk_order_lines_orders_order_id")]
     [InlineData("INSERT INTO order_lines (order_id, line, sku, quantity, unit_price) VALUES (1, 0, 's', 1, 1)", "pk_order_lines")]
     [InlineData("UPDATE sold_items SET quantity = -1", "ck_sold_items_quantity")]
     public async Task The_database_itself_refuses_what_must_not_be(string sql, string constraint)

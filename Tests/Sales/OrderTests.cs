@@ -12,8 +12,10 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     private const string DemoOrder1 =
         """
         {"id":1,"customerId":1,"date":"2026-01-05T10:00:00.000000Z","status":"Confirmed","reason":null,
-        "items":[{"itemId":1,"sku":"SKU-1","quantity":1,"unitPrice":100.00,"lineTotal":100.00},{"itemId":2,"sku":"SKU-2","quantity":1,"unitPrice":50.00,"lineTotal":50.00}],
-        "steps":[{"status":"Pending","at":"2026-01-05T10:00:00.000000Z","reason":null},{"status":"Confirmed","at":"2026-01-05T10:00:01.000000Z","reason":null}],"total":150.00}
+        "items":[{"itemId":1,"sku":"SKU-1","quantity":1,"unitPrice":100.00,"lineTotal":100.00},
+        {"itemId":2,"sku":"SKU-2","quantity":1,"unitPrice":50.00,"lineTotal":50.00}],
+        "steps":[{"status":"Pending","at":"2026-01-05T10:00:00.000000Z","reason":null},
+        {"status":"Confirmed","at":"2026-01-05T10:00:01.000000Z","reason":null}],"total":150.00}
         """;
 
     [Fact]
@@ -24,8 +26,15 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     {
         var items = (await SendAsync("GET", Orders + "?limit=2").JsonAsync()).GetProperty("items");
         Assert.Equal(DemoOrder1.ReplaceLineEndings(""), items[0].GetRawText());
-        Assert.Equal((2, 2, "120.00"), (items[1].GetProperty("id").GetInt32(), items[1].GetProperty("customerId").GetInt32(), items[1].GetProperty("total").GetRawText()));
-        Assert.Equal([(2, "50.00"), (3, "70.00")], items[1].GetProperty("items").EnumerateArray().Select(i => (i.GetProperty("itemId").GetInt32(), i.GetProperty("unitPrice").GetRawText())));
+        Assert.Equal(
+            (2, 2, "120.00"),
+            (
+                items[1].GetProperty("id").GetInt32(), items[1].GetProperty("customerId").GetInt32(),
+                items[1].GetProperty("total").GetRawText()));
+        Assert.Equal(
+            [(2, "50.00"), (3, "70.00")],
+            items[1].GetProperty("items").EnumerateArray()
+                .Select(i => (i.GetProperty("itemId").GetInt32(), i.GetProperty("unitPrice").GetRawText())));
     }
 
     [Fact]
@@ -60,17 +69,25 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Trait("Covers", "N-25")]
     public async Task A_new_order_is_stored_with_its_items_at_the_given_price_or_the_warehouses()
     {
-        using var response = await SendAsync("POST", Orders, """{"customerId":3,"items":[{"itemId":3,"quantity":3,"unitPrice":30.0},{"itemId":1,"quantity":4}]}""");
+        using var response = await SendAsync(
+            "POST", Orders, """{"customerId":3,"items":[{"itemId":3,"quantity":3,"unitPrice":30.0},{"itemId":1,"quantity":4}]}""");
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         var made = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
         var id = made.GetProperty("id").GetInt64();
         Assert.Equal($"{Orders}/{id}", response.Headers.Location?.OriginalString);
-        Assert.Equal((3, "Pending", "490.00"), (made.GetProperty("customerId").GetInt32(), made.GetProperty("status").GetString(), made.GetProperty("total").GetRawText()));
         Assert.Equal(
-            """[{"itemId":3,"sku":"SKU-3","quantity":3,"unitPrice":30.00,"lineTotal":90.00},{"itemId":1,"sku":"SKU-1","quantity":4,"unitPrice":100.00,"lineTotal":400.00}]""",
+            (3, "Pending", "490.00"),
+            (made.GetProperty("customerId").GetInt32(), made.GetProperty("status").GetString(), made.GetProperty("total").GetRawText()));
+        Assert.Equal(
+            """
+            [{"itemId":3,"sku":"SKU-3","quantity":3,"unitPrice":30.00,"lineTotal":90.00},
+            {"itemId":1,"sku":"SKU-1","quantity":4,"unitPrice":100.00,"lineTotal":400.00}]
+            """.ReplaceLineEndings(""),
             made.GetProperty("items").GetRawText());
         var step = Assert.Single(made.GetProperty("steps").EnumerateArray());
-        Assert.Equal(("Pending", made.GetProperty("date").GetString()), (step.GetProperty("status").GetString(), step.GetProperty("at").GetString()));
+        Assert.Equal(
+            ("Pending", made.GetProperty("date").GetString()),
+            (step.GetProperty("status").GetString(), step.GetProperty("at").GetString()));
 
         var read = await SendAsync("GET", $"{Orders}/{id}").JsonAsync();
         Assert.Equal(made.GetProperty("items").GetRawText(), read.GetProperty("items").GetRawText());
@@ -81,9 +98,15 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     public async Task An_order_of_many_items_asks_the_warehouse_once()
     {
         var clerk = await platform.UserTokenAsync("clerk");
-        var body = new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 }, new { itemId = 2, quantity = 1 }, new { itemId = 3, quantity = 1 } } };
+        var body = new
+        {
+            customerId = 3,
+            items = new[] { new { itemId = 1, quantity = 1 }, new { itemId = 2, quantity = 1 }, new { itemId = 3, quantity = 1 } },
+        };
         var work = await Work.OfAsync(trace => http.SendAsync("POST", Orders, body, clerk, trace));
-        Assert.Equal(["/customers.v1.TokenValidation/GetCustomer", "/warehouse.v1.Inventory/BatchGetItems"], work.Calls.Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ["/customers.v1.TokenValidation/GetCustomer", "/warehouse.v1.Inventory/BatchGetItems"],
+            work.Calls.Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     [Fact]
@@ -94,7 +117,8 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         Assert.Equal(platform.Clock.GetUtcNow(), first.GetProperty("date").GetDateTimeOffset(), TimeSpan.FromMilliseconds(1));
         platform.Clock.Advance(TimeSpan.FromSeconds(1));
         var second = await CreateAsync(3);
-        Assert.Equal(TimeSpan.FromSeconds(1), second.GetProperty("date").GetDateTimeOffset() - first.GetProperty("date").GetDateTimeOffset());
+        Assert.Equal(
+            TimeSpan.FromSeconds(1), second.GetProperty("date").GetDateTimeOffset() - first.GetProperty("date").GetDateTimeOffset());
     }
 
     [Fact]
@@ -136,10 +160,14 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Fact]
     public async Task A_rejected_order_says_why_and_cannot_be_cancelled()
     {
-        var id = await SalesData.AddAsync(platform, customerId: 3, order => order.Reject("There is not enough of SKU-1.", platform.Clock.GetUtcNow()), (1, 1, 1m));
+        var id = await SalesData.AddAsync(
+            platform, customerId: 3, order => order.Reject("There is not enough of SKU-1.", platform.Clock.GetUtcNow()), (1, 1, 1m));
         var rejected = await SendAsync("GET", $"{Orders}/{id}").JsonAsync();
-        Assert.Equal(("Rejected", "There is not enough of SKU-1."), (rejected.GetProperty("status").GetString(), rejected.GetProperty("reason").GetString()));
-        Assert.Equal("There is not enough of SKU-1.", rejected.GetProperty("steps").EnumerateArray().Last().GetProperty("reason").GetString());
+        Assert.Equal(
+            ("Rejected", "There is not enough of SKU-1."),
+            (rejected.GetProperty("status").GetString(), rejected.GetProperty("reason").GetString()));
+        Assert.Equal(
+            "There is not enough of SKU-1.", rejected.GetProperty("steps").EnumerateArray().Last().GetProperty("reason").GetString());
         Assert.Equal(HttpStatusCode.Conflict, (await SendAsync("DELETE", $"{Orders}/{id}").ProblemAsync()).Status);
         Assert.Equal(rejected.GetRawText(), (await SendAsync("GET", $"{Orders}/{id}").JsonAsync()).GetRawText());
     }
@@ -159,7 +187,8 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("""{"customerId":3,"items":[{"itemId":1,"quantity":1},{"itemId":0,"quantity":1}]}""", "items[1].itemId")]
     [InlineData("""{"customerId":3,"items":[{"itemId":"1","quantity":1}]}""", "items[0].itemId")]
     [InlineData("""{"customerId":3,"items":[{"itemId":1,"quantity":1},{"itemId":999999,"quantity":1}]}""", "items[1].itemId")]
-    [InlineData("""{"customerId":3,"items":[{"itemId":1,"quantity":1},{"itemId":2,"quantity":1},{"itemId":1,"quantity":2}]}""", "items[2].itemId")]
+    [InlineData(
+        """{"customerId":3,"items":[{"itemId":1,"quantity":1},{"itemId":2,"quantity":1},{"itemId":1,"quantity":2}]}""", "items[2].itemId")]
     [InlineData("""{"customerId":3,"items":[{"itemId":1}]}""", "items[0].quantity")]
     [InlineData("""{"customerId":3,"items":[{"itemId":1,"quantity":0}]}""", "items[0].quantity")]
     [InlineData("""{"customerId":3,"items":[{"itemId":1,"quantity":-1}]}""", "items[0].quantity")]
@@ -187,10 +216,15 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Fact]
     public async Task Every_unknown_item_is_named_and_a_hundred_lines_are_enough()
     {
-        var unknown = await SendAsync("POST", Orders, """{"customerId":3,"items":[{"itemId":901,"quantity":1},{"itemId":1,"quantity":1},{"itemId":902,"quantity":1}]}""").ProblemAsync();
+        var unknown = await SendAsync(
+            "POST", Orders,
+            """{"customerId":3,"items":[{"itemId":901,"quantity":1},{"itemId":1,"quantity":1},{"itemId":902,"quantity":1}]}""")
+            .ProblemAsync();
         Assert.Equal(["items[0].itemId", "items[2].itemId"], unknown.Fields);
 
-        var long101 = await SendAsync("POST", Orders, new { customerId = 3, items = Enumerable.Range(1, 101).Select(i => new { itemId = i, quantity = 1 }) }).ProblemAsync();
+        var long101 = await SendAsync(
+            "POST", Orders,
+            new { customerId = 3, items = Enumerable.Range(1, 101).Select(i => new { itemId = i, quantity = 1 }) }).ProblemAsync();
         Assert.Equal(["items"], long101.Fields);
     }
 
@@ -219,7 +253,9 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
             http.SendAsync("PUT", $"{Orders}/{id}", new { customerId = 1 + (i % 2) }, clerk, ("If-Match", tag)).StatusAsync()));
         Assert.Single(outcomes, HttpStatusCode.OK);
         Assert.Equal(7, outcomes.Count(status => status == HttpStatusCode.PreconditionFailed));
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", $"{Orders}/{id}", token: clerk, headers: ("If-Match", tag)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", $"{Orders}/{id}", token: clerk, headers: ("If-Match", tag)).StatusAsync());
     }
 
     [Fact]
@@ -228,7 +264,8 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var (clerk, key) = (await platform.UserTokenAsync("clerk"), Guid.NewGuid().ToString());
         var before = await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders");
         var body = new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } };
-        var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => http.SendAsync("POST", Orders, body, clerk, ("Idempotency-Key", key)).JsonAsync(HttpStatusCode.Created)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ =>
+            http.SendAsync("POST", Orders, body, clerk, ("Idempotency-Key", key)).JsonAsync(HttpStatusCode.Created)));
         Assert.Single(answers.Select(answer => answer.GetRawText()).Distinct(StringComparer.Ordinal));
         Assert.Equal(before + 1, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders"));
     }
@@ -237,8 +274,10 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Trait("Covers", "N-27")]
     public async Task Three_times_ten_cents_are_thirty_cents()
     {
-        var made = await SendAsync("POST", Orders, """{"customerId":3,"items":[{"itemId":1,"quantity":3,"unitPrice":0.10}]}""").JsonAsync(HttpStatusCode.Created);
-        Assert.Equal(("0.30", "0.30"), (made.GetProperty("total").GetRawText(), made.GetProperty("items")[0].GetProperty("lineTotal").GetRawText()));
+        var made = await SendAsync("POST", Orders, """{"customerId":3,"items":[{"itemId":1,"quantity":3,"unitPrice":0.10}]}""")
+            .JsonAsync(HttpStatusCode.Created);
+        Assert.Equal(
+            ("0.30", "0.30"), (made.GetProperty("total").GetRawText(), made.GetProperty("items")[0].GetProperty("lineTotal").GetRawText()));
     }
 
     [Fact]
@@ -249,13 +288,16 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var seen = (await http.SendAsync("GET", Orders, token: token).JsonAsync()).GetProperty("items").EnumerateArray().ToList();
         Assert.Contains(mine, seen.Select(o => o.GetProperty("id").GetInt64()));
         Assert.All(seen, o => Assert.Equal(4, o.GetProperty("customerId").GetInt32()));
-        Assert.Empty((await http.SendAsync("GET", Orders + "?customerId=1", token: token).JsonAsync()).GetProperty("items").EnumerateArray());
+        Assert.Empty((await http.SendAsync(
+            "GET", Orders + "?customerId=1", token: token).JsonAsync()).GetProperty("items").EnumerateArray());
 
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", $"{Orders}/{mine}", token: token).StatusAsync());
         Assert.Equal(HttpStatusCode.NotFound, await http.SendAsync("GET", $"{Orders}/1", token: token).StatusAsync());
 
         // An admin of the shop is a customer here.
-        Assert.Equal(HttpStatusCode.NotFound, await http.SendAsync("GET", $"{Orders}/{mine}", token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            await http.SendAsync("GET", $"{Orders}/{mine}", token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
     }
 
     [Theory]
@@ -268,9 +310,12 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     {
         var (url, body) = ("/api/v1/sales/" + path, method is "POST" or "PUT" ? "{}" : null);
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, url, body).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync(method, url, body, await platform.UserTokenAsync("alice")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden, await http.SendAsync(method, url, body, await platform.UserTokenAsync("alice")).StatusAsync());
         // Not even the customer whose order it is, nor an admin of the shop: both are customer 1.
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync(method, url, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync(method, url, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
     }
 
     [Theory]
@@ -280,27 +325,32 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     public async Task Orders_are_shown_to_no_stranger(string path)
     {
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/sales/" + path).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("GET", "/api/v1/sales/" + path, token: await platform.UserTokenAsync("alice")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync("GET", "/api/v1/sales/" + path, token: await platform.UserTokenAsync("alice")).StatusAsync());
     }
 
     private async Task<HttpResponseMessage> SendAsync(string method, string path, object? body = null) =>
         await http.SendAsync(method, path, body, await platform.UserTokenAsync("clerk"));
 
     private async Task<JsonElement> CreateAsync(long customerId) =>
-        await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = await PlentyAsync(), quantity = 1 } } }).JsonAsync(HttpStatusCode.Created);
+        await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = await PlentyAsync(), quantity = 1 } } })
+            .JsonAsync(HttpStatusCode.Created);
 
     /// <summary>An item that does not run out, so that no order for it is rejected.</summary>
     private async Task<long> PlentyAsync()
     {
         var body = new { sku = "PLENTY", name = "Plenty", countryOfOrigin = "Peru", price = 1, quantity = 1_000_000 };
-        var item = await platform.Http("warehouse").SendAsync("POST", "/api/v1/warehouse/items", body, await platform.UserTokenAsync("clerk"), ("Idempotency-Key", "plenty"))
+        var item = await platform.Http("warehouse")
+            .SendAsync("POST", "/api/v1/warehouse/items", body, await platform.UserTokenAsync("clerk"), ("Idempotency-Key", "plenty"))
             .JsonAsync(HttpStatusCode.Created);
         return item.GetProperty("id").GetInt64();
     }
 
     /// <summary>Nothing of the order's own flow is under way that could change its version.</summary>
     private async Task SettledAsync(long id) =>
-        await platform.QueryAsync<object>("salesdb", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = $1 AND status = 'Pending'", id);
+        await platform.QueryAsync<object>(
+            "salesdb", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = $1 AND status = 'Pending'", id);
 
     private async Task<string?> RowsAsync() =>
         await platform.QueryAsync<string>("salesdb", "SELECT (SELECT count(*) FROM orders) || '/' || (SELECT count(*) FROM order_lines)");

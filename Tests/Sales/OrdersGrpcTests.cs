@@ -13,11 +13,15 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     {
         var placed = await PlaceAsync(Request(("SKU-1", 2, 9999), ("SKU-UNKNOWN", 1, 5), ("SKU-1", 1, 1)));
         Assert.Equal((3, OrderStatus.Pending, 20004), (placed.CustomerId, placed.Status, placed.TotalCents));
-        Assert.Equal([("SKU-1", 2, 9999, 0), ("SKU-UNKNOWN", 1, 5, 0), ("SKU-1", 1, 1, 0)], placed.Lines.Select(l => (l.Sku, l.Quantity, l.UnitPriceCents, l.ItemId)));
+        Assert.Equal(
+            [("SKU-1", 2, 9999, 0), ("SKU-UNKNOWN", 1, 5, 0), ("SKU-1", 1, 1, 0)],
+            placed.Lines.Select(l => (l.Sku, l.Quantity, l.UnitPriceCents, l.ItemId)));
         Assert.Equal(platform.Clock.GetUtcNow(), placed.PlacedAt.ToDateTimeOffset(), TimeSpan.FromMilliseconds(1));
         Assert.Equal((placed.Id, placed.TotalCents), await GetAsync(placed.Id, "nonadmin3@email.com"));
 
-        var read = await platform.Http("sales").SendAsync("GET", $"/api/v1/sales/orders/{placed.Id}", token: await platform.CustomerTokenAsync("nonadmin3@email.com")).JsonAsync();
+        var read = await platform.Http("sales")
+            .SendAsync("GET", $"/api/v1/sales/orders/{placed.Id}", token: await platform.CustomerTokenAsync("nonadmin3@email.com"))
+            .JsonAsync();
         Assert.Equal("200.04", read.GetProperty("total").GetRawText());
     }
 
@@ -31,7 +35,10 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
         var request = Request(("SKU-1", 2, 9999));
         var placed = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => PlaceAsync(request)));
         var id = Assert.Single(placed.Select(order => order.Id).Distinct());
-        Assert.Equal(1, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders WHERE checkout_id = $1", Guid.Parse(request.CheckoutId)));
+        Assert.Equal(
+            1,
+            await platform.QueryAsync<long>(
+                "salesdb", "SELECT count(*) FROM orders WHERE checkout_id = $1", Guid.Parse(request.CheckoutId)));
 
         // Afterwards too, at the price of the first time.
         var again = request.Clone();
@@ -129,18 +136,22 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     public async Task A_customer_gets_the_own_orders_only()
     {
         var placed = await PlaceAsync(Request(("SKU-1", 1, 100)));
-        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => GetAsync(placed.Id, "nonadmin4@email.com"))).StatusCode);
-        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => GetAsync(999_999, "nonadmin3@email.com"))).StatusCode);
+        Assert.Equal(
+            StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => GetAsync(placed.Id, "nonadmin4@email.com"))).StatusCode);
+        Assert.Equal(
+            StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => GetAsync(999_999, "nonadmin3@email.com"))).StatusCode);
     }
 
     [Fact]
     [Trait("Covers", "N-03")]
     public async Task Without_a_customers_token_nothing_is_placed_or_shown()
     {
-        var anonymous = await Assert.ThrowsAsync<RpcException>(async () => await orders.PlaceOrderAsync(Request(("SKU-1", 1, 100)), cancellationToken: TestContext.Current.CancellationToken));
+        var anonymous = await Assert.ThrowsAsync<RpcException>(async () =>
+            await orders.PlaceOrderAsync(Request(("SKU-1", 1, 100)), cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal(StatusCode.Unauthenticated, anonymous.StatusCode);
         var staff = new Metadata { { "authorization", $"Bearer {await platform.UserTokenAsync("clerk")}" } };
-        var refused = await Assert.ThrowsAsync<RpcException>(async () => await orders.GetOrderAsync(new() { Id = 1 }, staff, cancellationToken: TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+            await orders.GetOrderAsync(new() { Id = 1 }, staff, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
     }
 
@@ -159,7 +170,8 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
 
     private async Task<(long Id, long TotalCents)> GetAsync(long id, string email)
     {
-        var order = await orders.GetOrderAsync(new() { Id = id }, await HeadersAsync(email), cancellationToken: TestContext.Current.CancellationToken);
+        var order = await orders.GetOrderAsync(
+            new() { Id = id }, await HeadersAsync(email), cancellationToken: TestContext.Current.CancellationToken);
         return (order.Id, order.TotalCents);
     }
 
@@ -170,5 +182,6 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
         return refused;
     }
 
-    private async Task<Metadata> HeadersAsync(string email) => new() { { "authorization", $"Bearer {await platform.CustomerTokenAsync(email)}" } };
+    private async Task<Metadata> HeadersAsync(string email) =>
+        new() { { "authorization", $"Bearer {await platform.CustomerTokenAsync(email)}" } };
 }

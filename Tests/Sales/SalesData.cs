@@ -7,7 +7,9 @@ namespace MicroPlatform.Tests.Sales;
 /// <summary>Orders in states that only the warehouse's answer brings about.</summary>
 internal static class SalesData
 {
-    /// <summary>A client of Sales, with the services that it asks up before it does: the deadline of a call is not for starting a service.</summary>
+    /// <summary>
+    /// A client of Sales, with the services that it asks up before it does: the deadline of a call is not for starting a service.
+    /// </summary>
     public static HttpClient Start(TestPlatform platform)
     {
         platform.Http("customers").Dispose();
@@ -16,7 +18,8 @@ internal static class SalesData
     }
 
     /// <summary>Stores an order and then lets <paramref name="happen"/> happen to it; returns its id.</summary>
-    public static async Task<long> AddAsync(TestPlatform platform, long customerId, Action<Order> happen, params (long ItemId, int Quantity, decimal UnitPrice)[] lines)
+    public static async Task<long> AddAsync(
+        TestPlatform platform, long customerId, Action<Order> happen, params (long ItemId, int Quantity, decimal UnitPrice)[] lines)
     {
         await using var scope = platform.Services("sales").CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<SalesDbContext>();

@@ -28,7 +28,8 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
     {
         var before = await ShowAsync();
         Assert.Contains("1 item_1 ", before, StringComparison.Ordinal);
-        var confirmed = await SalesData.AddAsync(platform, 3, order => order.Confirm([3, 900], platform.Clock.GetUtcNow()), (3, 2, 0.10m), (900, 5, 3m));
+        var confirmed = await SalesData.AddAsync(
+            platform, 3, order => order.Confirm([3, 900], platform.Clock.GetUtcNow()), (3, 2, 0.10m), (900, 5, 3m));
         await SalesData.AddAsync(platform, 3, _ => { }, (901, 7, 1m));
         await SalesData.AddAsync(platform, 3, order => order.Reject("why", platform.Clock.GetUtcNow()), (901, 7, 1m));
 
@@ -56,13 +57,21 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
             placed =>
             {
                 var (now, items) = (platform.Clock.GetUtcNow(), order.Item1.Select(line => line.Item1).ToList());
-                _ = order.Item2 switch { 0 => placed.Confirm(items, now), 1 => placed.Reject("why", now), 2 => placed.Cancel(now), _ => placed.Confirm(items, now) && placed.Cancel(now) };
+                _ = order.Item2 switch
+                {
+                    0 => placed.Confirm(items, now),
+                    1 => placed.Reject("why", now),
+                    2 => placed.Cancel(now),
+                    _ => placed.Confirm(items, now) && placed.Cancel(now),
+                };
             },
             order.Item1))), iter: 8, threads: 1);
 
         // Half of the confirmed ones are then cancelled, all at once.
         var clerk = await platform.UserTokenAsync("clerk");
-        var confirmed = (await http.SendAsync("GET", "/api/v1/sales/orders?status=Confirmed&customerId=3&limit=200", token: clerk).JsonAsync()).GetProperty("items").EnumerateArray();
+        var confirmed = (await http.SendAsync(
+            "GET", "/api/v1/sales/orders?status=Confirmed&customerId=3&limit=200",
+            token: clerk).JsonAsync()).GetProperty("items").EnumerateArray();
         var outcomes = await Task.WhenAll(confirmed.Where((_, i) => i % 2 == 0).Select(order =>
             http.SendAsync("DELETE", $"/api/v1/sales/orders/{order.GetProperty("id")}", token: clerk).StatusAsync()));
         Assert.All(outcomes, status => Assert.Equal(HttpStatusCode.NoContent, status));
@@ -85,7 +94,8 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
         Assert.Equal("/warehouse.v1.Inventory/BatchGetItems", Assert.Single(work.Calls));
 
         var first = await http.SendAsync("GET", SoldItems + "?limit=1", token: clerk).JsonAsync();
-        var second = await http.SendAsync("GET", $"{SoldItems}?limit=1&cursor={first.GetProperty("nextCursor").GetString()}", token: clerk).JsonAsync();
+        var second = await http.SendAsync("GET", $"{SoldItems}?limit=1&cursor={first.GetProperty("nextCursor").GetString()}", token: clerk)
+            .JsonAsync();
         Assert.Equal((1, 2), (Only(first), Only(second)));
 
         static long Only(JsonElement page) => Assert.Single(page.GetProperty("items").EnumerateArray()).GetProperty("itemId").GetInt64();
@@ -94,8 +104,10 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
     [Fact]
     public async Task An_order_is_not_confirmed_while_one_of_its_items_is_unknown()
     {
-        var id = await platform.QueryAsync<long>("salesdb", "INSERT INTO orders (customer_id, date, status) VALUES (3, now(), 'Pending') RETURNING id");
-        await platform.QueryAsync<object>("salesdb", "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price) VALUES ($1, 0, 'SKU-1', 1, 1)", id);
+        var id = await platform.QueryAsync<long>(
+            "salesdb", "INSERT INTO orders (customer_id, date, status) VALUES (3, now(), 'Pending') RETURNING id");
+        await platform.QueryAsync<object>(
+            "salesdb", "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price) VALUES ($1, 0, 'SKU-1', 1, 1)", id);
         var failure = await Assert.ThrowsAsync<PostgresException>(() =>
             platform.QueryAsync<object>("salesdb", "UPDATE orders SET status = 'Confirmed', confirmed_at = now() WHERE id = $1", id));
         Assert.Equal("ck_orders_confirmed_items", failure.ConstraintName);
@@ -106,7 +118,8 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
     {
         var page = await http.SendAsync("GET", SoldItems + "?limit=200", token: await platform.UserTokenAsync("clerk")).JsonAsync();
         return string.Join('\n', page.GetProperty("items").EnumerateArray().Select(i =>
-            $"{i.GetProperty("itemId")} {i.GetProperty("name").GetString() ?? "-"} {i.GetProperty("quantity")} {i.GetProperty("revenue").GetRawText()}"));
+            $"{i.GetProperty("itemId")} {i.GetProperty("name").GetString() ?? "-"} {i.GetProperty("quantity")} "
+                + $"{i.GetProperty("revenue").GetRawText()}"));
     }
 }
 

@@ -58,7 +58,8 @@ public sealed class JsonTests
     [InlineData("1e99999999999999999999")]
     [InlineData("1e-99999999999999999999")]
     [InlineData("true")]
-    public void Money_that_is_not_exact_is_refused(string json) => Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<decimal>(json, Options));
+    public void Money_that_is_not_exact_is_refused(string json) =>
+        Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<decimal>(json, Options));
 
     [Theory]
     [InlineData("\"2026-11-22T16:45:00+02:00\"", "\"2026-11-22T14:45:00.000000Z\"")]
@@ -66,7 +67,8 @@ public sealed class JsonTests
     [InlineData("\"2026-11-22t16:45:00z\"", "\"2026-11-22T16:45:00.000000Z\"")]
     [InlineData("\"2026-11-22t16:45:00.5-00:30\"", "\"2026-11-22T17:15:00.500000Z\"")]
     [InlineData("\"2026-11-22T16:45:00.12345678901234567890Z\"", "\"2026-11-22T16:45:00.123456Z\"")]
-    public void Times_are_told_in_UTC(string given, string told) => Assert.Equal(told, JsonSerializer.Serialize(JsonSerializer.Deserialize<DateTimeOffset>(given, Options), Options));
+    public void Times_are_told_in_UTC(string given, string told) =>
+        Assert.Equal(told, JsonSerializer.Serialize(JsonSerializer.Deserialize<DateTimeOffset>(given, Options), Options));
 
     [Theory]
     [InlineData("\"2026-11-22T16:45:00\"")]
@@ -91,7 +93,8 @@ public sealed class JsonTests
     [InlineData("""{"name":"x","name":"y"}""")]
     [InlineData("""{"name":"a\u0000b"}""")]
     [Trait("Covers", "N-10")]
-    public void Unknown_and_repeated_fields_and_NUL_are_refused(string json) => Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<Named>(json, Options));
+    public void Unknown_and_repeated_fields_and_NUL_are_refused(string json) =>
+        Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<Named>(json, Options));
 
     private sealed record Named(string Name);
 }

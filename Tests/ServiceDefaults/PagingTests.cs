@@ -17,7 +17,8 @@ public sealed class PagingTests(TestPlatform platform) : IClassFixture<TestPlatf
         var token = await platform.CustomerTokenAsync("admin1@email.com");
         for (var i = 0; i < 7; i++)
         {
-            await http.SendAsync("POST", "/api/v1/customers", new { email = $"walk-{i}@example.com", password = "longEnough1" }).JsonAsync(HttpStatusCode.Created);
+            await http.SendAsync("POST", "/api/v1/customers", new { email = $"walk-{i}@example.com", password = "longEnough1" })
+                .JsonAsync(HttpStatusCode.Created);
         }
 
         await Gen.Int[1, 12].SampleAsync(async limit =>
@@ -48,7 +49,8 @@ public sealed class PagingTests(TestPlatform platform) : IClassFixture<TestPlatf
     [Trait("Covers", "N-10")]
     public async Task A_page_that_cannot_be_is_refused_with_the_field_named(string query, string field)
     {
-        var problem = await http.SendAsync("GET", $"/api/v1/customers?{query}", token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync();
+        var problem = await http.SendAsync(
+            "GET", $"/api/v1/customers?{query}", token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal([field], problem.Fields);
     }
@@ -58,5 +60,6 @@ public sealed class PagingTests(TestPlatform platform) : IClassFixture<TestPlatf
     [InlineData("a_b", @"%a\_b%")]
     [InlineData(@"c\d", @"%c\\d%")]
     [Trait("Covers", "N-12")]
-    public void Wildcards_in_a_search_are_ordinary_characters(string text, string pattern) => Assert.Equal(pattern, Paging.ContainsPattern(text));
+    public void Wildcards_in_a_search_are_ordinary_characters(string text, string pattern) =>
+        Assert.Equal(pattern, Paging.ContainsPattern(text));
 }

@@ -34,7 +34,8 @@ public sealed class PolicyTests
     [InlineData(Issuers.Users, "admin", "1", false)]
     [InlineData(Issuers.Users, "admin", "2", false)]
     [Trait("Covers", "N-03")]
-    public async Task A_path_of_a_customer_is_open_to_that_customer_and_to_admins_of_the_shop(string issuer, string role, string path, bool isAllowed)
+    public async Task A_path_of_a_customer_is_open_to_that_customer_and_to_admins_of_the_shop(
+        string issuer, string role, string path, bool isAllowed)
     {
         var request = new DefaultHttpContext();
         request.Request.RouteValues["customerId"] = path;

@@ -55,7 +55,9 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
         await using var board = await Events.OpenAsync(http, "/api/v1/overview/board/stream", await platform.UserTokenAsync("clerk"));
         // What came before has to have ended: a request, as its caller sees it, ends a little earlier than its spans.
         await http.SendAsync("GET", "/api/v1/products").JsonAsync();
-        await Eventually.TrueAsync(() => Task.FromResult(exported.Count(span => "/api/v1/products".Equals(span.GetTagItem("url.path"))) == 2), "its spans have ended");
+        await Eventually.TrueAsync(
+            () => Task.FromResult(exported.Count(span => "/api/v1/products".Equals(span.GetTagItem("url.path"))) == 2),
+            "its spans have ended");
         await platform.QuietAsync();
         exported.Clear();
         var before = await PolledAsync();
@@ -128,11 +130,16 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     {
         using var http = gateway.Http();
         var account = await platform.RegisterAsync();
-        await http.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken).JsonAsync(HttpStatusCode.Created);
+        await http.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken)
+            .JsonAsync(HttpStatusCode.Created);
         await http.SendAsync("POST", $"/api/v1/carts/{account.Id}/checkout", token: account.AccessToken).JsonAsync(HttpStatusCode.Accepted);
-        await Eventually.NoneAsync(() => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the order is settled", seconds: 60);
+        await Eventually.NoneAsync(
+            () => Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken), "the order is settled",
+            seconds: 60);
         await platform.QuietAsync();
-        await Eventually.TrueAsync(() => Task.FromResult(exported.Count(span => span.DisplayName is "process sales.order-confirmed.v1") == 3), "three services handle the confirmation");
+        await Eventually.TrueAsync(
+            () => Task.FromResult(exported.Count(span => span.DisplayName is "process sales.order-confirmed.v1") == 3),
+            "three services handle the confirmation");
 
         var root = await RootAsync($"/api/v1/carts/{account.Id}/checkout");
         Assert.Equal("POST /api/v1/carts/{customerId}/checkout", root.DisplayName);
@@ -153,15 +160,24 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
         await platform.StopAsync("warehouse");
         try
         {
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, await http.SendAsync("GET", "/api/v1/warehouse/items", token: await platform.UserTokenAsync("clerk")).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.ServiceUnavailable,
+                await http.SendAsync("GET", "/api/v1/warehouse/items", token: await platform.UserTokenAsync("clerk")).StatusAsync());
             var refused = await RootAsync("/api/v1/warehouse/items");
             Assert.Equal(("GET /api/v1/warehouse/items", ActivityStatusCode.Error), (refused.DisplayName, refused.Status));
             Assert.StartsWith("warehouse: ", refused.StatusDescription, StringComparison.Ordinal);
 
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, await http.SendAsync("GET", "/api/v1/sales/sold-items", token: await platform.UserTokenAsync("clerk")).StatusAsync());
+            Assert.Equal(
+                HttpStatusCode.ServiceUnavailable,
+                await http.SendAsync("GET", "/api/v1/sales/sold-items", token: await platform.UserTokenAsync("clerk")).StatusAsync());
             var failed = await RootAsync("/api/v1/sales/sold-items");
             Assert.Equal(("GET /api/v1/sales/sold-items", ActivityStatusCode.Error), (failed.DisplayName, failed.Status));
-            Assert.Contains(exported, span => span.Kind == ActivityKind.Server && span.Status == ActivityStatusCode.Error && span.StatusDescription?.Contains("Exception: ", StringComparison.Ordinal) == true);
+            Assert.Contains(
+                exported,
+                span =>
+                    span.Kind == ActivityKind.Server
+                        && span.Status == ActivityStatusCode.Error
+                        && span.StatusDescription?.Contains("Exception: ", StringComparison.Ordinal) == true);
         }
         finally
         {
@@ -174,7 +190,8 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     {
         Activity? root = null;
         await Eventually.TrueAsync(
-            () => Task.FromResult((root = exported.FirstOrDefault(span => span.ParentId is null && path.Equals(span.GetTagItem("url.path")))) is not null), "the trace is complete");
+            () => Task.FromResult((root = exported.FirstOrDefault(span =>
+                span.ParentId is null && path.Equals(span.GetTagItem("url.path")))) is not null), "the trace is complete");
         return root!;
     }
 

@@ -19,7 +19,8 @@ public sealed class TransactionTests(Cluster cluster)
         var database = await cluster.CloneAsync("warehouse");
         await using (var db = Open(database, new LostAnswer()))
         {
-            var refused = await Assert.ThrowsAsync<ProblemException>(() => inTransaction ? db.InTransactionAsync(token => AddAsync(db, token), cancellationToken) : AddAsync(db, cancellationToken));
+            var refused = await Assert.ThrowsAsync<ProblemException>(() =>
+                inTransaction ? db.InTransactionAsync(token => AddAsync(db, token), cancellationToken) : AddAsync(db, cancellationToken));
             Assert.Equal(503, refused.Status);
             Assert.Equal(1, await db.StockAdjustments.CountAsync(adjustment => adjustment.Reason == "once", cancellationToken));
         }
@@ -130,7 +131,8 @@ public sealed class TransactionTests(Cluster cluster)
     {
         private bool isLost;
 
-        public override Task TransactionCommittedAsync(DbTransaction transaction, TransactionEndEventData eventData, CancellationToken cancellationToken = default)
+        public override Task TransactionCommittedAsync(
+            DbTransaction transaction, TransactionEndEventData eventData, CancellationToken cancellationToken = default)
         {
             if (isLost)
             {
@@ -147,7 +149,8 @@ public sealed class TransactionTests(Cluster cluster)
     {
         private bool isLost;
 
-        public override ValueTask<DbDataReader> ReaderExecutedAsync(DbCommand command, CommandExecutedEventData eventData, DbDataReader result, CancellationToken cancellationToken = default)
+        public override ValueTask<DbDataReader> ReaderExecutedAsync(
+            DbCommand command, CommandExecutedEventData eventData, DbDataReader result, CancellationToken cancellationToken = default)
         {
             if (isLost)
             {

@@ -48,7 +48,9 @@ public sealed class VersioningTests : IAsyncLifetime
     public async Task Both_versions_answer_and_only_the_old_one_says_that_it_goes()
     {
         using var old = await http.SendAsync("GET", "/api/v1/teas");
-        Assert.Equal(("@1793491200", "Sat, 01 May 2027 00:00:00 GMT", "<https://api.example/teas-v2>; rel=\"deprecation\""), (Header(old, "Deprecation"), Header(old, "Sunset"), Header(old, "Link")));
+        Assert.Equal(
+            ("@1793491200", "Sat, 01 May 2027 00:00:00 GMT", "<https://api.example/teas-v2>; rel=\"deprecation\""),
+            (Header(old, "Deprecation"), Header(old, "Sunset"), Header(old, "Link")));
         Assert.Equal("Earl Grey", (await Task.FromResult(old).JsonAsync()).GetString());
 
         using var present = await http.SendAsync("GET", "/api/v2/teas");
@@ -94,5 +96,6 @@ public sealed class VersioningTests : IAsyncLifetime
         Assert.Equal(["/api/v1/teas/none"], routes);
     }
 
-    private static string? Header(HttpResponseMessage response, string name) => response.Headers.TryGetValues(name, out var values) ? values.Single() : null;
+    private static string? Header(HttpResponseMessage response, string name) =>
+        response.Headers.TryGetValues(name, out var values) ? values.Single() : null;
 }

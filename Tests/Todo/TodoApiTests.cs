@@ -15,19 +15,27 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task A_to_do_is_made_shown_replaced_changed_and_deleted()
     {
         var me = (await platform.NewUserAsync()).AccessToken;
-        using var created = await http.SendAsync("POST", Todos, new { title = "plan 🎉", text = "more", dueAt = "2030-01-01T01:00:00+01:00" }, me);
+        using var created = await http.SendAsync(
+            "POST", Todos, new { title = "plan 🎉", text = "more", dueAt = "2030-01-01T01:00:00+01:00" }, me);
         Assert.Equal(HttpStatusCode.Created, created.StatusCode);
         var one = created.Headers.Location!.ToString();
         var shown = await http.SendAsync("GET", one, token: me).JsonAsync();
-        Assert.Equal(["completed", "createdAt", "dueAt", "id", "text", "title", "updatedAt"], shown.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
-        Assert.Equal(("plan 🎉", "more", false, "2030-01-01T00:00:00.000000Z"), (shown.Text("title"), shown.Text("text"), shown.GetProperty("completed").GetBoolean(), shown.Text("dueAt")));
+        Assert.Equal(
+            ["completed", "createdAt", "dueAt", "id", "text", "title", "updatedAt"],
+            shown.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ("plan 🎉", "more", false, "2030-01-01T00:00:00.000000Z"),
+            (shown.Text("title"), shown.Text("text"), shown.GetProperty("completed").GetBoolean(), shown.Text("dueAt")));
         Assert.Equal($"{Todos}/{shown.GetProperty("id").GetInt64()}", one);
         Assert.Equal(JsonValueKind.Null, shown.GetProperty("updatedAt").ValueKind);
 
         var patched = await http.SendAsync("PATCH", one, new { completed = true }, me).JsonAsync();
-        Assert.Equal(("plan 🎉", "more", true, "2030-01-01T00:00:00.000000Z"), (patched.Text("title"), patched.Text("text"), patched.GetProperty("completed").GetBoolean(), patched.Text("dueAt")));
+        Assert.Equal(
+            ("plan 🎉", "more", true, "2030-01-01T00:00:00.000000Z"),
+            (patched.Text("title"), patched.Text("text"), patched.GetProperty("completed").GetBoolean(), patched.Text("dueAt")));
         Assert.Equal(platform.Clock.GetUtcNow(), patched.GetProperty("updatedAt").GetDateTimeOffset(), TimeSpan.FromMicroseconds(1));
-        Assert.Equal(JsonValueKind.Null, (await http.SendAsync("PATCH", one, """{"dueAt":null}""", me).JsonAsync()).GetProperty("dueAt").ValueKind);
+        Assert.Equal(
+            JsonValueKind.Null, (await http.SendAsync("PATCH", one, """{"dueAt":null}""", me).JsonAsync()).GetProperty("dueAt").ValueKind);
 
         var replaced = await http.SendAsync("PUT", one, new { title = "bare" }, me).JsonAsync();
         Assert.Equal(("bare", "", false), (replaced.Text("title"), replaced.Text("text"), replaced.GetProperty("completed").GetBoolean()));
@@ -72,7 +80,8 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task Every_field_that_is_too_long_is_named()
     {
         var me = await platform.UserTokenAsync("alice");
-        var problem = await http.SendAsync("POST", Todos, new { title = new string('t', 201), text = new string('t', 2001) }, me).ProblemAsync();
+        var problem = await http.SendAsync("POST", Todos, new { title = new string('t', 201), text = new string('t', 2001) }, me)
+            .ProblemAsync();
         Assert.Equal(["text", "title"], problem.Fields);
     }
 
@@ -82,7 +91,9 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var me = (await platform.NewUserAsync()).AccessToken;
         var title = string.Concat(Enumerable.Repeat("🎉", 200));
-        Assert.Equal(title, (await http.SendAsync("POST", Todos, new { title }, me).JsonAsync(HttpStatusCode.Created)).GetProperty("title").GetString());
+        Assert.Equal(
+            title,
+            (await http.SendAsync("POST", Todos, new { title }, me).JsonAsync(HttpStatusCode.Created)).GetProperty("title").GetString());
         Assert.Equal(["title"], (await http.SendAsync("POST", Todos, new { title = title + "🎉" }, me).ProblemAsync()).Fields);
     }
 
@@ -112,7 +123,10 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task An_unknown_id_is_not_found_whatever_its_size(string id)
     {
         var me = await platform.UserTokenAsync("alice");
-        foreach (var (method, body) in new (string, object?)[] { ("GET", null), ("PUT", new { title = "x" }), ("PATCH", new { title = "x" }), ("DELETE", null) })
+        foreach (var (method, body) in new (string, object?)[]
+        {
+            ("GET", null), ("PUT", new { title = "x" }), ("PATCH", new { title = "x" }), ("DELETE", null)
+        })
         {
             Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync(method, $"{Todos}/{id}", body, me).ProblemAsync()).Status);
         }
@@ -134,12 +148,15 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Empty(await TitlesAsync("?search=%25"));
 
         var first = await http.SendAsync("GET", Todos + "?completed=true&limit=2", token: me).JsonAsync();
-        var second = await http.SendAsync("GET", $"{Todos}?completed=true&limit=2&cursor={first.Text("nextCursor")}", token: me).JsonAsync();
+        var second = await http.SendAsync("GET", $"{Todos}?completed=true&limit=2&cursor={first.Text("nextCursor")}", token: me)
+            .JsonAsync();
         Assert.Equal(["axb", "A_B again", "none"], Titles(first).Concat(Titles(second)), StringComparer.Ordinal);
         Assert.Equal(JsonValueKind.Null, second.GetProperty("nextCursor").ValueKind);
 
-        async Task<IEnumerable<string>> TitlesAsync(string query) => Titles(await http.SendAsync("GET", Todos + query, token: me).JsonAsync());
-        static IEnumerable<string> Titles(JsonElement page) => page.GetProperty("items").EnumerateArray().Select(todo => todo.Text("title"));
+        async Task<IEnumerable<string>> TitlesAsync(string query) =>
+            Titles(await http.SendAsync("GET", Todos + query, token: me).JsonAsync());
+        static IEnumerable<string> Titles(JsonElement page) =>
+            page.GetProperty("items").EnumerateArray().Select(todo => todo.Text("title"));
     }
 
     [Fact]
@@ -152,13 +169,18 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Equal(HttpStatusCode.OK, changed.StatusCode);
         using var shown = await http.SendAsync("GET", one, token: me);
         Assert.Equal(changed.Headers.ETag, shown.Headers.ETag);
-        foreach (var (method, body) in new (string, object?)[] { ("PUT", new { title = "x" }), ("PATCH", new { title = "x" }), ("DELETE", null) })
+        foreach (var (method, body) in new (string, object?)[]
+        {
+            ("PUT", new { title = "x" }), ("PATCH", new { title = "x" }), ("DELETE", null)
+        })
         {
             Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync(method, one, body, me, ("If-Match", stale)).StatusAsync());
             Assert.Equal(["If-Match"], (await http.SendAsync(method, one, body, me, ("If-Match", "W/mine")).ProblemAsync()).Fields);
         }
 
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", one, body: null, me, ("If-Match", shown.Headers.ETag!.ToString())).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", one, body: null, me, ("If-Match", shown.Headers.ETag!.ToString())).StatusAsync());
     }
 
     [Fact]
@@ -166,10 +188,12 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     {
         var me = (await platform.NewUserAsync()).AccessToken;
         var key = ("Idempotency-Key", Guid.NewGuid().ToString());
-        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => http.SendAsync("POST", Todos, new { title = "once" }, me, key).JsonAsync(HttpStatusCode.Created)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ =>
+            http.SendAsync("POST", Todos, new { title = "once" }, me, key).JsonAsync(HttpStatusCode.Created)));
         Assert.Single(answers.Select(answer => answer.GetRawText()).ToHashSet(StringComparer.Ordinal));
         Assert.Single((await http.SendAsync("GET", Todos, token: me).JsonAsync()).GetProperty("items").EnumerateArray());
-        Assert.Equal(HttpStatusCode.UnprocessableEntity, await http.SendAsync("POST", Todos, new { title = "twice" }, me, key).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.UnprocessableEntity, await http.SendAsync("POST", Todos, new { title = "twice" }, me, key).StatusAsync());
     }
 
     [Fact]
@@ -179,7 +203,10 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
         var (mine, theirs) = ((await platform.NewUserAsync()).AccessToken, (await platform.NewUserAsync()).AccessToken);
         using var made = await http.SendAsync("POST", Todos, new { title = "private" }, mine);
         var one = made.Headers.Location!.ToString();
-        foreach (var (method, body) in new (string, object?)[] { ("GET", null), ("PUT", new { title = "x" }), ("PATCH", new { title = "x" }), ("DELETE", null) })
+        foreach (var (method, body) in new (string, object?)[]
+        {
+            ("GET", null), ("PUT", new { title = "x" }), ("PATCH", new { title = "x" }), ("DELETE", null)
+        })
         {
             Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync(method, one, body, theirs).ProblemAsync()).Status);
         }

@@ -80,7 +80,8 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     {
         var me = As((await platform.NewUserAsync()).AccessToken);
         var due = new DateTimeOffset(2030, 1, 2, 3, 4, 5, TimeSpan.Zero);
-        var made = (await todos.CreateAsync(new() { Title = "full", Text = "text", Completed = true, DueAt = Timestamp.FromDateTimeOffset(due) }, me)).Item;
+        var made = (await todos.CreateAsync(
+            new() { Title = "full", Text = "text", Completed = true, DueAt = Timestamp.FromDateTimeOffset(due) }, me)).Item;
         Assert.Equal((true, due), (made.Completed, made.DueAt.ToDateTimeOffset()));
         var replaced = (await todos.UpdateAsync(new() { Id = made.Id, Title = "bare" }, me)).Item;
         Assert.Equal(("bare", "", false, null), (replaced.Title, replaced.Text, replaced.Completed, replaced.DueAt));
@@ -107,7 +108,8 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
         var me = As((await platform.NewUserAsync()).AccessToken);
         var made = (await todos.CreateAsync(new() { Title = new('t', 200), Text = new('t', 2000) }, me)).Item;
         var create = await todos.CreateAsync(bad, me).RefusalAsync();
-        var update = await todos.UpdateAsync(new() { Id = made.Id, Title = bad.Title, Text = bad.Text, DueAt = bad.DueAt }, me).RefusalAsync();
+        var update = await todos.UpdateAsync(new() { Id = made.Id, Title = bad.Title, Text = bad.Text, DueAt = bad.DueAt }, me)
+            .RefusalAsync();
         Assert.Equal(StatusCode.InvalidArgument, create.Status);
         Assert.Equal([field], create.Fields);
         Assert.Equivalent(create, update, strict: true);
@@ -169,7 +171,8 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Empty(await TitlesAsync(new() { Search = "done", Completed = false, Cursor = "OTIyMzM3MjAzNjg1NDc3NTgwNw" }));
         Assert.Empty(await TitlesAsync(new() { Search = "_", Completed = true }));
 
-        async Task<IEnumerable<string>> TitlesAsync(ListRequest request) => (await todos.ListAsync(request, me)).Items.Select(todo => todo.Title);
+        async Task<IEnumerable<string>> TitlesAsync(ListRequest request) =>
+            (await todos.ListAsync(request, me)).Items.Select(todo => todo.Title);
     }
 
     [Fact]
@@ -178,10 +181,16 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
         var user = await platform.NewUserAsync();
         var ids = await InsertAsync(user.Id, 450);
         using var all = todos.Export(new(), As(user.AccessToken));
-        Assert.Equal(ids, await all.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken).Select(response => response.Item.Id).ToListAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(
+            ids,
+            await all.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken).Select(response => response.Item.Id)
+                .ToListAsync(TestContext.Current.CancellationToken));
 
         using var some = todos.Export(new() { Search = "to-do 45" }, As(user.AccessToken));
-        Assert.Equal(["to-do 45", "to-do 450"], await some.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken).Select(response => response.Item.Title).ToListAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(
+            ["to-do 45", "to-do 450"],
+            await some.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken).Select(response => response.Item.Title)
+                .ToListAsync(TestContext.Current.CancellationToken));
 
         using var none = todos.Export(new(), As((await platform.NewUserAsync()).AccessToken));
         Assert.False(await none.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
@@ -212,9 +221,12 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
         await todos.CreateAsync(new() { Title = "private" }, As(user.AccessToken));
         foreach (var name in new[] { "user-token", "user-id", "x-user-id", "x-forwarded-user", "sub" })
         {
-            var claimed = new CallOptions(new Metadata { { name, user.Id.ToString() } }, cancellationToken: TestContext.Current.CancellationToken);
+            var claimed = new CallOptions(
+                new Metadata { { name, user.Id.ToString() } }, cancellationToken: TestContext.Current.CancellationToken);
             Assert.Equal(StatusCode.Unauthenticated, (await todos.ListAsync(new(), claimed).RefusalAsync()).Status);
-            var withToken = new CallOptions(new Metadata { { name, user.Id.ToString() }, { "authorization", await platform.UserTokenAsync("bob") } }, cancellationToken: TestContext.Current.CancellationToken);
+            var withToken = new CallOptions(
+                new Metadata { { name, user.Id.ToString() }, { "authorization", await platform.UserTokenAsync("bob") } },
+                cancellationToken: TestContext.Current.CancellationToken);
             Assert.DoesNotContain((await todos.ListAsync(new(), withToken)).Items, todo => todo.Title is "private");
         }
     }
@@ -225,7 +237,8 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Forged_tokens_are_refused_by_every_method_and_the_next_genuine_one_is_served()
     {
         var user = await platform.NewUserAsync();
-        var forgeries = (await Forgery.CreateAsync(platform, "users", user.AccessToken)).Tokens().Where(forgery => !Forgery.KnownToTheAuthority.Contains(forgery.Key)).Select(forgery => forgery.Value)
+        var forgeries = (await Forgery.CreateAsync(platform, "users", user.AccessToken)).Tokens()
+            .Where(forgery => !Forgery.KnownToTheAuthority.Contains(forgery.Key)).Select(forgery => forgery.Value)
             .SelectMany(token => new[] { token, "Bearer " + token })
             .Concat([null, "", "Bearer", "Basic " + user.AccessToken, await platform.CustomerTokenAsync("admin1@email.com")]);
         foreach (var forgery in forgeries)
@@ -267,14 +280,18 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
         using var export = todos.Export(new(), As(token).WithCancellationToken(gone.Token));
         Assert.True(await export.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
         await gone.CancelAsync();
-        Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(async () => { while (await export.ResponseStream.MoveNext(TestContext.Current.CancellationToken)) { } })).StatusCode);
+        Assert.Equal(
+            StatusCode.Cancelled,
+            (await Assert.ThrowsAsync<RpcException>(async () =>
+                { while (await export.ResponseStream.MoveNext(TestContext.Current.CancellationToken)) { } })).StatusCode);
     }
 
     /// <summary>To-dos named <c>to-do 1</c> and so on, in one statement.</summary>
     private async Task<List<long>> InsertAsync(Guid owner, int count) =>
         [.. (await platform.QueryAsync<long[]>("tododb", """
             WITH made AS (
-                INSERT INTO todos (user_id, title, text, completed, created_at) SELECT $1, 'to-do ' || n, '', false, now() FROM generate_series(1, $2) n RETURNING id)
+                INSERT INTO todos (user_id, title, text, completed, created_at)
+                SELECT $1, 'to-do ' || n, '', false, now() FROM generate_series(1, $2) n RETURNING id)
             SELECT array_agg(id ORDER BY id) FROM made
             """, owner, count))!];
 }

@@ -25,7 +25,9 @@ public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<T
         Assert.Equal(StatusCode.Unauthenticated, (await todos.ListAsync(new(), As("garbage")).RefusalAsync()).Status);
 
         platform.Restart("users");
-        await Eventually.TrueAsync(async () => await http.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync() == HttpStatusCode.OK, "Todo finds the keys when Users is back");
+        await Eventually.TrueAsync(
+            async () => await http.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync() == HttpStatusCode.OK,
+            "Todo finds the keys when Users is back");
         await platform.StopAsync("users");
         Assert.NotEmpty((await todos.ListAsync(new(), As(token))).Items);
     }

@@ -25,7 +25,8 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
         var (gone, stays) = (await platform.NewUserAsync(), await platform.NewUserAsync());
         foreach (var user in new[] { gone, stays, gone })
         {
-            await todos.SendAsync("POST", Todos, new { title = "kept while its owner stays" }, user.AccessToken).JsonAsync(HttpStatusCode.Created);
+            await todos.SendAsync("POST", Todos, new { title = "kept while its owner stays" }, user.AccessToken)
+                .JsonAsync(HttpStatusCode.Created);
         }
 
         await users.SendAsync("DELETE", NewUsers.Me, token: gone.AccessToken).JsonAsync(HttpStatusCode.NoContent);
@@ -38,15 +39,24 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
     public async Task A_token_that_still_lives_makes_none_afterwards()
     {
         var gone = await platform.NewUserAsync();
-        var one = (await todos.SendAsync("POST", Todos, new { title = "early" }, gone.AccessToken).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        var one = (await todos.SendAsync("POST", Todos, new { title = "early" }, gone.AccessToken).JsonAsync(HttpStatusCode.Created))
+            .GetProperty("id").GetInt64();
         await users.SendAsync("DELETE", NewUsers.Me, token: gone.AccessToken).JsonAsync(HttpStatusCode.NoContent);
         await Eventually.TrueAsync(async () => await CountAsync(gone.Id) == 0, "the to-dos of a deleted user are removed");
 
-        Assert.Equal(HttpStatusCode.Unauthorized, (await todos.SendAsync("POST", Todos, new { title = "late" }, gone.AccessToken).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await todos.SendAsync("POST", Todos, new { title = "late" }, gone.AccessToken, ("Idempotency-Key", "late")).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            (await todos.SendAsync("POST", Todos, new { title = "late" }, gone.AccessToken).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            (await todos.SendAsync(
+                "POST", Todos, new { title = "late" }, gone.AccessToken, ("Idempotency-Key", "late")).ProblemAsync()).Status);
         var client = new TodosClient(platform.Grpc("todo"));
-        Assert.Equal(StatusCode.Unauthenticated, (await client.CreateAsync(new() { Title = "late" }, As(gone.AccessToken)).RefusalAsync()).Status);
-        Assert.Equal(StatusCode.NotFound, (await client.UpdateAsync(new() { Id = one, Title = "late" }, As(gone.AccessToken)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated, (await client.CreateAsync(new() { Title = "late" }, As(gone.AccessToken)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.NotFound,
+            (await client.UpdateAsync(new() { Id = one, Title = "late" }, As(gone.AccessToken)).RefusalAsync()).Status);
         Assert.Empty((await client.ListAsync(new(), As(gone.AccessToken))).Items);
         Assert.Equal(0, await CountAsync(gone.Id));
     }
@@ -61,13 +71,19 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
 
         await users.SendAsync("DELETE", NewUsers.Me, token: gone.AccessToken).JsonAsync(HttpStatusCode.NoContent);
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1,
+            async () => await platform.QueryAsync<long>(
+                "tododb",
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database "
+                    + "WHERE datname = current_database())") == 1,
             "the removal waits for the to-do that is being made");
         await making.CommitAsync(TestContext.Current.CancellationToken);
 
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM deleted_users WHERE user_id = $1", gone.Id) == 1, "the deletion is noted");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM deleted_users WHERE user_id = $1", gone.Id) == 1,
+            "the deletion is noted");
         Assert.Equal(0, await CountAsync(gone.Id));
-        Assert.Equal("ck_todos_owner_lives", (await Assert.ThrowsAsync<PostgresException>(() => InsertAsync(connection, gone.Id))).ConstraintName);
+        Assert.Equal(
+            "ck_todos_owner_lives", (await Assert.ThrowsAsync<PostgresException>(() => InsertAsync(connection, gone.Id))).ConstraintName);
     }
 
     [Fact]
@@ -96,7 +112,9 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
             await enough.CancelAsync();
         }
 
-        Assert.All((await Task.WhenAll(makers)).SelectMany(statuses => statuses), status => Assert.True(status is HttpStatusCode.Created or HttpStatusCode.Unauthorized, $"{status}"));
+        Assert.All(
+            (await Task.WhenAll(makers)).SelectMany(statuses => statuses),
+            status => Assert.True(status is HttpStatusCode.Created or HttpStatusCode.Unauthorized, $"{status}"));
         Assert.Equal(0, await CountAsync(gone.Id));
     }
 
@@ -108,24 +126,33 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
         var bus = platform.Services("users").GetRequiredService<IBus>();
         var headers = new Dictionary<string, string>(StringComparer.Ordinal) { [Headers.MessageId] = Guid.NewGuid().ToString() };
         await bus.Publish(new UserDeleted(user), headers);
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("tododb", "DELETE FROM deleted_users WHERE user_id = $1 RETURNING 1::bigint", user) == 1, "the first is handled");
+        await Eventually.TrueAsync(
+            async () =>
+                await platform.QueryAsync<long>("tododb", "DELETE FROM deleted_users WHERE user_id = $1 RETURNING 1::bigint", user) == 1,
+            "the first is handled");
 
         await using var connection = await platform.Db("tododb");
         await InsertAsync(connection, user);
         await bus.Publish(new UserDeleted(user), new Dictionary<string, string>(headers, StringComparer.Ordinal));
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'todo'") == 0, "the second is taken");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'todo'") == 0,
+            "the second is taken");
         // A third, of its own, shows that the handler has been past the second.
         var third = Guid.CreateVersion7();
         await bus.Publish(new UserDeleted(third), new Dictionary<string, string>(StringComparer.Ordinal));
-        await Eventually.TrueAsync(async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM deleted_users WHERE user_id = $1", third) == 1, "the third is handled");
+        await Eventually.TrueAsync(
+            async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM deleted_users WHERE user_id = $1", third) == 1,
+            "the third is handled");
         Assert.Equal(1, await CountAsync(user));
     }
 
-    private async Task<long> CountAsync(Guid owner) => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM todos WHERE user_id = $1", owner);
+    private async Task<long> CountAsync(Guid owner) =>
+        await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM todos WHERE user_id = $1", owner);
 
     private static async Task InsertAsync(NpgsqlConnection connection, Guid owner)
     {
-        await using var command = new NpgsqlCommand("INSERT INTO todos (user_id, title, text, completed, created_at) VALUES ($1, 'made', '', false, now())", connection);
+        await using var command = new NpgsqlCommand(
+            "INSERT INTO todos (user_id, title, text, completed, created_at) VALUES ($1, 'made', '', false, now())", connection);
         command.Parameters.Add(new() { Value = owner });
         await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
     }

@@ -14,11 +14,14 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     public async Task A_new_account_is_found_where_its_location_says()
     {
         var username = NewUsers.NewName("Zoë");
-        using var created = await http.SendAsync("POST", NewUsers.Collection, new { username, password = TestPlatform.Password, email = "Zoe@Example.com" });
+        using var created = await http.SendAsync(
+            "POST", NewUsers.Collection, new { username, password = TestPlatform.Password, email = "Zoe@Example.com" });
         Assert.Equal(HttpStatusCode.Created, created.StatusCode);
         var me = await http.SignInAsync(username.ToUpperInvariant());
         var shown = await http.SendAsync("GET", created.Headers.Location!.ToString(), token: me.AccessToken).JsonAsync();
-        Assert.Equal(["createdAt", "email", "id", "role", "username"], shown.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ["createdAt", "email", "id", "role", "username"],
+            shown.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal((username, "Zoe@Example.com", "user"), (shown.Text("username"), shown.Text("email"), shown.Text("role")));
         Assert.Equal(7, shown.GetProperty("id").GetGuid().Version);
     }
@@ -29,9 +32,13 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
         using var response = await http.SendAsync("POST", NewUsers.Login, new { username = "ALICE", password = TestPlatform.Password });
         Assert.Equal("no-store", response.Headers.CacheControl?.ToString());
         var tokens = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
-        Assert.Equal(["accessToken", "expiresIn", "refreshToken", "tokenType"], tokens.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
-        var refreshed = await http.SendAsync("POST", NewUsers.Collection + "/refresh", new { refreshToken = tokens.Text("refreshToken") }).JsonAsync();
-        await http.SendAsync("POST", NewUsers.Collection + "/logout", new { refreshToken = refreshed.Text("refreshToken") }).JsonAsync(HttpStatusCode.NoContent);
+        Assert.Equal(
+            ["accessToken", "expiresIn", "refreshToken", "tokenType"],
+            tokens.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        var refreshed = await http.SendAsync("POST", NewUsers.Collection + "/refresh", new { refreshToken = tokens.Text("refreshToken") })
+            .JsonAsync();
+        await http.SendAsync("POST", NewUsers.Collection + "/logout", new { refreshToken = refreshed.Text("refreshToken") })
+            .JsonAsync(HttpStatusCode.NoContent);
         var after = await http.SendAsync("GET", NewUsers.Me, token: refreshed.Text("accessToken")).ProblemAsync();
         Assert.Equal(HttpStatusCode.Unauthorized, after.Status);
     }
@@ -52,7 +59,13 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     {
         var username = NewUsers.NewName();
         var statuses = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => http.SendAsync(
-            "POST", NewUsers.Collection, new { username = i % 2 == 0 ? username : username.ToUpperInvariant(), password = TestPlatform.Password, email = $"{username}@example.com" }).StatusAsync()));
+            "POST", NewUsers.Collection,
+            new
+            {
+                username = i % 2 == 0 ? username : username.ToUpperInvariant(),
+                password = TestPlatform.Password,
+                email = $"{username}@example.com",
+            }).StatusAsync()));
         Assert.Single(statuses, HttpStatusCode.Created);
         Assert.Equal(19, statuses.Count(status => status == HttpStatusCode.Conflict));
         Assert.Equal(1, await platform.QueryAsync<long>("usersdb", "SELECT count(*) FROM users WHERE lower(username) = $1", username));
@@ -88,8 +101,12 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     [InlineData("PATCH", "/me", """{"email":"a\u200b@example.com"}""", "email")]
     [InlineData("PATCH", "/me", """{"email":"a@example.com."}""", "email")]
     [InlineData("PUT", "/me/password", """{"newPassword":"another123","confirmNewPassword":"another123"}""", "currentPassword")]
-    [InlineData("PUT", "/me/password", """{"currentPassword":"testPass123","newPassword":"another123","confirmNewPassword":"another124"}""", "confirmNewPassword")]
-    [InlineData("PUT", "/me/password", """{"currentPassword":"wrong","newPassword":"another123","confirmNewPassword":"another123"}""", "currentPassword")]
+    [InlineData(
+        "PUT", "/me/password", """{"currentPassword":"testPass123","newPassword":"another123","confirmNewPassword":"another124"}""",
+        "confirmNewPassword")]
+    [InlineData(
+        "PUT", "/me/password", """{"currentPassword":"wrong","newPassword":"another123","confirmNewPassword":"another123"}""",
+        "currentPassword")]
     [Trait("Covers", "N-04")]
     [Trait("Covers", "N-06")]
     [Trait("Covers", "N-10")]
@@ -123,10 +140,19 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
         using var changed = await http.SendAsync("PATCH", NewUsers.Me, new { email = "a-" + me.Email }, me.AccessToken, ("If-Match", tag));
         Assert.Equal(HttpStatusCode.OK, changed.StatusCode);
         Assert.NotEqual(tag, changed.Headers.ETag!.ToString(), StringComparer.Ordinal);
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("PATCH", NewUsers.Me, new { email = "b-" + me.Email }, me.AccessToken, ("If-Match", tag)).StatusAsync());
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", NewUsers.Me, body: null, me.AccessToken, ("If-Match", tag)).StatusAsync());
-        Assert.Equal(["If-Match"], (await http.SendAsync("DELETE", NewUsers.Me, body: null, me.AccessToken, ("If-Match", "yesterday's")).ProblemAsync()).Fields);
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", NewUsers.Me, body: null, me.AccessToken, ("If-Match", changed.Headers.ETag!.ToString())).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("PATCH", NewUsers.Me, new { email = "b-" + me.Email }, me.AccessToken, ("If-Match", tag)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", NewUsers.Me, body: null, me.AccessToken, ("If-Match", tag)).StatusAsync());
+        Assert.Equal(
+            ["If-Match"],
+            (await http.SendAsync("DELETE", NewUsers.Me, body: null, me.AccessToken, ("If-Match", "yesterday's")).ProblemAsync()).Fields);
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", NewUsers.Me, body: null, me.AccessToken, ("If-Match", changed.Headers.ETag!.ToString()))
+                .StatusAsync());
     }
 
     [Fact]
@@ -138,7 +164,10 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
         var missing = await http.SendAsync("GET", $"{NewUsers.Collection}/{Guid.NewGuid()}", token: me.AccessToken).ProblemAsync();
         Assert.Equal(HttpStatusCode.Forbidden, existing.Status);
         Assert.Equivalent(existing, missing, strict: true);
-        Assert.Equal(HttpStatusCode.NotFound, await http.SendAsync("GET", $"{NewUsers.Collection}/{Guid.NewGuid()}", token: await platform.UserTokenAsync("admin")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            await http.SendAsync("GET", $"{NewUsers.Collection}/{Guid.NewGuid()}", token: await platform.UserTokenAsync("admin"))
+                .StatusAsync());
     }
 
     [Fact]
@@ -151,18 +180,25 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
             Assert.True(await http.SendAsync("GET", NewUsers.Me, token: token).StatusAsync() == HttpStatusCode.Unauthorized, name);
         }
 
-        Assert.Equal(me.Username, (await http.SendAsync("GET", NewUsers.Me, token: (await Forgery.CreateAsync(platform, "users", me.AccessToken)).Make()).JsonAsync()).Text("username"));
+        Assert.Equal(
+            me.Username,
+            (await http.SendAsync(
+                "GET", NewUsers.Me,
+                token: (await Forgery.CreateAsync(platform, "users", me.AccessToken)).Make()).JsonAsync()).Text("username"));
     }
 
     [Fact]
     public async Task A_token_of_the_shop_is_worth_nothing_here() => Assert.Equal(
-        HttpStatusCode.Unauthorized, await http.SendAsync("GET", NewUsers.Me, token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
+        HttpStatusCode.Unauthorized, await http.SendAsync("GET", NewUsers.Me, token: await platform.CustomerTokenAsync("admin1@email.com"))
+            .StatusAsync());
 
     [Fact]
     public async Task Access_tokens_say_nothing_that_the_contract_does_not_name()
     {
         var token = new JsonWebToken(await platform.UserTokenAsync("clerk"));
-        Assert.Equal(["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub"], token.Claims.Select(claim => claim.Type).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal(
+            ["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub"],
+            token.Claims.Select(claim => claim.Type).Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal("staff", token.GetClaim("role").Value);
     }
 }

@@ -28,7 +28,8 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
         var tokens = (await users.LoginAsync(new() { Username = request.Username, Password = request.Password }, As(null))).Tokens;
 
         using var http = platform.Http("users");
-        var keys = new JsonWebKeySet(await http.GetStringAsync(new Uri("/.well-known/jwks.json", UriKind.Relative), TestContext.Current.CancellationToken));
+        var keys = new JsonWebKeySet(await http.GetStringAsync(
+            new Uri("/.well-known/jwks.json", UriKind.Relative), TestContext.Current.CancellationToken));
         var verified = await new JsonWebTokenHandler().ValidateTokenAsync(tokens.AccessToken, new()
         {
             IssuerSigningKeys = keys.GetSigningKeys(),
@@ -50,7 +51,8 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     public async Task An_unknown_name_and_a_wrong_password_are_refused_alike()
     {
         var known = await platform.NewUserAsync();
-        var unknown = await users.LoginAsync(new() { Username = NewUsers.NewName(), Password = TestPlatform.Password }, As(null)).RefusalAsync();
+        var unknown = await users.LoginAsync(new() { Username = NewUsers.NewName(), Password = TestPlatform.Password }, As(null))
+            .RefusalAsync();
         var wrong = await users.LoginAsync(new() { Username = known.Username, Password = "not-this-one" }, As(null)).RefusalAsync();
         Assert.Equal(StatusCode.Unauthenticated, unknown.Status);
         Assert.Equivalent(unknown, wrong, strict: true);
@@ -70,7 +72,9 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
         var refusal = await users.RegisterAsync(request, As(null)).RefusalAsync();
         Assert.Equal(StatusCode.InvalidArgument, refusal.Status);
         Assert.Equal(["email"], refusal.Fields);
-        Assert.Equal(StatusCode.Unauthenticated, (await users.LoginAsync(new() { Username = request.Username, Password = request.Password }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.LoginAsync(new() { Username = request.Username, Password = request.Password }, As(null)).RefusalAsync()).Status);
     }
 
     [Fact]
@@ -105,7 +109,8 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     [Trait("Covers", "N-10")]
     public async Task What_is_no_username_or_no_password_is_refused_by_name(string field, string username, string password)
     {
-        var refusal = await users.RegisterAsync(new() { Username = username, Password = password, Email = "somebody@example.com" }, As(null)).RefusalAsync();
+        var refusal = await users.RegisterAsync(
+            new() { Username = username, Password = password, Email = "somebody@example.com" }, As(null)).RefusalAsync();
         Assert.Equal(StatusCode.InvalidArgument, refusal.Status);
         Assert.Equal([field], refusal.Fields);
         Assert.Contains(field, refusal.Detail, StringComparison.Ordinal);
@@ -184,21 +189,27 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     {
         var me = await platform.NewUserAsync();
         var elsewhere = (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null))).Tokens;
-        var wrong = await users.ChangePasswordAsync(new() { CurrentPassword = "not-this-one", NewPassword = "another123" }, As(me.AccessToken)).RefusalAsync();
+        var wrong = await users.ChangePasswordAsync(
+            new() { CurrentPassword = "not-this-one", NewPassword = "another123" }, As(me.AccessToken)).RefusalAsync();
         Assert.Equal((StatusCode.InvalidArgument, "current_password"), (wrong.Status, Assert.Single(wrong.Fields)));
         var missing = await users.ChangePasswordAsync(new() { NewPassword = "short" }, As(me.AccessToken)).RefusalAsync();
         Assert.Equal(StatusCode.InvalidArgument, missing.Status);
         Assert.Equal(["current_password", "new_password"], missing.Fields);
 
-        var tokens = (await users.ChangePasswordAsync(new() { CurrentPassword = TestPlatform.Password, NewPassword = "another123" }, As(me.AccessToken))).Tokens;
+        var tokens = (await users.ChangePasswordAsync(
+            new() { CurrentPassword = TestPlatform.Password, NewPassword = "another123" }, As(me.AccessToken))).Tokens;
 
         foreach (var old in new[] { me.AccessToken, elsewhere.AccessToken })
         {
             Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(old)).RefusalAsync()).Status);
         }
 
-        Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = elsewhere.RefreshToken }, As(null)).RefusalAsync()).Status);
-        Assert.Equal(StatusCode.Unauthenticated, (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.RefreshAsync(new() { RefreshToken = elsewhere.RefreshToken }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null)).RefusalAsync()).Status);
         Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(tokens.AccessToken))).User.Username);
         Assert.NotEmpty((await users.LoginAsync(new() { Username = me.Username, Password = "another123" }, As(null))).Tokens.AccessToken);
     }
@@ -214,8 +225,12 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
         Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(next.AccessToken))).User.Username);
         Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(another.AccessToken))).User.Username);
         platform.Clock.Advance(TimeSpan.FromSeconds(2));
-        Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null)).RefusalAsync()).Status);
-        Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = next.RefreshToken }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.RefreshAsync(new() { RefreshToken = next.RefreshToken }, As(null)).RefusalAsync()).Status);
         Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(next.AccessToken)).RefusalAsync()).Status);
     }
 
@@ -226,7 +241,9 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
         var elsewhere = (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null))).Tokens;
         await users.LogoutAsync(new() { RefreshToken = me.RefreshToken }, As(me.AccessToken));
         Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(me.AccessToken)).RefusalAsync()).Status);
-        Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null)).RefusalAsync()).Status);
         Assert.Equal(me.Username, (await users.GetMeAsync(new(), As(elsewhere.AccessToken))).User.Username);
     }
 
@@ -236,9 +253,12 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
         var me = await platform.NewUserAsync();
         await users.DeleteMeAsync(new(), As(me.AccessToken));
         Assert.Equal(StatusCode.Unauthenticated, (await users.GetMeAsync(new(), As(me.AccessToken)).RefusalAsync()).Status);
-        Assert.Equal(StatusCode.Unauthenticated, (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null)).RefusalAsync()).Status);
         Assert.Equal(0, await platform.QueryAsync<long>("usersdb", "SELECT count(*) FROM sessions WHERE account_id = $1", me.Id));
-        var again = (await users.RegisterAsync(new() { Username = me.Username, Password = TestPlatform.Password, Email = me.Email }, As(null))).User;
+        var again = (await users.RegisterAsync(
+            new() { Username = me.Username, Password = TestPlatform.Password, Email = me.Email }, As(null))).User;
         Assert.NotEqual(me.Id.ToString(), again.Id, StringComparer.Ordinal);
     }
 
@@ -265,7 +285,9 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     public async Task A_method_that_does_not_exist_is_unimplemented_and_the_service_says_that_it_serves()
     {
         using var channel = platform.Grpc("users");
-        Assert.Equal(StatusCode.Unimplemented, (await channel.CallRaw(Service, "BecomeAdmin", [], await platform.UserTokenAsync("alice")).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unimplemented,
+            (await channel.CallRaw(Service, "BecomeAdmin", [], await platform.UserTokenAsync("alice")).RefusalAsync()).Status);
         var health = await new Health.HealthClient(channel).CheckAsync(new(), As(null));
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, health.Status);
     }

@@ -23,13 +23,17 @@ public sealed class KeyWithdrawalTests(TestPlatform platform) : IClassFixture<Te
             platform.Clock.Advance(TimeSpan.FromSeconds(61));
             // Several at once: the first asks for the key, and the others wait for what it learns.
             var token = await LoginAsync();
-            Assert.All(await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => todo.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync())), status => Assert.Equal(HttpStatusCode.OK, status));
+            Assert.All(
+                await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => todo.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync())),
+                status => Assert.Equal(HttpStatusCode.OK, status));
         }
     }
 
     private async Task<string> LoginAsync()
     {
         using var users = platform.Http("users");
-        return (await users.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
+        return (await users.SendAsync(
+            "POST", "/api/v1/users/login",
+            new { username = "alice", password = TestPlatform.Password }).JsonAsync()).GetProperty("accessToken").GetString()!;
     }
 }

@@ -31,7 +31,8 @@ public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPl
             Assert.Equal(4, statuses.Count(status => status is HttpStatusCode.OK or HttpStatusCode.NoContent));
             Assert.Single(statuses, HttpStatusCode.Conflict);
             Assert.Equal(1, await platform.QueryAsync<long>("usersdb", "SELECT count(*) FROM users WHERE role = 'admin'"));
-            first = await http.SignInAsync((await platform.QueryAsync<string>("usersdb", "SELECT username FROM users WHERE role = 'admin'"))!);
+            first = await http.SignInAsync((await platform.QueryAsync<string>(
+                "usersdb", "SELECT username FROM users WHERE role = 'admin'"))!);
         }
     }
 }

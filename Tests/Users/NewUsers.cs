@@ -23,7 +23,9 @@ internal static class NewUsers
     {
         var username = NewName(prefix);
         using var http = platform.Http("users");
-        var user = await http.SendAsync("POST", Collection, new { username, password = TestPlatform.Password, email = $"{username}@example.com" }).JsonAsync(HttpStatusCode.Created);
+        var user = await http.SendAsync(
+            "POST", Collection,
+            new { username, password = TestPlatform.Password, email = $"{username}@example.com" }).JsonAsync(HttpStatusCode.Created);
         return await http.SignInAsync(username) with { Id = user.GetProperty("id").GetGuid() };
     }
 

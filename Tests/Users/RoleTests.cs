@@ -19,7 +19,9 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var me = await http.SignInAsync(name);
         Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("GET", NewUsers.Collection, token: me.AccessToken).StatusAsync());
         var id = (await http.SendAsync("GET", NewUsers.Me, token: me.AccessToken).JsonAsync()).Text("id");
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role = "admin" }, me.AccessToken).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role = "admin" }, me.AccessToken).StatusAsync());
     }
 
     [Theory]
@@ -34,7 +36,10 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Contains(user.Username, found, StringComparer.Ordinal);
         Assert.DoesNotContain(decoy.Username, found, StringComparer.Ordinal);
         Assert.Empty(await ListAsync("?search=%25"));
-        Assert.Equal([user.Username], (await ListAsync("?search=" + Uri.EscapeDataString(user.Email.ToUpperInvariant()))).Select(u => u.Text("username")), StringComparer.Ordinal);
+        Assert.Equal(
+            [user.Username],
+            (await ListAsync("?search=" + Uri.EscapeDataString(user.Email.ToUpperInvariant()))).Select(u => u.Text("username")),
+            StringComparer.Ordinal);
     }
 
     [Fact]
@@ -50,7 +55,9 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var (seen, cursor) = (new List<Guid>(), "");
         do
         {
-            var page = await http.SendAsync("GET", $"{NewUsers.Collection}?limit=3&search={prefix}&cursor={cursor}", token: await platform.UserTokenAsync("admin")).JsonAsync();
+            var page = await http.SendAsync(
+                "GET", $"{NewUsers.Collection}?limit=3&search={prefix}&cursor={cursor}",
+                token: await platform.UserTokenAsync("admin")).JsonAsync();
             Assert.InRange(page.GetProperty("items").GetArrayLength(), 1, 3);
             seen.AddRange(page.GetProperty("items").EnumerateArray().Select(u => u.GetProperty("id").GetGuid()));
             cursor = page.GetProperty("nextCursor").GetString();
@@ -59,8 +66,14 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
         Assert.Equal(7, seen.Count);
         Assert.Equal(made.ToHashSet(), seen.ToHashSet());
-        Assert.Equal(["cursor"], (await http.SendAsync("GET", NewUsers.Collection + "?cursor=7", token: await platform.UserTokenAsync("admin")).ProblemAsync()).Fields);
-        Assert.Equal(["limit"], (await http.SendAsync("GET", NewUsers.Collection + "?limit=201", token: await platform.UserTokenAsync("admin")).ProblemAsync()).Fields);
+        Assert.Equal(
+            ["cursor"],
+            (await http.SendAsync(
+                "GET", NewUsers.Collection + "?cursor=7", token: await platform.UserTokenAsync("admin")).ProblemAsync()).Fields);
+        Assert.Equal(
+            ["limit"],
+            (await http.SendAsync(
+                "GET", NewUsers.Collection + "?limit=201", token: await platform.UserTokenAsync("admin")).ProblemAsync()).Fields);
     }
 
     [Fact]
@@ -68,15 +81,19 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
     public async Task Another_role_ends_every_session_and_is_in_the_next_token()
     {
         var me = await platform.NewUserAsync();
-        var granted = await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin")).JsonAsync();
+        var granted = await http.SendAsync(
+            "PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin")).JsonAsync();
         Assert.Equal("staff", granted.Text("role"));
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", NewUsers.Me, token: me.AccessToken).StatusAsync());
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", NewUsers.Collection + "/refresh", new { refreshToken = me.RefreshToken }).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync("POST", NewUsers.Collection + "/refresh", new { refreshToken = me.RefreshToken }).StatusAsync());
         var again = await http.SignInAsync(me.Username);
         Assert.Equal("staff", new JsonWebToken(again.AccessToken).GetClaim("role").Value);
 
         // The same role again changes nothing and ends nothing.
-        await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin")).JsonAsync();
+        await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin"))
+            .JsonAsync();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", NewUsers.Me, token: again.AccessToken).StatusAsync());
     }
 
@@ -89,8 +106,11 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var asAdmin = await http.SignInAsync(me.Username);
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", NewUsers.Collection, token: asAdmin.AccessToken).StatusAsync());
         await GrantAsync(me.Id, "user", HttpStatusCode.OK);
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", NewUsers.Collection, token: asAdmin.AccessToken).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync("GET", NewUsers.Collection, token: (await http.SignInAsync(me.Username)).AccessToken).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized, await http.SendAsync("GET", NewUsers.Collection, token: asAdmin.AccessToken).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync("GET", NewUsers.Collection, token: (await http.SignInAsync(me.Username)).AccessToken).StatusAsync());
     }
 
     [Theory]
@@ -104,7 +124,8 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
     public async Task What_is_no_role_is_refused(string body, string field)
     {
         var me = await platform.NewUserAsync();
-        var problem = await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", body, await platform.UserTokenAsync("admin")).ProblemAsync();
+        var problem = await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", body, await platform.UserTokenAsync("admin"))
+            .ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
         Assert.Equal([field], problem.Fields);
     }
@@ -118,8 +139,11 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
     public async Task An_unknown_id_is_not_found_whatever_its_form(string id)
     {
         var admin = await platform.UserTokenAsync("admin");
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role = "user" }, admin).ProblemAsync()).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", $"{NewUsers.Collection}/{id}", token: admin).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role = "user" }, admin).ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound, (await http.SendAsync("GET", $"{NewUsers.Collection}/{id}", token: admin).ProblemAsync()).Status);
     }
 
     [Fact]
@@ -128,13 +152,22 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var me = await platform.NewUserAsync();
         using var seen = await http.SendAsync("GET", $"{NewUsers.Collection}/{me.Id}", token: await platform.UserTokenAsync("admin"));
         var tag = ("If-Match", seen.Headers.ETag!.ToString());
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("PATCH", NewUsers.Me, new { email = "a-" + me.Email }, me.AccessToken).StatusAsync());
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin"), tag).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.OK, await http.SendAsync("PATCH", NewUsers.Me, new { email = "a-" + me.Email }, me.AccessToken).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync(
+                "PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin"),
+                tag).StatusAsync());
     }
 
     private async Task<List<JsonElement>> ListAsync(string query) =>
-        [.. (await http.SendAsync("GET", NewUsers.Collection + query, token: await platform.UserTokenAsync("admin")).JsonAsync()).GetProperty("items").EnumerateArray()];
+        [
+            .. (await http.SendAsync("GET", NewUsers.Collection + query, token: await platform.UserTokenAsync("admin")).JsonAsync())
+            .GetProperty("items").EnumerateArray(),
+        ];
 
     private async Task GrantAsync(Guid id, string role, HttpStatusCode expected) =>
-        await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role }, await platform.UserTokenAsync("admin")).JsonAsync(expected);
+        await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role }, await platform.UserTokenAsync("admin"))
+            .JsonAsync(expected);
 }

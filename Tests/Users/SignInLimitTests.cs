@@ -21,11 +21,16 @@ public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<Test
             // Whatever the protocol and the case of the name, they count together.
             if (i % 2 == 0)
             {
-                Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("POST", NewUsers.Login, new { username = me.Username.ToUpperInvariant(), password = "wrong" }).StatusAsync());
+                Assert.Equal(
+                    HttpStatusCode.Unauthorized,
+                    await http.SendAsync("POST", NewUsers.Login, new { username = me.Username.ToUpperInvariant(), password = "wrong" })
+                        .StatusAsync());
             }
             else
             {
-                Assert.Equal(StatusCode.Unauthenticated, (await users.LoginAsync(new() { Username = me.Username, Password = "wrong" }, As(null)).RefusalAsync()).Status);
+                Assert.Equal(
+                    StatusCode.Unauthenticated,
+                    (await users.LoginAsync(new() { Username = me.Username, Password = "wrong" }, As(null)).RefusalAsync()).Status);
             }
         }
 
@@ -38,7 +43,8 @@ public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<Test
         Assert.InRange(refusal.RetryAfter!.Value, TimeSpan.FromSeconds(599), TimeSpan.FromSeconds(601));
 
         platform.Clock.Advance(TimeSpan.FromMinutes(10));
-        Assert.NotEmpty((await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null))).Tokens.AccessToken);
+        Assert.NotEmpty((await users.LoginAsync(
+            new() { Username = me.Username, Password = TestPlatform.Password }, As(null))).Tokens.AccessToken);
     }
 
     [Fact]
@@ -52,6 +58,8 @@ public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<Test
         platform.Clock.Advance(TimeSpan.FromDays(13));
         var next = (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null))).Tokens;
         platform.Clock.Advance(TimeSpan.FromDays(1));
-        Assert.Equal(StatusCode.Unauthenticated, (await users.RefreshAsync(new() { RefreshToken = next.RefreshToken }, As(null)).RefusalAsync()).Status);
+        Assert.Equal(
+            StatusCode.Unauthenticated,
+            (await users.RefreshAsync(new() { RefreshToken = next.RefreshToken }, As(null)).RefusalAsync()).Status);
     }
 }

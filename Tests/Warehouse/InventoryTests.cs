@@ -30,7 +30,8 @@ public sealed class InventoryTests : IClassFixture<TestPlatform>
     public async Task A_thousand_may_be_asked_for_at_once_and_no_more()
     {
         Assert.Equal(3, (await LookUpAsync(new() { Ids = { Enumerable.Range(1, 1000).Select(id => (long)id) } })).Items.Count);
-        var refused = await Assert.ThrowsAsync<RpcException>(() => LookUpAsync(new() { Skus = { Enumerable.Range(0, 1001).Select(i => $"s{i}") } }));
+        var refused = await Assert.ThrowsAsync<RpcException>(() =>
+            LookUpAsync(new() { Skus = { Enumerable.Range(0, 1001).Select(i => $"s{i}") } }));
         Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
         Assert.Equal("skus", refused.GetRpcStatus()?.GetDetail<Google.Rpc.BadRequest>()?.FieldViolations.Single().Field);
     }

@@ -18,9 +18,12 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var page = await SendAsync("GET", Items + "?limit=3").JsonAsync();
         Assert.Equal(
             """
-            [{"id":1,"sku":"SKU-1","name":"item_1","description":"Description_1","countryOfOrigin":"Germany","price":100.00,"quantity":10,"reserved":0},
-            {"id":2,"sku":"SKU-2","name":"item_2","description":"Description_2","countryOfOrigin":"France","price":50.00,"quantity":5,"reserved":0},
-            {"id":3,"sku":"SKU-3","name":"item_3","description":"Description_3","countryOfOrigin":"Spain","price":70.00,"quantity":7,"reserved":0}]
+            [{"id":1,"sku":"SKU-1","name":"item_1","description":"Description_1",
+            "countryOfOrigin":"Germany","price":100.00,"quantity":10,"reserved":0},
+            {"id":2,"sku":"SKU-2","name":"item_2","description":"Description_2",
+            "countryOfOrigin":"France","price":50.00,"quantity":5,"reserved":0},
+            {"id":3,"sku":"SKU-3","name":"item_3","description":"Description_3",
+            "countryOfOrigin":"Spain","price":70.00,"quantity":7,"reserved":0}]
             """.ReplaceLineEndings(""),
             page.GetProperty("items").GetRawText());
     }
@@ -33,7 +36,10 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         using var response = await SendAsync("GET", Items + "/2");
         Assert.NotNull(response.Headers.ETag);
         Assert.Equal(
-            """{"id":2,"sku":"SKU-2","name":"item_2","description":"Description_2","countryOfOrigin":"France","price":50.00,"quantity":5,"reserved":0}""",
+            """
+            {"id":2,"sku":"SKU-2","name":"item_2","description":"Description_2",
+            "countryOfOrigin":"France","price":50.00,"quantity":5,"reserved":0}
+            """.ReplaceLineEndings(""),
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
@@ -75,7 +81,8 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Equal(0, await CountAsync($"name={tricky[..5]}_{tricky[6..]}"));
         Assert.Equal(2, await CountAsync($"search=sku-{plain}"));
 
-        async Task<int> CountAsync(string query) => (await SendAsync("GET", $"{Items}?{query}").JsonAsync()).GetProperty("items").GetArrayLength();
+        async Task<int> CountAsync(string query) =>
+            (await SendAsync("GET", $"{Items}?{query}").JsonAsync()).GetProperty("items").GetArrayLength();
     }
 
     [Fact]
@@ -89,7 +96,8 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Equal((0, 1), (await CountAsync("true"), await CountAsync("false")));
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync("GET", $"{Items}?lowStock=maybe").ProblemAsync()).Status);
 
-        async Task<int> CountAsync(string low) => (await SendAsync("GET", $"{Items}?name={name}&lowStock={low}").JsonAsync()).GetProperty("items").GetArrayLength();
+        async Task<int> CountAsync(string low) =>
+            (await SendAsync("GET", $"{Items}?name={name}&lowStock={low}").JsonAsync()).GetProperty("items").GetArrayLength();
     }
 
     [Fact]
@@ -105,7 +113,9 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
         var read = await SendAsync("GET", response.Headers.Location!.OriginalString).JsonAsync();
         Assert.Equal(created.GetRawText(), read.GetRawText());
-        Assert.Equal((name, "65.00", 3), (read.GetProperty("name").GetString(), read.GetProperty("price").GetRawText(), read.GetProperty("quantity").GetInt32()));
+        Assert.Equal(
+            (name, "65.00", 3),
+            (read.GetProperty("name").GetString(), read.GetProperty("price").GetRawText(), read.GetProperty("quantity").GetInt32()));
         Assert.Equal("3/3/0/0", await StockAsync(read.GetProperty("id").GetInt64()));
     }
 
@@ -119,10 +129,17 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var id = await CreateAsync(Unique());
         var name = Unique();
         var changed = await SendAsync(method, $"{Items}/{id}", new { name }).JsonAsync();
-        Assert.Equal((name, "Peru", "1.00", 1), (Text(changed, "name"), Text(changed, "countryOfOrigin"), changed.GetProperty("price").GetRawText(), changed.GetProperty("quantity").GetInt32()));
+        Assert.Equal(
+            (name, "Peru", "1.00", 1),
+            (
+                Text(changed, "name"), Text(changed, "countryOfOrigin"), changed.GetProperty("price").GetRawText(),
+                changed.GetProperty("quantity").GetInt32()));
 
-        changed = await SendAsync(method, $"{Items}/{id}", new { description = "New", countryOfOrigin = "South Korea", sku = name }).JsonAsync();
-        Assert.Equal((name, "New", "South Korea", name), (Text(changed, "name"), Text(changed, "description"), Text(changed, "countryOfOrigin"), Text(changed, "sku")));
+        changed = await SendAsync(method, $"{Items}/{id}", new { description = "New", countryOfOrigin = "South Korea", sku = name })
+            .JsonAsync();
+        Assert.Equal(
+            (name, "New", "South Korea", name),
+            (Text(changed, "name"), Text(changed, "description"), Text(changed, "countryOfOrigin"), Text(changed, "sku")));
 
         Assert.Equal(["body"], (await SendAsync(method, $"{Items}/{id}", "{}").ProblemAsync()).Fields);
         Assert.Equal(changed.GetRawText(), (await SendAsync("GET", $"{Items}/{id}").JsonAsync()).GetRawText());
@@ -193,7 +210,9 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         await CreateAsync($"{prefix}-3", price: "3.00", quantity: 3);
 
         var items = (await SendAsync("GET", $"{Items}?name={prefix}").JsonAsync()).GetProperty("items").EnumerateArray().ToList();
-        Assert.Equal(["7", "2", "4", "5", "8", "3"], items.Select(item => item.GetProperty("name").GetString()![(prefix.Length + 1)..]), StringComparer.Ordinal);
+        Assert.Equal(
+            ["7", "2", "4", "5", "8", "3"], items.Select(item => item.GetProperty("name").GetString()![(prefix.Length + 1)..]),
+            StringComparer.Ordinal);
         Assert.All(items, item =>
         {
             var number = item.GetProperty("name").GetString()![(prefix.Length + 1)..];
@@ -281,8 +300,11 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         {
             var id = await CreateAsync(Unique());
             var longest = Unique() + new string('ä', length - Unique().Length);
-            await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string>(StringComparer.Ordinal) { [field] = longest }).JsonAsync();
-            var problem = await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string>(StringComparer.Ordinal) { [field] = longest + "x" }).ProblemAsync();
+            await SendAsync("PATCH", $"{Items}/{id}", new Dictionary<string, string>(StringComparer.Ordinal) { [field] = longest })
+                .JsonAsync();
+            var problem = await SendAsync(
+                "PATCH", $"{Items}/{id}",
+                new Dictionary<string, string>(StringComparer.Ordinal) { [field] = longest + "x" }).ProblemAsync();
             Assert.Equal((HttpStatusCode.BadRequest, field), (problem.Status, Assert.Single(problem.Fields)));
         }
     }
@@ -301,8 +323,12 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
         var now = await TagAsync(id);
         Assert.NotEqual(tag, now, StringComparer.Ordinal);
-        Assert.Equal(HttpStatusCode.PreconditionFailed, await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", tag)).StatusAsync());
-        Assert.Equal(HttpStatusCode.NoContent, await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", now)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.PreconditionFailed,
+            await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", tag)).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.NoContent,
+            await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", now)).StatusAsync());
     }
 
     [Theory]
@@ -348,9 +374,13 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     {
         var body = method is "GET" or "DELETE" ? null : Body(Unique());
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, Items + path, body).StatusAsync());
-        Assert.Equal(HttpStatusCode.Forbidden, await http.SendAsync(method, Items + path, body, await platform.UserTokenAsync("alice")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync(method, Items + path, body, await platform.UserTokenAsync("alice")).StatusAsync());
         // An admin of the shop is nobody here.
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, Items + path, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Unauthorized,
+            await http.SendAsync(method, Items + path, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
     }
 
     [Fact]
@@ -362,12 +392,17 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     private static string Unique() => $"n{Guid.NewGuid():N}";
 
     private static string Body(string name, string? sku = null, string country = "Peru", string price = "1.00", long quantity = 1) =>
-        $$"""{"sku":{{JsonSerializer.Serialize(sku ?? $"sku-{name}-{country}")}},"name":{{JsonSerializer.Serialize(name)}},"countryOfOrigin":"{{country}}","price":{{price}},"quantity":{{quantity}}}""";
+        $$"""
+        {"sku":{{JsonSerializer.Serialize(sku ?? $"sku-{name}-{country}")}},"name":{{JsonSerializer.Serialize(name)}},
+        "countryOfOrigin":"{{country}}","price":{{price}},"quantity":{{quantity}}}
+        """;
 
-    private Task<HttpResponseMessage> SendAsync(string method, string path, object? body = null) => http.SendAsync(method, path, body, Clerk);
+    private Task<HttpResponseMessage> SendAsync(string method, string path, object? body = null) =>
+        http.SendAsync(method, path, body, Clerk);
 
     private async Task<long> CreateAsync(string name, string country = "Peru", string price = "1.00", long quantity = 1) =>
-        (await SendAsync("POST", Items, Body(name, country: country, price: price, quantity: quantity)).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
+        (await SendAsync("POST", Items, Body(name, country: country, price: price, quantity: quantity)).JsonAsync(HttpStatusCode.Created))
+            .GetProperty("id").GetInt64();
 
     private async Task<string> TagAsync(long id)
     {
@@ -376,8 +411,10 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     private async Task<string?> StockAsync(long id) =>
-        await platform.QueryAsync<string>("warehousedb", "SELECT received || '/' || free || '/' || reserved || '/' || shipped FROM items WHERE id = $1", id);
+        await platform.QueryAsync<string>(
+            "warehousedb", "SELECT received || '/' || free || '/' || reserved || '/' || shipped FROM items WHERE id = $1", id);
 
     private async Task<string?> RowsAsync() =>
-        await platform.QueryAsync<string>("warehousedb", "SELECT (SELECT count(*) FROM items) || '/' || (SELECT count(*) FROM stock_adjustments)");
+        await platform.QueryAsync<string>(
+            "warehousedb", "SELECT (SELECT count(*) FROM items) || '/' || (SELECT count(*) FROM stock_adjustments)");
 }

@@ -17,10 +17,13 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     public async Task An_adjustment_changes_the_stock_and_is_kept_with_who_when_and_why()
     {
         var id = await CreateAsync(10);
-        using var response = await http.SendAsync("POST", $"{Items}/{id}/stock-adjustments", new { delta = -4, reason = "Broken in transit" }, await ClerkAsync());
+        using var response = await http.SendAsync(
+            "POST", $"{Items}/{id}/stock-adjustments", new { delta = -4, reason = "Broken in transit" }, await ClerkAsync());
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         var made = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
-        Assert.Equal((-4, 6, "Broken in transit"), (made.GetProperty("delta").GetInt32(), made.GetProperty("quantity").GetInt32(), made.GetProperty("reason").GetString()));
+        Assert.Equal(
+            (-4, 6, "Broken in transit"),
+            (made.GetProperty("delta").GetInt32(), made.GetProperty("quantity").GetInt32(), made.GetProperty("reason").GetString()));
         Assert.Equal("01900000-0000-7000-8000-000000000002", made.GetProperty("by").GetString());
         Assert.Equal(platform.Clock.GetUtcNow(), made.GetProperty("at").GetDateTimeOffset(), TimeSpan.FromMilliseconds(1));
 
@@ -88,7 +91,8 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Trait("Covers", "N-21")]
     public async Task An_unknown_item_or_adjustment_is_not_found(string method, string path)
     {
-        var problem = await http.SendAsync(method, $"{Items}/{path}", method is "POST" ? new { delta = 1, reason = "r" } : null, await ClerkAsync()).ProblemAsync();
+        var problem = await http.SendAsync(
+            method, $"{Items}/{path}", method is "POST" ? new { delta = 1, reason = "r" } : null, await ClerkAsync()).ProblemAsync();
         Assert.Equal(HttpStatusCode.NotFound, problem.Status);
     }
 
@@ -135,7 +139,9 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var id = await CreateAsync(5);
         using var read = await http.SendAsync("GET", $"{Items}/{id}", token: await ClerkAsync());
         await AdjustAsync(id, 1).JsonAsync(HttpStatusCode.Created);
-        var late = http.SendAsync("POST", $"{Items}/{id}/stock-adjustments", new { delta = 1, reason = "r" }, await ClerkAsync(), ("If-Match", read.Headers.ETag!.ToString()));
+        var late = http.SendAsync(
+            "POST", $"{Items}/{id}/stock-adjustments", new { delta = 1, reason = "r" }, await ClerkAsync(),
+            ("If-Match", read.Headers.ETag!.ToString()));
         Assert.Equal(HttpStatusCode.PreconditionFailed, await late.StatusAsync());
         Assert.Equal("6/6/0/0 6", await StockAsync(id));
     }
@@ -147,8 +153,11 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("UPDATE items SET reserved = -1, received = received - 1 WHERE id = 1", "ck_items_reserved")]
     [InlineData("UPDATE items SET shipped = -1, received = free - 1 WHERE id = 1", "ck_items_shipped")]
     [InlineData("UPDATE items SET price = -0.01 WHERE id = 1", "ck_items_price")]
-    [InlineData("INSERT INTO stock_adjustments (item_id, delta, quantity, reason, at) VALUES (1, 0, 0, '', now())", "ck_stock_adjustments_delta")]
-    [InlineData("INSERT INTO stock_adjustments (item_id, delta, quantity, reason, at) VALUES (999, 1, 0, '', now())", "fk_stock_adjustments_items_item_id")]
+    [InlineData(
+        "INSERT INTO stock_adjustments (item_id, delta, quantity, reason, at) VALUES (1, 0, 0, '', now())", "ck_stock_adjustments_delta")]
+    [InlineData(
+        "INSERT INTO stock_adjustments (item_id, delta, quantity, reason, at) VALUES (999, 1, 0, '', now())",
+        "fk_stock_adjustments_items_item_id")]
     public async Task The_database_itself_refuses_what_must_not_be(string sql, string constraint)
     {
         var failure = await Assert.ThrowsAsync<PostgresException>(() => platform.QueryAsync<object>("warehousedb", sql));
@@ -175,7 +184,9 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
                 }
                 else
                 {
-                    Assert.Equal((int)HttpStatusCode.Conflict, Assert.Throws<ProblemException>(() => item.Adjust(delta, "r", by: null, default)).Status);
+                    Assert.Equal(
+                        (int)HttpStatusCode.Conflict,
+                        Assert.Throws<ProblemException>(() => item.Adjust(delta, "r", by: null, default)).Status);
                 }
             }
 
@@ -193,13 +204,16 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     private async Task<long> CreateAsync(long quantity)
     {
         var name = Guid.NewGuid().ToString("N");
-        var created = await http.SendAsync("POST", Items, new { sku = name, name, countryOfOrigin = "Peru", price = 1, quantity }, await ClerkAsync()).JsonAsync(HttpStatusCode.Created);
+        var created = await http.SendAsync(
+            "POST", Items, new { sku = name, name, countryOfOrigin = "Peru", price = 1, quantity },
+            await ClerkAsync()).JsonAsync(HttpStatusCode.Created);
         return created.GetProperty("id").GetInt64();
     }
 
     /// <summary>received/free/reserved/shipped, and the sum of the history.</summary>
     private async Task<string?> StockAsync(long id) => await platform.QueryAsync<string>("warehousedb", """
-        SELECT received || '/' || free || '/' || reserved || '/' || shipped || ' ' || (SELECT COALESCE(sum(delta), 0) FROM stock_adjustments WHERE item_id = items.id)
+        SELECT received || '/' || free || '/' || reserved || '/' || shipped || ' '
+            || (SELECT COALESCE(sum(delta), 0) FROM stock_adjustments WHERE item_id = items.id)
         FROM items WHERE id = $1
         """, id);
 }

@@ -12,7 +12,7 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>Where a service is to listen.</summary>
 internal static class ListenAddresses
 {
-    /// <summary>The line that stops the start when the service cannot listen where it should; null when it can.</summary>
+    /// <summary>The message about the first address that the service cannot listen at; null when it can listen at all.</summary>
     public static string? FirstUnusableAddress(this WebApplication app)
     {
         // Kestrel itself would only find out after the migrations. Tests and the build of the OpenAPI documents use another server.
@@ -44,7 +44,7 @@ internal static class ListenAddresses
         return null;
     }
 
-    // As Kestrel takes them: a name that is not localhost means every address of the machine.
+    // As in Kestrel, a host name other than localhost means every address of the machine.
     private static IPAddress[] AddressesOf(BindingAddress url) =>
         url.IsUnixPipe || url.IsNamedPipe ? []
         : string.Equals(url.Host, "localhost", StringComparison.OrdinalIgnoreCase) ? [IPAddress.Loopback, .. IPv6(IPAddress.IPv6Loopback)]

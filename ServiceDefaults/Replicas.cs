@@ -12,21 +12,21 @@ public static class Replicas
         : $"{scheme}://{endpoint}";
 
     /// <summary>
-    /// Whether the request never left: nobody was there to take it, so another replica may have it, whatever it asks for.
+    /// Whether the request never reached a replica, so that another may receive it, even if it is unsafe to repeat.
     /// </summary>
     public static bool NeverArrived(this Exception? failure) => failure
         is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
         or OperationCanceledException { InnerException: TimeoutException } // connecting took too long
-        or Polly.CircuitBreaker.BrokenCircuitException; // it has failed so often of late that it is not asked
+        or Polly.CircuitBreaker.BrokenCircuitException; // the circuit is open
 }
 
 /// <summary>
-/// Sends requests to the replicas of a service in turn. One that cannot be reached is passed over, also by the requests of the next
-/// seconds. What may have arrived is sent to another only if it is a GET: whether anything else may be, its sender knows.
+/// Sends requests to the replicas of a service in turn. An unreachable replica is skipped for the next seconds. A request that may have
+/// arrived is sent to another replica only if it is a GET.
 /// </summary>
 internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvider time) : DelegatingHandler
 {
-    // By then an orchestrator has started another, and if not, finding out costs one refused connection.
+    // By then an orchestrator has usually started another; otherwise a new attempt costs one refused connection.
     private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(2);
     private static readonly ConcurrentDictionary<string, long> FailedAt = new(StringComparer.Ordinal);
     private static int turn;

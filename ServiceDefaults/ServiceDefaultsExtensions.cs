@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>What every service of the platform shares: one call when building it, one when it is built.</summary>
+/// <summary>Set-up that all services share: one call on the builder, one on the application.</summary>
 public static class ServiceDefaultsExtensions
 {
     /// <summary>The largest request body that any service accepts, in bytes (1 MiB); beyond it the answer is 413.</summary>
@@ -43,7 +43,7 @@ public static class ServiceDefaultsExtensions
 
     /// <summary>Adds the middleware that every service shares, and its health endpoints, in every environment.</summary>
     /// <param name="app">The service.</param>
-    /// <param name="useCaller">Adds what has to know the caller and comes before anything is refused or allowed.</param>
+    /// <param name="useCaller">Adds middleware that needs the caller and runs before authorization.</param>
     public static WebApplication UseServiceDefaults(this WebApplication app, Action<WebApplication>? useCaller = null)
     {
         app.Use(app.Services.GetRequiredService<Draining>().AnnounceAsync);
@@ -52,7 +52,7 @@ public static class ServiceDefaultsExtensions
         app.UseGrpcStatuses();
         app.UseRouting();
         app.UseDeprecations();
-        // Calls over gRPC bring deadlines of their own.
+        // gRPC calls carry their own deadlines.
         app.UseWhen(context => !context.IsGrpc(), rest => rest.UseRequestTimeouts().Use(EndAsCancelledAsync));
         if (useCaller is null)
         {
@@ -103,8 +103,8 @@ public static class ServiceDefaultsExtensions
     }
 
     /// <summary>
-    /// What routing itself answers (404, 405, 415) protects nothing, so it needs no token: "sign in" would be the wrong advice.
-    /// OPTIONS is what routing knows of a path.
+    /// Answers 404, 405 and 415 of routing before authorization: a 401 would be wrong advice there. Answers OPTIONS with the verbs of the
+    /// path.
     /// </summary>
     private static void UseRoutingAnswers(this WebApplication app) => app.Use(async (context, next) =>
     {
@@ -136,7 +136,7 @@ public static class ServiceDefaultsExtensions
     });
 
     /// <summary>
-    /// What is called off because the time is over, or the caller gone, fails in many ways: over gRPC, for one, as an error of the call.
+    /// Turns the failures of a cancelled request into one cancellation; a gRPC client, for example, throws its own exception.
     /// </summary>
     private static async Task EndAsCancelledAsync(HttpContext context, RequestDelegate next)
     {
@@ -153,7 +153,7 @@ public static class ServiceDefaultsExtensions
 
     private static void UseSecurityHeaders(this WebApplication app) => app.Use((context, next) =>
     {
-        // Set last, so that an answer passed through the Gateway does not carry them twice.
+        // Set last, so that an answer that passes the Gateway does not carry them twice.
         context.Response.OnStarting(() =>
         {
             context.Response.Headers.XContentTypeOptions = "nosniff";

@@ -24,7 +24,7 @@ public static class Settings
     public const int ExitCode = 78;
 
     /// <summary>
-    /// Begins a service. There is nothing to begin with when a file of settings cannot be read, so that ends the program here.
+    /// Creates the builder of a service; ends the program when a settings file cannot be read.
     /// </summary>
     public static WebApplicationBuilder CreateBuilder(string[] args)
     {
@@ -118,7 +118,7 @@ public static class Settings
         }
     }
 
-    /// <summary>Notes that a setting will not do. Its value is shown unless it may hold a password.</summary>
+    /// <summary>Rejects a setting. The message shows its value unless it is a secret.</summary>
     public static void RejectSetting(
         this WebApplicationBuilder builder, string key, string expected, bool isSecret = false, bool mattersToMigrations = false)
     {
@@ -139,12 +139,12 @@ public static class Settings
     /// <summary>Whether this is an absolute http or https address.</summary>
     public static bool IsUrl(string? value) => Uri.TryCreate(value, UriKind.Absolute, out var uri) && (uri.Scheme is "http" or "https");
 
-    /// <summary>What every service has: where it listens, what it logs, where telemetry goes.</summary>
+    /// <summary>Checks the settings of every service: its addresses, log levels and telemetry receiver.</summary>
     internal static void CheckCommonSettings(this WebApplicationBuilder builder)
     {
         foreach (var endpoint in builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren())
         {
-            // The stars mean every address of the machine.
+            // A star means every address of the machine.
             if (endpoint["Url"] is not { } url
                 || !IsUrl(url.Replace("://*", "://any", StringComparison.Ordinal).Replace("://+", "://any", StringComparison.Ordinal)))
             {
@@ -168,7 +168,7 @@ public static class Settings
             !Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _)))
         {
             builder.RejectSetting(level.Path, $"one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
-            // Left in place, it would keep the service from being built, and from saying so.
+            // The wrong level would make the host throw before it could report it.
             builder.Configuration[level.Path] = nameof(LogLevel.Information);
         }
 
@@ -240,7 +240,7 @@ public static class Settings
 
     private sealed record DatabaseSetting(string Key);
 
-    /// <summary>The annotations of options, told in one line each that names the key.</summary>
+    /// <summary>Validates options by their annotations; each failure is one line that names the key.</summary>
     private sealed class Annotations<TOptions>(IConfigurationSection section) : IValidateOptions<TOptions>
         where TOptions : class
     {

@@ -26,12 +26,12 @@ public static class Api
         .AddEndpointFilter(ETags.Filter);
 
     /// <summary>
-    /// Answers HEAD wherever GET is answered, but for streams, which have no end to wait for; the server leaves the body out.
+    /// Answers HEAD wherever GET is answered, except for streams, which never end. The server omits the body.
     /// </summary>
     public static TBuilder AnswerHead<TBuilder>(this TBuilder endpoints)
         where TBuilder : IEndpointConventionBuilder
     {
-        // Last, when it is known what an endpoint answers with.
+        // Runs last, when the content types of the endpoint are known.
         endpoints.Finally(endpoint =>
         {
             if (endpoint.Metadata.OfType<IHttpMethodMetadata>().LastOrDefault() is { HttpMethods: [var verb] } && HttpMethods.IsGet(verb)
@@ -44,7 +44,7 @@ public static class Api
         return endpoints;
     }
 
-    /// <summary>Answers that carry tokens are not to be kept by anyone on the way.</summary>
+    /// <summary>Forbids caches to store the answer, because it carries tokens.</summary>
     public static RouteHandlerBuilder NoStore(this RouteHandlerBuilder endpoint) => endpoint.AddEndpointFilter(async (context, next) =>
     {
         context.HttpContext.Response.Headers.CacheControl = "no-store";

@@ -19,7 +19,7 @@ internal static class Bodies
         }
         else if (await IsEmptyAsync(context))
         {
-            // Routing and binding must not ask for the type of a body that is not there.
+            // Routing and binding would otherwise require a content type of an absent body.
             context.Request.ContentType = null;
             context.Features.Set<IHttpRequestBodyDetectionFeature>(NoBody.Instance);
             await next(context);
@@ -58,12 +58,12 @@ internal static class Bodies
         return isEmpty;
     }
 
-    /// <summary>JSON is UTF-8 (RFC 8259); an encoding that nobody knows would be a fault where the body is read.</summary>
+    /// <summary>JSON is UTF-8 (RFC 8259); an unknown charset would fail later as a server error.</summary>
     private static void RequireUtf8(HttpRequest request)
     {
         if (MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.Charset.HasValue)
         {
-            type.Charset = HeaderUtilities.RemoveQuotes(type.Charset); // the framework knows no "utf-8" in quotes
+            type.Charset = HeaderUtilities.RemoveQuotes(type.Charset); // the framework does not accept quotes
             if (!type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
             {
                 throw UnsupportedMediaType();

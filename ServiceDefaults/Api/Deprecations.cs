@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>What is to go says so to whoever calls it, long before it goes (docs/versioning.md).</summary>
+/// <summary>Announces to callers that an endpoint will be removed, long before it is (docs/versioning.md).</summary>
 public static class Deprecations
 {
     private static readonly Counter<long> Calls = new Meter(Telemetry.Prefix + "Api").CreateCounter<long>(
@@ -17,9 +17,9 @@ public static class Deprecations
     /// answer, and by a count of the calls that still come.
     /// </summary>
     /// <param name="endpoints">One endpoint or a group.</param>
-    /// <param name="since">The day (UTC) from which nobody should begin to use it.</param>
-    /// <param name="sunset">The day (UTC) from which it may be gone.</param>
-    /// <param name="link">Where it is written what to use instead.</param>
+    /// <param name="since">The day (UTC) from which new callers should not use it.</param>
+    /// <param name="sunset">The day (UTC) from which it may be removed.</param>
+    /// <param name="link">The page that says what to use instead.</param>
     public static TBuilder Deprecated<TBuilder>(this TBuilder endpoints, DateOnly since, DateOnly sunset, string link)
         where TBuilder : IEndpointConventionBuilder =>
         endpoints.WithMetadata(new Deprecation(StartOf(since), StartOf(sunset), link));
@@ -29,7 +29,7 @@ public static class Deprecations
         if (context.GetEndpoint() is RouteEndpoint endpoint && endpoint.Metadata.GetMetadata<Deprecation>() is { } deprecation)
         {
             Calls.Add(1, new KeyValuePair<string, object?>("http.route", endpoint.RoutePattern.RawText));
-            // Set last, since an error starts the answer anew.
+            // Set last, because an error resets the response headers.
             context.Response.OnStarting(() =>
             {
                 var headers = context.Response.Headers;
@@ -46,5 +46,5 @@ public static class Deprecations
     private static DateTimeOffset StartOf(DateOnly day) => new(day, TimeOnly.MinValue, TimeSpan.Zero);
 }
 
-/// <summary>Since when an endpoint is deprecated, when it may be gone, and where that is written.</summary>
+/// <summary>Since when an endpoint is deprecated, when it may be removed, and the page that says so.</summary>
 internal sealed record Deprecation(DateTimeOffset Since, DateTimeOffset Sunset, string Link);

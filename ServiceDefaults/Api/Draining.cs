@@ -9,8 +9,8 @@ using Microsoft.Extensions.Hosting;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// SIGTERM, as an orchestrator sends it to one replica among several: it serves on for a moment while it says with every answer, and as
-/// its readiness, that it is about to go, so that callers turn to the others before it stops listening. Ctrl-C and SIGQUIT stop at once.
+/// After SIGTERM a replica keeps serving for a moment. Every answer and its readiness announce the stop, so that callers move to other
+/// replicas before it stops listening. Ctrl-C and SIGQUIT stop at once.
 /// </summary>
 public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposable
 {
@@ -33,7 +33,7 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
     /// <inheritdoc />
     public Task StartingAsync(CancellationToken cancellationToken)
     {
-        // The host's own handler begins the stop, and of several handlers the one that was added last is called first.
+        // The last handler added runs first, so this one runs before the host's, which begins the stop.
         registration = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => isAsked = true);
         return Task.CompletedTask;
     }

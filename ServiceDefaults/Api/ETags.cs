@@ -61,8 +61,8 @@ public static partial class ETags
         MatchesStrongly(known.StartsWith("W/", StringComparison.Ordinal) ? known[2..] : known, tag);
 
     /// <summary>
-    /// Adds the <c>ETag</c> of a versioned response. Who reads a version that is at hand already gets 304 and no body;
-    /// who reads only a certain version (<c>If-Match</c>) gets 412 when it is another.
+    /// Adds the <c>ETag</c> of a versioned response. A read whose <c>If-None-Match</c> names the present version
+    /// gets 304 without a body; one whose <c>If-Match</c> names another version gets 412.
     /// </summary>
     internal static async ValueTask<object?> Filter(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
@@ -74,7 +74,7 @@ public static partial class ETags
             if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
             {
                 new Preconditions { IfMatch = HeaderOf(request.Headers.IfMatch) }.Require(versioned.Version);
-                // A header that is no list of entity tags matches nothing: the answer is the whole resource.
+                // A malformed header matches nothing, so the answer is the whole resource.
                 if (HeaderOf(request.Headers.IfNoneMatch) is { } list
                     && TryParse(list)?.Any(known => MatchesWeakly(known, present)) == true)
                 {

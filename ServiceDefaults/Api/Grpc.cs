@@ -25,7 +25,7 @@ internal sealed class ServiceCallOptions
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(2);
 }
 
-/// <summary>gRPC as every service serves it and calls it.</summary>
+/// <summary>Shared set-up of gRPC servers and clients.</summary>
 public static partial class GrpcDefaults
 {
     private static readonly HashSet<string> ContentTypes =
@@ -66,8 +66,8 @@ public static partial class GrpcDefaults
     }
 
     /// <summary>
-    /// Adds a client of another service's <c>grpc</c> endpoint: one shared channel, a deadline on every call,
-    /// and, only for methods that <paramref name="retried"/> names because they change nothing, another try when it does not answer.
+    /// Adds a client of another service's <c>grpc</c> endpoint: one shared channel and a deadline on every call. Only the methods in
+    /// <paramref name="retried"/> are retried; they are safe to repeat.
     /// </summary>
     public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service, params string[] retried)
         where TClient : ClientBase
@@ -81,7 +81,7 @@ public static partial class GrpcDefaults
             {
                 EnableMultipleHttp2Connections = true,
                 ConnectTimeout = TimeSpan.FromSeconds(1),
-                // A name may come to mean other machines, and behind one address new replicas get only new connections.
+                // A name may resolve to other machines later, and new replicas behind one address receive only new connections.
                 PooledConnectionLifetime = TimeSpan.FromMinutes(2),
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
@@ -131,14 +131,14 @@ public static partial class GrpcDefaults
         context.Response.StatusCode = StatusCodes.Status200OK;
         context.Response.ContentType = "application/grpc";
         context.Response.Headers.GrpcStatus = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
-        // Only what the protocol wants encoded: some clients decode nothing else.
+        // Encodes only what the protocol requires, because some clients decode nothing else.
         context.Response.Headers.GrpcMessage = string.Concat(Encoding.UTF8.GetBytes(detail).Select(b =>
             b is >= 0x20 and <= 0x7E and not (byte)'%' ? $"{(char)b}" : $"%{b:X2}"));
     }
 
     /// <summary>
-    /// A message that is not the method's Protobuf fails before any interceptor, as UNKNOWN; it is the caller's fault.
-    /// Whatever fails later is translated there, so UNKNOWN has no other cause.
+    /// Answers INVALID_ARGUMENT to a malformed message. It fails as UNKNOWN before any interceptor runs; the interceptor translates all
+    /// other failures, so UNKNOWN has no other cause.
     /// </summary>
     internal static void UseGrpcStatuses(this WebApplication app) => app.Use(async (context, next) =>
     {
@@ -150,7 +150,7 @@ public static partial class GrpcDefaults
         }
     });
 
-    // Every gRPC service here is in a package, so its name has a dot; the first segment of a REST path has none.
+    // The name of a gRPC service here contains a dot, because it has a package; the first segment of a REST path contains none.
     [GeneratedRegex(
         @"^/[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+/[A-Za-z][A-Za-z0-9_]*\z",
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
@@ -188,7 +188,7 @@ public static partial class GrpcDefaults
                 : context);
     }
 
-    /// <summary>Refusals become rich statuses; a fault is logged and leaves as INTERNAL, with nothing of its inside.</summary>
+    /// <summary>Refusals become rich statuses. A fault is logged and becomes INTERNAL without details.</summary>
     private sealed class ProblemInterceptor(ILogger<ProblemInterceptor> logger) : Interceptor
     {
         public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
@@ -231,7 +231,7 @@ public static partial class GrpcDefaults
             var status = new Google.Rpc.Status { Code = (int)CodeOf(problem), Message = problem.Message };
             if (problem.Errors.Count > 0)
             {
-                // Many clients show the message and not the details.
+                // Many clients show only the message.
                 status.Message = string.Join(
                     ' ', problem.Errors.SelectMany(error => error.Value.Select(text => $"{GrpcInput.ProtoName(error.Key)}: {text}")));
                 status.Details.Add(Any.Pack(new BadRequest
@@ -259,7 +259,7 @@ public static partial class GrpcDefaults
             StatusCodes.Status401Unauthorized => Code.Unauthenticated,
             StatusCodes.Status403Forbidden => Code.PermissionDenied,
             StatusCodes.Status404NotFound => Code.NotFound,
-            // A field at fault means that its value is taken; otherwise the state is in the way.
+            // With a field, its value is taken already; without one, the state forbids the change.
             StatusCodes.Status409Conflict => problem.Errors.Count > 0 ? Code.AlreadyExists : Code.FailedPrecondition,
             StatusCodes.Status412PreconditionFailed => Code.Aborted,
             StatusCodes.Status422UnprocessableEntity => Code.FailedPrecondition,

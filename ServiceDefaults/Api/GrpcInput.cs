@@ -6,10 +6,10 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>What gRPC callers send is held to the rules of the REST contract, and refused with the names of the <c>.proto</c>.</summary>
+/// <summary>Validates gRPC requests by the rules of the REST contract, with field names of the <c>.proto</c>.</summary>
 public static class GrpcInput
 {
-    /// <summary>The record, if its annotations (those of the REST body) accept it.</summary>
+    /// <summary>Validates the record by its annotations, which are those of the REST body.</summary>
     /// <exception cref="ProblemException">400, with every field at fault.</exception>
     public static T Validated<T>(this T record)
         where T : class

@@ -57,7 +57,7 @@ public static class Idempotency
         {
             await db.Database.CreateExecutionStrategy().ExecuteAsync(async () =>
             {
-                // Everything starts afresh when the connection was lost and the strategy tries again.
+                // The execution strategy may run this again after a lost connection.
                 db.ChangeTracker.Clear();
                 buffer.SetLength(0);
                 context.Request.Body.Position = 0;
@@ -96,7 +96,7 @@ public static class Idempotency
         }
         catch (AlreadyAnsweredException)
         {
-            // An equal request began at the same moment and was first.
+            // An equal request began at the same moment and committed first.
             await db.Database.RollbackTransactionAsync(context.RequestAborted);
             await claim.TryReplayAsync(context.Response, db, context.RequestAborted);
         }
@@ -131,7 +131,7 @@ internal sealed class IdempotentAttribute(Type context) : Attribute
     public Type Context { get; } = context;
 }
 
-/// <summary>A request's key, and what is done with its row.</summary>
+/// <summary>The idempotency key of a request and the operations on its row.</summary>
 internal sealed class IdempotencyClaim(string caller, string key, byte[] fingerprint, DateTimeOffset now)
 {
     private static readonly string[] ReplayedHeaders = ["Content-Type", "Location", "ETag", "Cache-Control"];

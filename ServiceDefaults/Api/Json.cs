@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>JSON as the contract has it: strict on the way in, exact on the way out.</summary>
+/// <summary>JSON rules of the contract: strict when reading, exact when writing.</summary>
 public static partial class Json
 {
     /// <summary>As many significant digits as any decimal holds exactly.</summary>
@@ -52,7 +52,7 @@ public static partial class Json
         public override void Write(Utf8JsonWriter writer, decimal value, JsonSerializerOptions options) =>
             writer.WriteRawValue(value.ToString("F2", CultureInfo.InvariantCulture), skipInputValidation: true);
 
-        /// <summary>The framework rounds a number that has more digits than a decimal holds; here it must be exact.</summary>
+        /// <summary>Reads a number exactly; the framework would round one with more digits than a decimal holds.</summary>
         private static bool TryReadExactly(string number, out decimal value)
         {
             var (mantissa, exponent) = number.Split('e', 'E') is [var before, var after] ? (before, after) : (number, "0");
@@ -93,7 +93,7 @@ public static partial class Json
 
         private static bool TryRead(Match match, out DateTimeOffset value)
         {
-            // The seventh place of a second is the last that the framework holds.
+            // The framework holds seven decimal places of a second.
             var fraction = match.Groups["fraction"].Value;
             var text = $"{match.Groups["date"]}T{match.Groups["time"]}{fraction[..Math.Min(fraction.Length, 8)]}{match.Groups["zone"]}";
             return DateTimeOffset.TryParseExact(

@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Requires a text that shows something: white space and invisible characters alone do not.</summary>
+/// <summary>Requires at least one visible character.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class NotBlankAttribute() : ValidationAttribute("This must not be blank.")
 {

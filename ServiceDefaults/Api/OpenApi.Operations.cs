@@ -14,11 +14,11 @@ using Microsoft.OpenApi;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <content>What an operation says of itself.</content>
+/// <content>Describes operations.</content>
 public static partial class OpenApi
 {
     /// <summary>
-    /// What follows of an endpoint's own description: names, who may call, what every request and answer of its kind carries.
+    /// Completes an operation from the endpoint's metadata: its id, its callers, its headers and its problem responses.
     /// </summary>
     private sealed class Operation(
         OpenApiOperation operation, OpenApiOperationTransformerContext context, Dictionary<Type, object> examples)
@@ -59,7 +59,7 @@ public static partial class OpenApi
             }
             else
             {
-                // Said, and not left open: no token is needed. Some answer more to whom they know.
+                // An explicit empty requirement says that no token is needed; some operations answer more to a known caller.
                 var asksWho = handler?.GetParameters()
                     .Any(parameter => parameter.ParameterType == typeof(System.Security.Claims.ClaimsPrincipal)) == true;
                 operation.Security = asksWho ? [new(), bearer] : [new()];
@@ -106,7 +106,7 @@ public static partial class OpenApi
 
         private void DescribeBody()
         {
-            // The XML comment of a header within a parameter object ends up here; the schema has the body's own.
+            // The generator puts the XML comment of a header in a parameter object here; the schema describes the body.
             if (operation.RequestBody is OpenApiRequestBody request)
             {
                 request.Description = null;
@@ -149,7 +149,7 @@ public static partial class OpenApi
             }
         }
 
-        /// <summary>The refusals that follow from what a request of this kind carries; an endpoint declares only others.</summary>
+        /// <summary>The problem responses that follow from the metadata; an endpoint declares only others.</summary>
         private IEnumerable<int> ImpliedProblems()
         {
             yield return StatusCodes.Status400BadRequest;
@@ -197,7 +197,7 @@ public static partial class OpenApi
                 json.Example = ExampleOf(type, leaveOutNull: false);
             }
 
-            // Accepted without a word about it, there is nothing to read.
+            // 202 without a body has nothing to read at a Location.
             if (status is StatusCodes.Status201Created || (status is StatusCodes.Status202Accepted && type is not null))
             {
                 answer.Headers = Header("Location", "Where to read it.");

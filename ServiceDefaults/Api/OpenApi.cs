@@ -9,7 +9,7 @@ using Microsoft.OpenApi;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>The OpenAPI document of a service, as every service describes itself.</summary>
+/// <summary>The OpenAPI document of a service.</summary>
 public static partial class OpenApi
 {
     private const string Scheme = "Bearer";
@@ -36,7 +36,7 @@ public static partial class OpenApi
         {
             options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
             var isOfDocument = options.ShouldInclude;
-            // Whoever reads of GET knows of HEAD.
+            // HEAD exists wherever GET does, so it is not listed.
             options.ShouldInclude = description => isOfDocument(description) && description.HttpMethod is not "HEAD";
             options.AddSchemaTransformer((schema, context, _) => Run(() => Describe(schema, context)));
             options.AddOperationTransformer((operation, context, _) => Run(() => new Operation(operation, context, byType).Describe()));
@@ -60,7 +60,7 @@ public static partial class OpenApi
                 + "Within a version, paths, optional parameters and fields are only added; "
                 + "what would break a caller gets a version of its own, and the old one stays for at least six months.",
         };
-        // Relative: the document is true behind whatever address it was fetched from.
+        // A relative URL is valid behind any address.
         document.Servers = [new() { Url = "/" }];
         document.Components ??= new();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
@@ -77,7 +77,7 @@ public static partial class OpenApi
 
         var operations = document.Paths.Values.SelectMany(path => path.Operations?.Values ?? Enumerable.Empty<OpenApiOperation>()).ToList();
         var schemas = document.Components.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
-        // Where a reference may be null, the reference says so: were both to allow null, none would match exactly one of them.
+        // Nullability belongs to the reference: if both allowed null, null would match twice in oneOf.
         foreach (var schema in schemas.Values.OfType<OpenApiSchema>())
         {
             schema.Type &= ~JsonSchemaType.Null;
@@ -90,7 +90,7 @@ public static partial class OpenApi
             Follow(body.Schema);
         }
 
-        // What is sent is taken as written; to what is answered something may be added one day.
+        // Requests are closed; answers are open, because fields may be added to them.
         foreach (var schema in schemas.Where(schema => !sent.Contains(schema.Key)).Select(schema => schema.Value))
         {
             if (schema is OpenApiSchema { Properties: { Count: > 0 } properties } answer)
@@ -123,7 +123,7 @@ public static partial class OpenApi
     }
 
     /// <summary>
-    /// What a converter of ours reads and writes has no type unless it is said here; and what validation demands is part of the contract.
+    /// Adds types that custom converters hide from the generator, and the constraints of validation attributes.
     /// </summary>
     private static void Describe(OpenApiSchema schema, OpenApiSchemaTransformerContext context)
     {
@@ -170,7 +170,7 @@ public static partial class OpenApi
             schema.Enum = [.. allowed.Values.OfType<string>().Select(value => JsonValue.Create(value))];
         }
 
-        // The format says as much, and as a double it would be another number.
+        // The format says the limit; as a double it would be rounded.
         if (attributes?.GetCustomAttributes(typeof(RangeAttribute), inherit: true) is [RangeAttribute range]
             && Convert.ToDouble(range.Maximum, CultureInfo.InvariantCulture) >= long.MaxValue)
         {

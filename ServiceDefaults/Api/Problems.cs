@@ -103,7 +103,7 @@ public static class Problems
             .WriteAsync(new() { HttpContext = http, ProblemDetails = details });
     }
 
-    /// <summary>Turns what went wrong into what the caller may know of it; null for a fault of ours.</summary>
+    /// <summary>Maps an exception to the problem that the caller may see; null for a server fault.</summary>
     public static ProblemException? ToProblem(this Exception exception, HttpContext http) => exception switch
     {
         ProblemException problem => problem,
@@ -124,7 +124,7 @@ public static class Problems
     internal static bool IsDatabaseGone(Exception exception) => exception switch
     {
         // Too many connections, shutdown in progress, still starting up: https://www.postgresql.org/docs/current/errcodes-appendix.html
-        // and read-only: this is a replica, there being no primary
+        // Read-only: the server is a replica because there is no primary.
         PostgresException { SqlState: "53300" or "57P01" or "57P02" or "57P03" or "25006" } => true,
         PostgresException or NpgsqlOperationInProgressException => false,
         NpgsqlException or SocketException or TimeoutException => true,
@@ -229,8 +229,8 @@ public static class Problems
     private static string AsInJson(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
 
     /// <summary>
-    /// The framework's writer is silent, and the answer a 500, where a caller accepts anything but JSON, as a browser's EventSource does.
-    /// An error may be told in what was not asked for (RFC 9110, 12.5.1).
+    /// Writes problem details whatever the caller accepts (RFC 9110, 12.5.1). The framework's writer writes nothing for a caller that does
+    /// not accept JSON, such as a browser's EventSource, and the answer would be 500.
     /// </summary>
     private sealed class UnaskedWriter : IProblemDetailsWriter
     {

@@ -3,12 +3,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Dates in a query are <c>yyyy-MM-dd</c>; binding alone accepts whatever the framework can read as a date.</summary>
+/// <summary>Dates in a query are <c>yyyy-MM-dd</c>; model binding alone accepts other forms too.</summary>
 internal static class QueryDates
 {
     private const string Format = "yyyy-MM-dd";
 
-    /// <summary>Refuses (400) a handler's <see cref="DateOnly"/> that came in another form, or more than once.</summary>
+    /// <summary>Refuses (400) a <see cref="DateOnly"/> parameter in another form, or given more than once.</summary>
     public static EndpointFilterDelegate Require(EndpointFilterFactoryContext handler, EndpointFilterDelegate next)
     {
         string[] names = [.. handler.MethodInfo.GetParameters()

@@ -43,14 +43,14 @@ public static class Issuers
     /// <summary>The audience of every token.</summary>
     public const string Audience = "microplatform";
 
-    /// <summary>The service that an issuer is, by its service-discovery name.</summary>
+    /// <summary>The service-discovery name of an issuer.</summary>
     public static string ServiceOf(string issuer) => issuer[(issuer.LastIndexOf('/') + 1)..];
 }
 
 /// <summary>Bearer tokens: every service verifies every token itself, with the key set its issuer publishes.</summary>
 public static class Authentication
 {
-    // Clocks of machines in one platform agree to well under this.
+    // Clocks within a platform differ by far less.
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(5);
 
     /// <summary>Accepts tokens of the named <see cref="Issuers"/> (one scheme each) and adds the <see cref="Policies"/>.</summary>
@@ -65,7 +65,7 @@ public static class Authentication
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)
         {
-            // The authority itself has its keys at hand.
+            // The authority reads its keys from its own database.
             if (!string.Equals(Issuers.ServiceOf(issuer), builder.Environment.ApplicationName, StringComparison.OrdinalIgnoreCase))
             {
                 builder.RequireService(Issuers.ServiceOf(issuer), "http");
@@ -77,7 +77,7 @@ public static class Authentication
                 options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
                 options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
-                    // The clock is what is moved: a token that names neither end stands for the first and last moments there are.
+                    // The clock is shifted and not the token's times, which may be the first and the last representable moments.
                     expires is { } end && time.GetUtcNow().UtcDateTime - parameters.ClockSkew < end
                     && (notBefore is not { } start || time.GetUtcNow().UtcDateTime + parameters.ClockSkew >= start));
         }
@@ -86,7 +86,7 @@ public static class Authentication
         return builder;
     }
 
-    /// <summary>Adds the <see cref="Policies"/>; a call that no endpoint declared open is refused to the anonymous.</summary>
+    /// <summary>Adds the <see cref="Policies"/>. An endpoint that does not allow anonymous callers requires a token.</summary>
     public static void AddPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
         .AddPolicy(
             Policies.Customer,
@@ -109,7 +109,7 @@ public static class Authentication
     private static bool TryParseId(string? text, out long id) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id);
 
-    /// <summary>What is checked of every token of <paramref name="issuer"/>.</summary>
+    /// <summary>Configures the validation of the tokens of <paramref name="issuer"/>.</summary>
     public static void Configure(this JwtBearerOptions options, string issuer)
     {
         options.MapInboundClaims = false;
@@ -140,8 +140,7 @@ public static class Authentication
                 }
                 catch (KeySetUnavailableException unavailable)
                 {
-                    // Left to itself, validation takes missing keys for a bad signature. What is no token of this issuer is bad whatever
-                    // its keys.
+                    // Without this, missing keys would look like a bad signature. A token of another issuer is invalid with any keys.
                     if (string.Equals(IssuerOf(context.Request), issuer, StringComparison.Ordinal))
                     {
                         context.Fail(unavailable);
@@ -177,7 +176,7 @@ public static class Authentication
     }
 
     /// <summary>
-    /// The customer that a path names: an id, or <c>me</c>. Whether the caller may, <see cref="Policies.Customer"/> has decided.
+    /// The customer that a path names: an id, or <c>me</c>. <see cref="Policies.Customer"/> has authorized the caller already.
     /// </summary>
     /// <exception cref="ProblemException">404 when it is no id.</exception>
     public static long CustomerId(this ClaimsPrincipal user, string idOrMe, string resourceName) =>
@@ -195,7 +194,7 @@ public static class Authentication
     /// <summary>The caller's user id.</summary>
     public static Guid UserId(this ClaimsPrincipal user) => Guid.Parse(user.FindFirstValue(JwtRegisteredClaimNames.Sub)!);
 
-    /// <summary>Read without verification, only to choose who verifies.</summary>
+    /// <summary>Reads the issuer without verification, only to select the scheme.</summary>
     private static string? IssuerOf(HttpRequest request) =>
         TokenOf(request) is { Length: < 8192 } token
             && new JsonWebTokenHandler() is var handler
@@ -212,7 +211,7 @@ public static class Authentication
         }
         catch (ArgumentException)
         {
-            // Not a token: the default issuer's scheme refuses it with its usual answer.
+            // A malformed token is refused by the scheme of the default issuer.
             return null;
         }
     }

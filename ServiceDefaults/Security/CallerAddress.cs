@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>The network address of whoever calls, behind the proxies that are trusted to name it.</summary>
+/// <summary>The network address of the caller behind trusted proxies.</summary>
 public static class CallerAddress
 {
     // Loopback, private (RFC 1918, RFC 4193), shared (RFC 6598) and link-local networks.
@@ -27,7 +27,7 @@ public static class CallerAddress
     internal static void TrustInsideProxies(this WebApplicationBuilder builder) => builder.TrustProxies(InsideNetworks);
 
     /// <summary>
-    /// The address that calls and failures are counted by; of IPv6 the network, since whoever has one such address has a whole /64.
+    /// The address for rate limits and failure counts. For IPv6 it is the /64 network, which usually belongs to one caller.
     /// </summary>
     public static string Of(HttpContext context)
     {
@@ -60,7 +60,7 @@ public static class CallerAddress
         });
     }
 
-    /// <summary>Before everything else, so that nobody sees the proxy's address.</summary>
+    /// <summary>Runs first, so that no other middleware sees the proxy's address.</summary>
     private sealed class ForwardedHeadersFilter : IStartupFilter
     {
         public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>

@@ -6,17 +6,17 @@ using Microsoft.IdentityModel.Tokens;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// The keys that an issuer publishes. Once known they serve while the issuer is away; nobody waits for a renewal,
-/// except a token with a key that is not among them.
+/// The keys that an issuer publishes. Known keys remain in use while the issuer is unavailable. Only a token with an unknown key waits
+/// for a renewal.
 /// </summary>
 internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<OpenIdConnectConfiguration>
 {
     public const string HttpClientName = "jwks";
 
-    // As long as the issuer lets others keep it (Cache-Control: max-age).
+    // The max-age of the issuer's Cache-Control.
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
 
-    // Keys are announced before they sign, so an unknown one is mostly a forgery: no reason to ask for every single one.
+    // Keys are published before they sign, so an unknown key is usually a forgery and does not justify a request each time.
     public static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(5);
 
     private readonly Lock gate = new();
@@ -32,11 +32,11 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
     public KeySet(string issuer, IHttpClientFactory clients, TimeProvider time, ILogger<KeySet> logger)
     {
         (this.issuer, this.clients, this.time, this.logger) = (issuer, clients, time, logger);
-        // A key that the issuer has withdrawn is not to be trusted any longer.
+        // A withdrawn key must not be trusted.
         UseLastKnownGoodConfiguration = false;
     }
 
-    /// <exception cref="KeySetUnavailableException">The keys are not known and cannot be had right now.</exception>
+    /// <exception cref="KeySetUnavailableException">The keys are unknown and cannot be fetched.</exception>
     public async Task<OpenIdConnectConfiguration> GetConfigurationAsync(CancellationToken cancel)
     {
         Task<OpenIdConnectConfiguration?> current;
@@ -55,7 +55,7 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
             current = fetching;
         }
 
-        // Shared by all who wait, so that one who leaves does not end it for the others.
+        // All callers share the fetch, so one caller's cancellation must not end it.
         var fetched = wait ? await current.WaitAsync(cancel) : null;
         return fetched ?? known ?? throw new KeySetUnavailableException();
     }
@@ -85,13 +85,13 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
 
             return known = configuration.SigningKeys.Count > 0 ? configuration : throw new InvalidDataException("The answer holds no key.");
         }
-        catch (Exception failure) // whatever went wrong, nobody can check a token
+        catch (Exception failure) // any failure means that tokens cannot be checked
         {
-            logger.LogWarning("The keys of {Issuer} cannot be had: {Reason}", issuer, failure.Message);
+            logger.LogWarning("The keys of {Issuer} cannot be fetched: {Reason}", issuer, failure.Message);
             return null;
         }
     }
 }
 
-/// <summary>Nobody can say whether the token is good.</summary>
-internal sealed class KeySetUnavailableException() : Exception("The issuer's keys cannot be had right now.");
+/// <summary>The token cannot be validated, because the issuer's keys are unavailable.</summary>
+internal sealed class KeySetUnavailableException() : Exception("The issuer's keys are unavailable.");

@@ -125,14 +125,14 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     }
 
     /// <summary>
-    /// Recomputes the lookup keys of names, since accounts may be older than the present rules. Where two names now collide, the older
+    /// Recomputes the lookup keys of names, because accounts may predate the present rules. Where two names now collide, the older
     /// account keeps the name and the newer is found by its exact spelling (<see cref="Names.ExactKeyOf"/>).
     /// </summary>
     protected internal override async Task AfterMigrationAsync(ILogger logger, CancellationToken cancellationToken)
     {
         foreach (var name in NameProperties)
         {
-            ChangeTracker.Clear(); // the accounts that seeding added
+            ChangeTracker.Clear(); // forgets seeded accounts
             await this.InTransactionAsync(async token => await RenewKeysAsync(name, name + "Key", logger, token), cancellationToken);
         }
     }
@@ -161,7 +161,7 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     private async Task<int> RenewKeysAsync(string name, string key, ILogger logger, CancellationToken cancellationToken)
     {
         var outdated = new List<TKey>();
-#pragma warning disable MA0009 // PostgreSQL runs it
+#pragma warning disable MA0009 // runs in PostgreSQL
         // The keys of ASCII names never changed.
         var others = Accounts.Where(account => !Regex.IsMatch(EF.Property<string>(account, name), "^[ -~]*$"));
 #pragma warning restore MA0009
@@ -189,7 +189,7 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
             {
                 var newer = holder.CreatedAt > account.CreatedAt ? holder : account;
                 SetKey(newer, Names.ExactKeyOf(NameOf(newer)));
-                await SaveChangesAsync(cancellationToken); // before the older takes the name
+                await SaveChangesAsync(cancellationToken); // before the older account takes the name
                 logger.LogWarning("The {Name} of account {Account} collides with an older account's; it is found by its exact spelling",
                     name, newer.Id);
                 if (newer == holder)

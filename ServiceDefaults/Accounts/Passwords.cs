@@ -16,7 +16,7 @@ public static class Passwords
     /// <summary>The longest password, in characters (code points of its form KC).</summary>
     public const int MaxLength = 128;
 
-    // Normalizing shortens a text, but none this long to a password; and its cost grows faster than the text.
+    // Normalization shortens no text of this length to a password, and its cost grows faster than the text.
     private const int MaxLengthAsSent = 8 * MaxLength;
 
     /// <summary>The hash of a password, with the default number of iterations.</summary>

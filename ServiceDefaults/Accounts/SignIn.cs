@@ -91,7 +91,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
             : [];
         await RequireNotThrottledAsync(counters, cancellationToken);
         var account = looksLikeName ? await db.FindByNameAsync(name, cancellationToken) : null;
-        // For an unknown name the same work, so that the time tells nothing about whether it exists.
+        // The same work for an unknown name, so that the time does not reveal whether it exists.
         var verified = hasher.Verify(account?.PasswordHash ?? authority.DummyPasswordHash(this), password);
         if (account is null || verified == PasswordVerificationResult.Failed)
         {
@@ -100,7 +100,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
             throw ProblemException.Unauthorized(WrongPassword);
         }
 
-        // Others may have failed under this name while the password was checked: guessing in parallel gains nothing.
+        // Checked again after hashing, so that parallel guesses gain nothing.
         await RequireNotThrottledAsync(counters, cancellationToken);
         var pair = await db.InTransactionAsync(async token =>
         {
@@ -109,7 +109,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 throw ProblemException.Unauthorized(WrongPassword);
             }
 
-            // The right password forgives the failures of its own address; those of others still count.
+            // The right password clears the failures of its own address; those of other addresses still count.
             var forgiven = counters[0].Hash;
             await db.SignInFailures.Where(failures => failures.NameHash == forgiven).ExecuteDeleteAsync(token);
             return await StartSessionAsync(account, token);
@@ -146,7 +146,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var usableSince = now - RefreshLeeway;
         var pair = await db.InTransactionAsync(async token =>
         {
-            // Several who use one token, or end its session, take turns here.
+            // Serializes the users of one token and the end of its session.
             var session = await db.Sessions.FromSql(
                 $"SELECT * FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = {hash}) FOR UPDATE")
                 .AsNoTracking().SingleOrDefaultAsync(token);
@@ -181,7 +181,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var result = await Handler.ValidateTokenAsync(accessToken, parameters);
         if (result.Exception is SecurityTokenSignatureKeyNotFoundException)
         {
-            keys.RequestRefresh(); // another replica may have made a key
+            keys.RequestRefresh(); // another replica may have created a key
         }
 
         return result.IsValid ? await FindAccountAsync(result.ClaimsIdentity, cancellationToken) : null;
@@ -234,7 +234,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
             throw ProblemException.Invalid("currentPassword", "This is not the current password.");
         }
 
-        await RequireNotThrottledAsync(counters, cancellationToken); // as when signing in
+        await RequireNotThrottledAsync(counters, cancellationToken); // checked again after hashing, as at sign-in
         var hash = Hash(request.NewPassword!);
         return await db.InTransactionAsync(async token =>
         {
@@ -252,7 +252,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     private async Task<int> SetPasswordAsync(TAccount account, string hash, CancellationToken cancellationToken)
     {
-        // Attached here, since a new transaction starts with nothing tracked.
+        // Attached here, because a new transaction starts with an empty change tracker.
         db.Attach(account).Property(a => a.PasswordHash).CurrentValue = hash;
         db.Entry(account).Property(a => a.PasswordHash).IsModified = true;
         var saved = await db.SaveChangesAsync(cancellationToken);
@@ -261,8 +261,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
     }
 
     /// <summary>
-    /// Whether the account still exists and has this password. It stays so until the transaction ends: who changes the password
-    /// meanwhile waits, and then finds the new session and ends it with the others.
+    /// Whether the account still exists and has this password. The row stays locked until the transaction
+    /// ends, so a concurrent password change waits, finds the new session and ends it with the others.
     /// </summary>
     private async Task<bool> IsStillAsync(TAccount account, string password, CancellationToken cancellationToken)
     {

@@ -16,7 +16,7 @@ internal static class SigningKeys
     public const string SecretKey = "Accounts:KeySecret";
     public const string PreviousSecretKey = "Accounts:PreviousKeySecret";
 
-    // The secret is generated and long; the iterations are for one that somebody thought up (NIST SP 800-132 asks for 1,000 at least).
+    // The secret is generated and long; the iterations protect one that a person chose (NIST SP 800-132 asks for at least 1,000).
     public static readonly PbeParameters Encryption =
         new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, iterationCount: 100_000);
 }
@@ -27,21 +27,21 @@ internal sealed class WrongKeySecretException() : Exception(
     + $"as {SigningKeys.PreviousSecretKey} if it is being changed.");
 
 /// <summary>
-/// The authority's keys. They live in its database, shared by its replicas; a new one is announced in the key set
-/// before it signs and stays there until its last token has expired, so that rotation interrupts nobody.
+/// The authority's keys, in its database and shared by its replicas. A new key is published before it signs and stays published until
+/// its last token has expired, so that rotation invalidates no token.
 /// </summary>
 internal sealed class SigningKeys<TContext>(
     IServiceScopeFactory scopes, IOptions<AccountOptions> options, TimeProvider time, ILogger<SigningKeys<TContext>> logger)
     : IConfigurationManager<OpenIdConnectConfiguration>, IDisposable
     where TContext : ServiceDbContext
 {
-    // How soon a replica sees a key that another one made; announcement makes sure that this is early enough.
+    // How soon a replica sees a new key of another replica; it is published long before it signs.
     private static readonly TimeSpan CacheLifetime = TimeSpan.FromMinutes(1);
 
     private readonly SemaphoreSlim refreshing = new(1, 1);
     private volatile KeyRing? ring;
 
-    // A key opened once stays usable when a replica with a new secret encrypts it anew. Guarded by the semaphore.
+    // A decrypted key stays usable after a replica with a new secret has encrypted it again. Guarded by the semaphore.
     private Dictionary<string, RSA> opened = new(StringComparer.Ordinal);
 
     /// <summary>The key that signs now.</summary>
@@ -134,9 +134,9 @@ internal sealed class SigningKeys<TContext>(
                 keys = await ReadAsync();
                 if (IsNextDue())
                 {
-                    // The first key signs at once: nobody can hold an older key set.
+                    // The first key signs at once, because no older key set exists.
                     var activeFrom = keys.Count == 0 ? now : now + options.Value.KeyAnnouncement;
-                    // The last key signs until then, however late its successor is: the service may not have run when it was due.
+                    // The last key signs until then, even if its successor is late because the service was not running.
                     await db.Set<SigningKey>().Where(key =>
                         key.ActiveFrom <= now
                             && key.PublishedUntil >= now

@@ -96,6 +96,6 @@ public static class Paging
                 : throw ProblemException.Invalid("cursor", "This is not a cursor of this list; leave it out to start at the first page.");
     }
 
-    // A property read, not a constant, so that EF Core makes it a parameter and one plan serves every page.
+    // EF Core makes a property a parameter, not a constant, so that one plan serves every page.
     private sealed record Box<T>(T Value);
 }

@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Http;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// An expected refusal. Over REST it becomes problem details (RFC 9457), over gRPC a status with rich details,
-/// so that a rule is written once whichever way the call came in.
+/// An expected refusal. It becomes problem details (RFC 9457) over REST and a rich status over gRPC, so that a rule is written once for
+/// both.
 /// </summary>
 /// <param name="status">HTTP status code of the refusal, 400 to 503.</param>
 /// <param name="detail">What is wrong and what to do, in words for the caller; never an internal name or address.</param>

@@ -28,7 +28,7 @@ public static class Problems
     {
         services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
         {
-            // Validation names fields as the code does; callers know them as they stand in JSON and in the query.
+            // Validation uses C# names; callers know the names of JSON and of the query.
             if (context.ProblemDetails is HttpValidationProblemDetails { Errors: var errors, Detail: null } validation)
             {
                 validation.Errors = errors.ToDictionary(

@@ -39,12 +39,12 @@ public static class Postgres
         var seeding = seed is not null && bool.TryParse(builder.Configuration[SeedKey], out var isAsked) && isAsked;
         void Configure(DbContextOptionsBuilder options)
         {
-            // A refused insert is an answer (409), and a fault is logged where it is answered.
+            // A refused insert is an answer (409), and a fault is logged by the exception handler.
             options.ConfigureWarnings(events => events.Log(
                 (CoreEventId.SaveChangesFailed, LogLevel.Debug), (CoreEventId.QueryIterationFailed, LogLevel.Debug),
                 (RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.ConnectionError, LogLevel.Debug),
                 (RelationalEventId.TransactionError, LogLevel.Debug)));
-            // A moment's absence is bridged, as of a connection that was cut; a longer one is for the caller to know of.
+            // Retries bridge a short outage, such as a cut connection; the caller learns of a longer one.
             options.UseNpgsql(npgsql => npgsql.EnableRetryOnFailure(MaxRetries, TimeSpan.FromSeconds(1), errorCodesToAdd: null));
             options.UseSnakeCaseNamingConvention();
             if (seeding)
@@ -58,8 +58,8 @@ public static class Postgres
             settings =>
             {
                 settings.ConnectionString = connectionString;
-                settings.DisableHealthChecks = true; // DatabaseCheck also asks whether the schema is up to date
-                settings.DisableTracing = true; // Telemetry listens to Npgsql for all services alike
+                settings.DisableHealthChecks = true; // DatabaseCheck also checks the schema
+                settings.DisableTracing = true; // Telemetry subscribes to Npgsql itself
             },
             Configure);
         if (new NpgsqlConnectionStringBuilder(connectionString).Host!.HasSeveralHosts())
@@ -67,7 +67,7 @@ public static class Postgres
             builder.Services.AddReadReplicas<TContext>(connectionString, Configure);
         }
 
-        // However the database fails to answer, the caller is told in time: before whoever asks for it gives up.
+        // The deadline is shorter than that of the Gateway, so that the caller gets this service's answer.
         var deadline = builder.AddSettings<RequestOptions>("Requests").Deadline;
         builder.Services.Configure<RequestTimeoutOptions>(options => options.DefaultPolicy = new()
         {
@@ -104,10 +104,10 @@ public static class Postgres
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException)
         {
-            // Refused with what names no server.
+            // Rejected below, like a string without a host.
         }
 
-        // Writing a migration needs the provider, not a server.
+        // dotnet ef needs the provider, but no server.
         if (!EF.IsDesignTime)
         {
             builder.RejectSetting(
@@ -123,8 +123,7 @@ public static class Postgres
     /// <summary>
     /// Runs <paramref name="work"/> in one transaction: the open one, that of the request's <c>Idempotency-Key</c>, or one of its own.
     /// The work loads what it changes and asks no other service. It runs again from the start when the connection is lost before the
-    /// commit. Lost during the commit, nobody knows whether it is done: then the caller is told, since work that is done must not be
-    /// done twice.
+    /// commit. When it is lost during the commit, the outcome is unknown, so the caller gets 503 and the work is not repeated.
     /// </summary>
     /// <exception cref="InvalidOperationException">Entities are tracked: the work would not save what is changed in them.</exception>
     public static Task<T> InTransactionAsync<T>(
@@ -149,7 +148,7 @@ public static class Postgres
 
         if (db.Claim is { } claim)
         {
-            // Stays open until the answer is stored with the key.
+            // The transaction stays open until the answer is stored with the key.
             await db.BeginAsync(cancellationToken);
             await claim.RequireFirstAsync(db, cancellationToken);
             return await work(cancellationToken);
@@ -183,19 +182,19 @@ public static class Postgres
         string.Equals(failure.ConstraintName, constraint, StringComparison.Ordinal);
 
     /// <summary>
-    /// What a server that is lost, or takes commands and never answers, may cost a request, unless the connection string says otherwise.
+    /// Limits the time that an unresponsive server costs a request, unless the connection string sets its own limits.
     /// </summary>
     private static void Bound(NpgsqlConnectionStringBuilder settings)
     {
-        // Seconds. The first statement of a transaction cannot be called off, so these bound it where the request's own deadline does not.
+        // In seconds. The first statement of a transaction cannot be cancelled, so the request's deadline does not limit it.
         Default("Timeout", 3);
         Default("Command Timeout", 4);
         Default("Cancellation Timeout", 500); // milliseconds
-        // asked for at every connection otherwise, at the price of one more time-out
+        // Otherwise each connection negotiates it, which costs one more time-out.
         Default("GSS Encryption Mode", nameof(GssEncryptionMode.Disable));
         if (settings.Host!.HasSeveralHosts())
         {
-            Default("Host Recheck Seconds", 3); // a promoted replica is found after this
+            Default("Host Recheck Seconds", 3); // finds a promoted replica
             settings.TargetSessionAttributes = "primary";
         }
 
@@ -250,7 +249,7 @@ public static class Postgres
                 }
                 catch (Exception failure) when (Problems.IsDatabaseGone(failure))
                 {
-                    // A database that is still starting is no reason to give up; the orchestrator's start-up limit is.
+                    // The database may still be starting; the orchestrator limits how long a start may take.
                     var pause = TimeSpan.FromSeconds(Math.Min(attempt, 5));
                     logger.LogWarning(
                         "The database does not answer yet ({Reason}); trying again in {Seconds} s", failure.GetBaseException().Message,
@@ -266,7 +265,7 @@ public static class Postgres
             var db = scope.ServiceProvider.GetRequiredService<TContext>();
             db.Database.SetCommandTimeout(TimeSpan.FromMinutes(10)); // an index on a large table
 
-            // EF's own lock ends with each migration: replicas that start together would add the demo data side by side. This one ends with
+            // EF releases its own lock after each migration, so replicas that start together could seed twice. This lock lasts as long as
             // its connection.
             var settings = new NpgsqlConnectionStringBuilder(db.Database.GetConnectionString()) { Pooling = false, CommandTimeout = 0 };
             await using var migrationLock = new NpgsqlConnection(settings.ConnectionString);
@@ -277,7 +276,7 @@ public static class Postgres
             logger.LogInformation("The database is up to date");
         }
 
-        // Without a bound, as an index on a large table has none either; but whoever waits says so.
+        // Without a limit, because building an index on a large table has none either; the wait is logged.
         private async Task WaitForLockAsync(NpgsqlConnection migrationLock, CancellationToken cancellationToken)
         {
             var sinceStart = Stopwatch.StartNew();

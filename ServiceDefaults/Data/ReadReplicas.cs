@@ -8,7 +8,7 @@ using Npgsql;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// Marks what only reads, for databases whose connection string names several hosts: a primary and its streaming replicas.
+/// Marks a read, for databases whose connection string names several hosts: a primary and its streaming replicas.
 /// GET requests are reads without the mark. Writes always go to the primary.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
@@ -22,7 +22,7 @@ public sealed class ReadsAttribute : Attribute
 }
 
 /// <summary>
-/// Sends reads to the replicas of a database that has some. With one host in the connection string nothing of this exists.
+/// Sends reads to the replicas of a database. With one host in the connection string it does nothing.
 /// </summary>
 public static class ReadReplicas
 {
@@ -31,7 +31,7 @@ public static class ReadReplicas
         endpoint.WithMetadata(new ReadsAttribute { AllowStaleRead = true });
 
     /// <summary>
-    /// Gives each request a context on the host that suits it; all three kinds share the connection pools, one for each host.
+    /// Gives each request a context on a suitable host. All contexts share one connection pool per host.
     /// </summary>
     internal static void AddReadReplicas<TContext>(
         this IServiceCollection services, string connectionString, Action<DbContextOptionsBuilder> configure)

@@ -22,8 +22,7 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
     internal IdempotencyClaim? Claim { get; set; }
 
     /// <summary>
-    /// Runs <paramref name="action"/> once the open transaction is committed, and never when it is rolled back or repeated:
-    /// the place to count what happened.
+    /// Runs <paramref name="action"/> once the open transaction has committed, and not when it is rolled back or repeated; for metrics.
     /// </summary>
     /// <exception cref="InvalidOperationException">No transaction is open.</exception>
     public void OnCommitted(Action action)
@@ -54,7 +53,7 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
     /// </summary>
     public override async Task<int> SaveChangesAsync(bool acceptAllChangesOnSuccess, CancellationToken cancellationToken = default)
     {
-        // Savepoints are for going on after a failed statement, which nobody here does; each would cost two round trips.
+        // Savepoints allow work after a failed statement, which no code here does; each costs two round trips.
         Database.AutoSavepointsEnabled = false;
         if (Database.CurrentTransaction is not null || !ChangeTracker.HasChanges())
         {
@@ -133,15 +132,15 @@ public sealed class InboxMessage
 }
 
 /// <summary>
-/// Ready means: the database answers and its schema is this version's. A read replica's answer will do while there is no primary:
-/// whoever can still read is not to be taken out of service.
+/// Ready when the database answers and has this version's schema. A read replica suffices while there is no primary, so that reads
+/// continue.
 /// </summary>
 internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHealthCheck
     where TContext : ServiceDbContext
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        // Probes come every few seconds and say nothing in a trace.
+        // Probes arrive every few seconds and are not traced.
         using var untraced = SuppressInstrumentationScope.Begin();
         try
         {
@@ -179,7 +178,7 @@ internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimePr
     : BackgroundService
     where TContext : ServiceDbContext
 {
-    // Longer than any message can still be delivered again.
+    // Longer than any message can be redelivered.
     private static readonly TimeSpan InboxLifetime = TimeSpan.FromDays(30);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

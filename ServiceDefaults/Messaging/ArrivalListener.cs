@@ -7,14 +7,14 @@ using Rebus.Bus;
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>
-/// Wakes the receivers of a queue when PostgreSQL says that a message came (LISTEN). Signals may be lost, with their connection or in a
-/// pooler that keeps no sessions, so it also looks by itself: after <paramref name="poll"/>, or earlier when a deferred message is due.
+/// Wakes the receivers of a queue when PostgreSQL notifies of a message (LISTEN). Notifications can be lost, with their connection or in
+/// a pooler without sessions. So it also polls: after <paramref name="poll"/>, or earlier when a deferred message is due.
 /// </summary>
 internal sealed class ArrivalListener(
     string connectionString, string queue, TimeSpan poll, Receivers receivers, IServiceProvider services, ILogger<ArrivalListener> logger)
     : BackgroundService
 {
-    // One channel for each queue, whose name PostgreSQL cuts off as here. An update sends a dead letter again.
+    // One channel per queue; PostgreSQL truncates its name in the same way. An update retries a dead letter.
     private const string Install = """
         DO $do$ BEGIN
             PERFORM pg_advisory_xact_lock(hashtext('messages_signal'));
@@ -38,7 +38,7 @@ internal sealed class ArrivalListener(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        _ = services.GetRequiredService<IBus>(); // makes the table
+        _ = services.GetRequiredService<IBus>(); // creates the table
         while (true)
         {
             try
@@ -85,7 +85,7 @@ internal sealed class ArrivalListener(
                 due = poll;
             }
 
-            // To the driver, a wait of less than a millisecond is one without end.
+            // The driver treats a wait below a millisecond as infinite.
             var wait = (due < poll ? due : poll) + TimeSpan.FromMilliseconds(1);
             while (!isDeferred && await connection.WaitAsync(wait, stoppingToken))
             {

@@ -22,7 +22,7 @@ namespace MicroPlatform.ServiceDefaults.Messaging;
 public sealed record DeadLetter(long Id, string Event, DateTimeOffset At, string Queue, string Reason, long? OrderId, string? TraceId);
 
 /// <summary>
-/// The events that were set aside, read from the transport's own table: with another transport its own tools do this.
+/// The dead letters, read from the table of the PostgreSQL transport. Another transport needs its own tools for this.
 /// </summary>
 public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLetters.Bus)] NpgsqlDataSource bus, TimeProvider time)
     where TContext : ServiceDbContext
@@ -53,7 +53,7 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
     }
 
     /// <summary>
-    /// Gives an event back to the service that could not handle it, as if it had just come; a second time does nothing more.
+    /// Returns an event to the service that could not handle it; a second time changes nothing.
     /// </summary>
     /// <exception cref="ProblemException">404 when nothing was ever set aside under this id.</exception>
     public async Task RetryAsync(long id, CancellationToken cancellationToken)
@@ -74,7 +74,7 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
             return;
         }
 
-        // Noted before it goes: whoever repeats a request that broke in between is told the same.
+        // Noted first, so that a repeated request gets the same answer.
         await db.Database.ExecuteSqlAsync(
             $"""
             INSERT INTO inbox_messages (consumer, message_id, handled_at)
@@ -110,7 +110,7 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
         OrderOf(body),
         headers.GetValueOrDefault(DeadLetters.TraceHeader)?.Split('-') is [_, var trace, ..] ? trace : null);
 
-    // All that is shown of what the event says.
+    // No other field of the event is shown.
     private static long? OrderOf(byte[] body)
     {
         try
@@ -124,7 +124,7 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
         }
         catch (JsonException)
         {
-            return null; // which may be why it is here
+            return null; // the body may be the reason
         }
     }
 }
@@ -150,7 +150,7 @@ public static class DeadLetters
     }
 
     /// <summary>
-    /// The first paragraph of the innermost failure, in one line: what follows, databases fill with the values of the row.
+    /// The first paragraph of the innermost failure, in one line. Later paragraphs of database errors contain values of the row.
     /// </summary>
     internal static string ReasonOf(Exception failure)
     {

@@ -6,11 +6,11 @@ using Rebus.Messages;
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>Puts the message at hand back for a while.</summary>
-/// <param name="services">Has the bus, which is made after this.</param>
-/// <param name="limit">How often a message is put back before it is given up.</param>
+/// <param name="services">Resolves the bus, which is created later.</param>
+/// <param name="limit">How often a message is deferred before it becomes a dead letter.</param>
 internal sealed class Deferral(IServiceProvider services, int limit)
 {
-    /// <returns>False when it has been put back often enough.</returns>
+    /// <returns>False when the message has reached the limit.</returns>
     public async Task<bool> TryAsync(IReadOnlyDictionary<string, string> headers)
     {
         var count = headers.TryGetValue(Headers.DeferCount, out var times) ? int.Parse(times, CultureInfo.InvariantCulture) : 0;
@@ -20,7 +20,7 @@ internal sealed class Deferral(IServiceProvider services, int limit)
         }
 
         services.GetRequiredService<MessagingTelemetry>().CountRetry(headers.GetValueOrDefault(Headers.Type, "unknown"));
-        // The transport cuts off fractions of a second, and some of this one pass on the way.
+        // The transport truncates to seconds, and some time passes on the way.
         await services.GetRequiredService<IBus>().Advanced.TransportMessage.Defer(TimeSpan.FromSeconds((1L << Math.Min(count, 16)) + 0.5));
         return true;
     }

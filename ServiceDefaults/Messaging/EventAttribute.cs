@@ -2,7 +2,7 @@ namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>Names an event on the wire and says which services handle it; both are contract, .NET type names are not.</summary>
 /// <param name="name">Publisher, what happened, version: <c>customers.customer-deleted.v1</c>.</param>
-/// <param name="subscribers">The services that get it, by queue name, whether they have ever run yet or not.</param>
+/// <param name="subscribers">The queues of the services that receive it, even if they have never run.</param>
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class EventAttribute(string name, params string[] subscribers) : Attribute
 {

@@ -16,7 +16,7 @@ public sealed class EventBus<TContext>(TContext db, IBus bus, OutboxSignal outbo
         MessageContext.Current ?? throw new InvalidOperationException("There is a message only inside a message handler.");
 
     /// <summary>
-    /// Runs <paramref name="work"/> and stores the events it adds to its list, in one transaction: they leave if, and only if, it commits.
+    /// Runs <paramref name="work"/> and stores the events of its list in one transaction; they are sent if and only if it commits.
     /// Joins the open transaction if there is one. The work may run again when the connection is lost.
     /// </summary>
     public Task<T> CommitAsync<T>(Func<ICollection<object>, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
@@ -42,8 +42,8 @@ public sealed class EventBus<TContext>(TContext db, IBus bus, OutboxSignal outbo
         }, cancellationToken);
 
     /// <summary>
-    /// Runs <paramref name="work"/> in one transaction and then publishes the replies it returns. They leave at once, past the outbox:
-    /// when the process dies in between, the message comes again, so the work must find what it did before and return the same replies.
+    /// Runs <paramref name="work"/> in one transaction and then publishes the replies it returns. They bypass the
+    /// outbox. If the process dies in between, the message is delivered again, so the work must be idempotent and return the same replies.
     /// </summary>
     public async Task ReplyAsync(Func<CancellationToken, Task<IEnumerable<object>>> work)
     {
@@ -58,8 +58,8 @@ public sealed class EventBus<TContext>(TContext db, IBus bus, OutboxSignal outbo
     }
 
     /// <summary>
-    /// Runs <paramref name="work"/> for the message at hand unless <paramref name="consumer"/> has handled it before;
-    /// the note that it has is written in the transaction of the work.
+    /// Runs <paramref name="work"/> for the current message unless <paramref name="consumer"/> has handled it before. The inbox row is
+    /// written in the same transaction.
     /// </summary>
     /// <returns>False when the message was a redelivery.</returns>
     public Task<bool> HandleOnceAsync(string consumer, Func<CancellationToken, Task> work)

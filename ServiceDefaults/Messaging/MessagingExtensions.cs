@@ -38,7 +38,7 @@ internal sealed class MessagingOptions
 
 /// <summary>
 /// Events between services over PostgreSQL (<c>busdb</c>), with the outbox in the service's own database.
-/// The transport is this one registration: another of Rebus's takes its place here (docs/adr/0002-messaging.md).
+/// This registration alone chooses the transport; any other transport of Rebus can replace it (docs/adr/0002-messaging.md).
 /// </summary>
 public static class MessagingExtensions
 {
@@ -47,7 +47,7 @@ public static class MessagingExtensions
 
     private const int MaxParallelism = 8;
 
-    // Only a replica that was killed leaves events that nobody signals, so the outbox is looked at less often than the queue.
+    // Only a killed replica leaves unsignalled events, so the outbox is polled less often than the queue.
     private const double OutboxPolls = 2.5;
 
     /// <summary>
@@ -75,7 +75,7 @@ public static class MessagingExtensions
         builder.Services.AddRebus((configure, services) => configure
             .Transport(transport =>
             {
-                // Who handles nothing listens for nothing.
+                // A service without handlers has no queue.
                 if (addHandlers is null)
                 {
                     transport.UsePostgreSqlAsOneWayClient(bus, "messages");
@@ -117,7 +117,7 @@ public static class MessagingExtensions
     }
 
     /// <summary>
-    /// Adds the handler of an event; a failing one is tried again with growing pauses, then set aside in <see cref="DeadLetterQueue"/>.
+    /// Adds the handler of an event. A failed event is retried with growing pauses and then moved to <see cref="DeadLetterQueue"/>.
     /// </summary>
     public static IServiceCollection AddEventHandler<TEvent, THandler>(this IServiceCollection services)
         where TEvent : class
@@ -127,9 +127,8 @@ public static class MessagingExtensions
             .AddTransient<IHandleMessages<IFailed<TEvent>>, RetryLater<TEvent>>();
 
     /// <summary>
-    /// The library's outbox opens a transaction in the service's database for every message that comes in. No handler here needs it, and it
-    /// stands before the handling of failures: a service that cannot reach its database would set everything aside at once instead of
-    /// waiting.
+    /// Removes the library's outbox step for received messages, which opens a database transaction for each. No handler here needs it, and
+    /// it precedes error handling: without its database a service would dead-letter every message at once instead of waiting.
     /// </summary>
     private static PipelineStepRemover WithoutOutboxOnReceipt(IPipeline pipeline) =>
         new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().Assembly == typeof(IOutboxStorage).Assembly);

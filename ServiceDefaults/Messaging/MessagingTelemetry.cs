@@ -54,7 +54,7 @@ internal sealed class MessagingTelemetry
 
     private TagList TagsOf(string name) => new() { { QueueTag, queue }, { EventTag, name } };
 
-    // Asked only when someone collects, on the collector's own thread; no answer is no measurement.
+    // Runs on the collector's thread when metrics are collected; without an answer there is no measurement.
     private IEnumerable<Measurement<double>> MeasureOutbox()
     {
         object? sentAt;
@@ -100,7 +100,7 @@ internal sealed class MessagingTelemetry
         {
             if (context.Load<bool>(DefaultRetryStep.DispatchAsFailedMessageKey))
             {
-                // Not the event itself, but the question what to do now that it failed.
+                // Second-level retry: the event itself has failed already.
                 await next();
                 return;
             }
@@ -120,13 +120,13 @@ internal sealed class MessagingTelemetry
             {
                 if (!contracts.IsKnown(name))
                 {
-                    // While replicas are updated one by one, one of the next version may take it another time.
+                    // During a rolling update a replica of the next version may handle it later.
                     if (await deferral.TryAsync(headers))
                     {
                         return;
                     }
 
-                    // Said here, in words for whoever reads it among the dead letters: the library would speak of its configuration.
+                    // A message for the reader of dead letters; the library's own is about its configuration.
                     throw new InvalidOperationException($"This version of the platform knows no event {name}.");
                 }
 
@@ -139,7 +139,7 @@ internal sealed class MessagingTelemetry
                 activity?.SetStatus(ActivityStatusCode.Error, reason);
                 tags.Add("error.type", failure.GetType().FullName);
                 telemetry.failures.Add(1, tags);
-                // What is set aside in the end is this copy: staff read there why.
+                // This copy becomes the dead letter, where staff read the reason.
                 context.Load<OriginalTransportMessage>().TransportMessage.Headers[DeadLetters.ReasonHeader] = reason;
                 throw;
             }

@@ -9,8 +9,8 @@ using Rebus.Transport;
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>
-/// Runs the library's outbox forwarder as soon as a transaction with events has committed. It also runs at the start and every
-/// few seconds, for events of a replica that was killed after its commit.
+/// Runs the library's outbox forwarder as soon as a transaction with events has committed. It also runs at the start and every few
+/// seconds, for the events of a replica that was killed after its commit.
 /// </summary>
 public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
 {

@@ -4,10 +4,10 @@ using Rebus.Workers.ThreadPoolBased;
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>
-/// Puts the receivers of a service to sleep while no message comes. A signal lets one of them look, and whoever finds a message
-/// wakes the next: a service at rest runs no statement, and a burst has all receivers at work within milliseconds.
+/// Lets the receivers of a service sleep while no message arrives. A signal wakes one, and each receiver that finds a message wakes the
+/// next. So an idle service runs no statement, and a burst uses all receivers within milliseconds.
 /// </summary>
-/// <param name="count">How many receivers there are.</param>
+/// <param name="count">The number of receivers.</param>
 internal sealed class Receivers(int count) : IBackoffStrategy
 {
     private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(5);

@@ -24,16 +24,16 @@ public static partial class Telemetry
     /// <summary>Prefix of every activity source and meter of the platform; what is named so is exported without registration.</summary>
     public const string Prefix = "MicroPlatform.";
 
-    // One line for what matters: a call that fails is logged where its caller is told.
+    // A failed call is logged once, where its answer is written.
     private static readonly Dictionary<string, LogLevel> LogLevels = new(StringComparer.Ordinal)
     {
         ["Default"] = LogLevel.Information,
         ["Grpc"] = LogLevel.Warning,
-        ["Grpc.AspNetCore.Server.ServerCallHandler"] = LogLevel.None, // faults again, and refusals
+        ["Grpc.AspNetCore.Server.ServerCallHandler"] = LogLevel.None, // repeats faults, and logs refusals
         ["Microsoft.AspNetCore"] = LogLevel.Warning,
         ["Microsoft.AspNetCore.Http.Timeouts"] = LogLevel.Error,
         ["Microsoft.EntityFrameworkCore"] = LogLevel.Warning,
-        ["Microsoft.Extensions.Diagnostics.HealthChecks"] = LogLevel.None, // a probe's answer says it, every few seconds
+        ["Microsoft.Extensions.Diagnostics.HealthChecks"] = LogLevel.None, // the probe's answer says it
         ["Microsoft.Hosting.Lifetime"] = LogLevel.Warning,
         ["Polly"] = LogLevel.None, // each attempt of each call
         ["Rebus"] = LogLevel.Warning,
@@ -51,7 +51,7 @@ public static partial class Telemetry
 
     internal static void AddTelemetry(this WebApplicationBuilder builder)
     {
-        // First among the sources, so that each of the others can say otherwise.
+        // The first source, so that all others override it.
         ((IConfigurationBuilder)builder.Configuration).Sources.Insert(0, new MemoryConfigurationSource
         {
             InitialData = LogLevels.Select(level => KeyValuePair.Create($"Logging:LogLevel:{level.Key}", (string?)level.Value.ToString())),
@@ -100,7 +100,7 @@ public static partial class Telemetry
         return next(context);
     }
 
-    // Probes come every few seconds, and so do the questions of a page that shows a stream.
+    // Probes and streaming pages send requests every few seconds.
     private static bool IsAsked(HttpContext context) =>
         !context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
         && !context.Request.Path.StartsWithSegments("/grpc.health.v1.Health", StringComparison.Ordinal)
@@ -117,7 +117,7 @@ public static partial class Telemetry
 
         if ((context.Items[RouteHeader] ?? activity.GetTagItem("http.route")) is string route)
         {
-            // A call that was refused before a service saw it keeps the Gateway's own route, without the pattern at its end.
+            // A call that the Gateway refused keeps the Gateway's route, without the catch-all at its end.
             route = (route.EndsWith(CatchAll, StringComparison.Ordinal) ? route[..^CatchAll.Length] : route).TrimEnd('/');
             route = route.Length > 0 ? Constraint().Replace(route, "") : "/";
             activity.DisplayName = $"{context.Request.Method} {route}";
@@ -130,13 +130,13 @@ public static partial class Telemetry
         }
     }
 
-    // A failed call is an answer with status 200. What its caller is to blame for is no failure, as with 4xx.
+    // A failed gRPC call has HTTP status 200. As with 4xx, an error of the caller is no failure.
     private static void DescribeGrpc(Activity activity, HttpContext context)
     {
         var isAnswered = Enum.TryParse<StatusCode>(Find("grpc-status"), out var status);
         if (status is StatusCode.Unimplemented)
         {
-            return; // nobody knows what was asked for
+            return; // an unknown method
         }
 
         activity.DisplayName = context.Request.Path.Value!.TrimStart('/');
@@ -166,7 +166,7 @@ public static partial class Telemetry
         }
     }
 
-    // Both take time in proportion to the text; a time-out would fail the work that the span is of, so it is long.
+    // Both run in linear time. The time-out is long, because it would fail the traced work.
     [GeneratedRegex("""(?<=\{\w+):[^}]+""", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Constraint();
 
@@ -180,8 +180,8 @@ public static partial class Telemetry
     {
         public override void OnStart(Activity data)
         {
-            // Begun by no request and no message, or by a probe: polling and housekeeping. What fails there is logged.
-            // A sampler that takes everything (OTEL_TRACES_SAMPLER=always_on) does not ask whether the parent is recorded.
+            // Polling, housekeeping and probes: no request or message began them. Their failures are logged.
+            // The sampler always_on (OTEL_TRACES_SAMPLER) ignores whether the parent is recorded.
             var isOwnWork = data.ParentId is null && data.Kind is ActivityKind.Internal or ActivityKind.Client;
             if (isOwnWork || data.Parent is { Recorded: false })
             {

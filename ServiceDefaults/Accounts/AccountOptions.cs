@@ -32,4 +32,7 @@ public sealed class AccountOptions
     /// <summary>The window in which failures count, and for which the name is then refused.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan FailureWindow { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>The secret that encrypts the signing keys in the database, at least 32 characters. There is no default.</summary>
+    public string KeySecret { get; set; } = "";
 }

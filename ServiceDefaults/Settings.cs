@@ -27,12 +27,22 @@ public static class Settings
     /// <summary>The exit code of a program whose settings are wrong (EX_CONFIG of sysexits.h); starting it again would not help.</summary>
     public const int ExitCode = 78;
 
-    /// <summary>Begins a service. There is nothing to begin with when a file of settings cannot be read, so that ends the program here.</summary>
+    /// <summary>
+    /// Begins a service. There is nothing to begin with when a file of settings cannot be read, so that ends the program here; and with <c>--healthy</c>
+    /// it only asks the one that runs whether it is ready, for images that have no other program to ask with.
+    /// </summary>
     public static WebApplicationBuilder CreateBuilder(string[] args)
     {
         try
         {
-            return WebApplication.CreateBuilder(args);
+            var builder = WebApplication.CreateBuilder(args);
+            builder.AddSecretFiles();
+            if (args.Contains("--healthy", StringComparer.Ordinal))
+            {
+                Environment.Exit(IsRunningAndReady(builder.Configuration) ? 0 : 1);
+            }
+
+            return builder;
         }
         catch (Exception failure) when (failure is InvalidDataException or UnauthorizedAccessException) // each names the file
         {
@@ -139,6 +149,40 @@ public static class Settings
 
     /// <summary>Whether this is an absolute http or https address.</summary>
     public static bool IsUrl(string? value) => Uri.TryCreate(value, UriKind.Absolute, out var uri) && (uri.Scheme is "http" or "https");
+
+    private static bool IsRunningAndReady(ConfigurationManager configuration)
+    {
+        var port = BindingAddress.Parse(configuration["Kestrel:Endpoints:http:Url"]!).Port;
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://localhost:{port}/health/ready");
+        try
+        {
+            using var response = http.Send(request);
+            return response.IsSuccessStatusCode;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or TaskCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Reads secrets that are mounted as files, each named after its key, such as <c>/run/secrets/ConnectionStrings__cartdb</c>.</summary>
+    private static void AddSecretFiles(this WebApplicationBuilder builder)
+    {
+        if (builder.Configuration["SecretsFolder"] is not { Length: > 0 } folder)
+        {
+            return;
+        }
+
+        if (Directory.Exists(folder))
+        {
+            builder.Configuration.AddKeyPerFile(Path.GetFullPath(folder));
+        }
+        else
+        {
+            builder.RejectSetting("SecretsFolder", "a folder of secrets, each in a file named after its key", mattersToMigrations: true);
+        }
+    }
 
     /// <summary>What every service has: where it listens, what it logs, where telemetry goes.</summary>
     internal static void CheckCommonSettings(this WebApplicationBuilder builder)

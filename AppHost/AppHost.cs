@@ -31,12 +31,19 @@ var cart = AddService<Projects.Cart>("cart", "Cart").WithReference(customers).Wi
 var todo = AddService<Projects.Todo>("todo", "TaskListSquare").WithReference(users);
 
 // The only public entrance
-builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
+var gateway = builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
     .WithReference(customers).WithReference(cart)
     .WithReference(users).WithReference(todo)
     .WithReference(warehouse).WithReference(accounting).WithReference(sales)
     .AsPublicEntrance(settings, folder)
     .WithIconName("DoorArrowRight");
+
+// gRPC that only the platform may call: those who serve it and those who call it share a key.
+var callKey = builder.AddGeneratedSecret("internal-call-key", folder);
+foreach (var service in new[] { customers, warehouse, sales, cart, gateway })
+{
+    service.WithEnvironment("InternalCalls__Key", callKey);
+}
 
 builder.AddOperations(postgres, folder);
 await builder.Build().RunAsync();

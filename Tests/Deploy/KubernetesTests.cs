@@ -21,6 +21,8 @@ public sealed class KubernetesTests
     [InlineData("todo.yaml", "name: ConnectionStrings__tododb", "name: ConnectionStrings__todo")]
     [InlineData("todo.yaml", "key: busdb", "key: bus")]
     [InlineData("users.yaml", "name: users-keys", "name: customers-keys")]
+    [InlineData("cart.yaml", "name: internal-calls", "name: cart-keys")]
+    [InlineData("gateway.yaml", "name: InternalCalls__Key", "name: InternalCall__Key")]
     [InlineData("sales.yaml", "args: [--migrate]", "args: []")]
     [InlineData("users.yaml", "app.kubernetes.io/name: sales", "app.kubernetes.io/name: cart")]
     [InlineData("sales.yaml", "        - port: 5142\n", "")]
@@ -86,8 +88,7 @@ public sealed class KubernetesTests
                 .Concat(connections)
                 .Concat(service.References.SelectMany(reference => Find(reference).Endpoints.Select(endpoint => $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
                 .Append($"OTEL_SERVICE_NAME={name}")
-                .Concat(name is "customers" or "users"
-                    ? [$"Accounts__KeySecret={name}-keys/secret", $"Accounts__PreviousKeySecret={name}-keys/previous"] : [])
+                .Concat(service.Secrets.SelectMany(secret => SettingsOf(secret, name)))
                 .Concat(service.IsPublic ? ["Kestrel__Endpoints__https__Protocols=Http2"] : []);
             facts.Add($"{name} is told {Join(settings)}");
             if (connections.Count > 0)
@@ -154,6 +155,13 @@ public sealed class KubernetesTests
     private static string Peer(YamlNode peer) =>
         Text(peer, "podSelector", "matchLabels", "app.kubernetes.io/name") is { Length: > 0 } service ? service
         : Text(peer, "namespaceSelector", "matchLabels", "microplatform.dev/ingress") is "true" ? "the entrance" : peer.ToString();
+
+    private static string[] SettingsOf(string secret, string service) => secret switch
+    {
+        "account-key-secret" => [$"Accounts__KeySecret={service}-keys/secret", $"Accounts__PreviousKeySecret={service}-keys/previous"],
+        "internal-call-key" => ["InternalCalls__Key=internal-calls/key", "InternalCalls__PreviousKey=internal-calls/previous"],
+        _ => [],
+    };
 
     private static AppService Find(string name) => AppModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
 

@@ -14,35 +14,35 @@ IPlatformDatabases postgres = folder is null
     : await PostgresServer.AddAsync(builder, "postgres", settings, folder);
 var bus = postgres.AddDatabase("busdb");
 
-// Services prove to each other with the first that they belong together. The second encrypts the keys that sign tokens, in the databases.
-var callKey = builder.AddGeneratedSecret("internal-call-key", folder);
+// The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business.
+// The keys that sign their tokens are encrypted in their databases.
 var keySecret = builder.AddGeneratedSecret("account-key-secret", folder);
-
-// The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business
-var customers = AddService<Projects.Customers>("customers", "PersonAccounts")
-    .WithEnvironment("Accounts__KeySecret", keySecret).WithEnvironment("InternalCalls__Key", callKey);
+var customers = AddService<Projects.Customers>("customers", "PersonAccounts").WithEnvironment("Accounts__KeySecret", keySecret);
 var users = AddService<Projects.Users>("users", "PeopleTeam").WithEnvironment("Accounts__KeySecret", keySecret);
 
 // The back office
-var warehouse = AddService<Projects.Warehouse>("warehouse", "BuildingFactory").WithReference(users)
-    .WithEnvironment("InternalCalls__Key", callKey);
+var warehouse = AddService<Projects.Warehouse>("warehouse", "BuildingFactory").WithReference(users);
 var accounting = AddService<Projects.Accounting>("accounting", "Calculator").WithReference(users);
-var sales = AddService<Projects.Sales>("sales", "Receipt").WithReference(users).WithReference(customers).WithReference(warehouse)
-    .WithEnvironment("InternalCalls__Key", callKey);
+var sales = AddService<Projects.Sales>("sales", "Receipt").WithReference(users).WithReference(customers).WithReference(warehouse);
 
 // The shop and the to-do application
-var cart = AddService<Projects.Cart>("cart", "Cart").WithReference(customers).WithReference(sales)
-    .WithEnvironment("InternalCalls__Key", callKey);
+var cart = AddService<Projects.Cart>("cart", "Cart").WithReference(customers).WithReference(sales);
 var todo = AddService<Projects.Todo>("todo", "TaskListSquare").WithReference(users);
 
 // The only public entrance
-builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
+var gateway = builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
     .WithReference(customers).WithReference(cart)
     .WithReference(users).WithReference(todo)
     .WithReference(warehouse).WithReference(accounting).WithReference(sales)
-    .WithEnvironment("InternalCalls__Key", callKey)
     .AsPublicEntrance(settings, folder)
     .WithIconName("DoorArrowRight");
+
+// gRPC that only the platform may call: those who serve it and those who call it share a key.
+var callKey = builder.AddGeneratedSecret("internal-call-key", folder);
+foreach (var service in new[] { customers, warehouse, sales, cart, gateway })
+{
+    service.WithEnvironment("InternalCalls__Key", callKey);
+}
 
 if (postgres is PostgresServer server)
 {

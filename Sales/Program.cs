@@ -4,7 +4,7 @@ using MicroPlatform.ServiceDefaults.Messaging;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddGrpcDefaults();
+builder.AddInternalGrpc();
 builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
 builder.AddMessaging<SalesDbContext>("salesdb", services => services
     .AddEventHandler<CheckoutGivenUp, CheckoutGivenUpHandler>()
@@ -22,6 +22,6 @@ app.MapOrdersApi();
 app.MapSoldItemsApi();
 app.MapSummaryApi();
 app.MapDeadLettersApi();
-app.MapGrpc<OrdersGrpcService>();
+app.MapInternalGrpc<OrdersGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

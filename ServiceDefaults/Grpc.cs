@@ -57,7 +57,7 @@ public static partial class GrpcDefaults
     }
 
     /// <summary>
-    /// Adds a client of another service's <c>grpc</c> endpoint: one shared channel, a deadline on every call,
+    /// Adds a client of gRPC that only the platform may call: one shared channel, the key and a deadline on every call,
     /// and, only for methods that <paramref name="retried"/> names because they change nothing, another try when it does not answer.
     /// </summary>
     public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service, params string[] retried)
@@ -77,7 +77,8 @@ public static partial class GrpcDefaults
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             })
-            .AddInterceptor(() => new DeadlineInterceptor(deadline));
+            .AddInterceptor(() => new DeadlineInterceptor(deadline))
+            .AddInternalCallKey(builder);
     }
 
     /// <summary>Whether the request is a gRPC call: HTTP/2, POST, its content type, the path of a method. All else is REST.</summary>

@@ -68,14 +68,16 @@ public static class Settings
         var given = builder.Configuration.GetSection(section);
         if (given.Value is { Length: > 0 })
         {
-            builder.RejectSetting(section, $"{section}:{properties.Keys.First()} and the like, as it is a section");
+            builder.RejectSetting(section, $"{section}:{properties.Keys.First()} and the like, as it is a section", isSecret: true);
         }
 
         foreach (var setting in given.GetChildren())
         {
             if (!properties.TryGetValue(setting.Key, out var property))
             {
-                builder.RejectSetting(setting.Path, $"none of that name; {section} has {string.Join(", ", properties.Keys)}");
+                // The name may be that of a secret, misspelt.
+                var expected = $"none of that name; {section} has {string.Join(", ", properties.Keys)}";
+                builder.RejectSetting(setting.Path, expected, isSecret: true);
             }
             else if (!TrySet(options, property, setting.Value))
             {

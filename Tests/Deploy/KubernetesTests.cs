@@ -21,6 +21,7 @@ public sealed class KubernetesTests
     [InlineData("todo.yaml", "name: ConnectionStrings__tododb", "name: ConnectionStrings__todo")]
     [InlineData("todo.yaml", "key: busdb", "key: bus")]
     [InlineData("users.yaml", "name: users-keys", "name: customers-keys")]
+    [InlineData("cart.yaml", "name: internal-calls", "name: cart-keys")]
     [InlineData("gateway.yaml", "name: InternalCalls__Key", "name: InternalCall__Key")]
     [InlineData("sales.yaml", "args: [--migrate]", "args: []")]
     [InlineData("users.yaml", "app.kubernetes.io/name: sales", "app.kubernetes.io/name: cart")]
@@ -99,7 +100,7 @@ public sealed class KubernetesTests
     private static IEnumerable<string> SettingOf(string service, string key, string value) => key.Split("__") switch
     {
         ["ConnectionStrings", var database] => [$"{key}={service}-databases/{database}"],
-        ["InternalCalls", "Key"] => [$"{key}=internal-calls/key"],
+        ["InternalCalls", "Key"] => [$"{key}=internal-calls/key", "InternalCalls__PreviousKey=internal-calls/previous"],
         ["Accounts", "KeySecret"] => [$"{key}={service}-keys/secret", $"Accounts__PreviousKeySecret={service}-keys/previous"],
         _ => [$"{key}={Model.ForNetwork(value)}"],
     };

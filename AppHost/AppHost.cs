@@ -1,18 +1,17 @@
 using MicroPlatform.AppHost;
+using MicroPlatform.AppHost.Deployment;
 using MicroPlatform.AppHost.Postgres;
 
 StartupException.ReportInOneLine();
 var builder = DistributedApplication.CreateBuilder(args);
-if (builder.ExecutionContext.IsPublishMode)
-{
-    throw new StartupException("This AppHost only runs the platform. To deploy it, use deploy/kubernetes.");
-}
-
 var settings = PlatformSettings.From(builder, args);
-var folder = DataFolder.Open(settings, Path.Combine(builder.AppHostDirectory, "..", ".data"));
+builder.RequireManifest();
+var folder = builder.ExecutionContext.IsRunMode ? DataFolder.Open(settings, Path.Combine(builder.AppHostDirectory, "..", ".data")) : null;
 
 // A server for all, a database and a login for each. Events between services travel through a database of their own.
-var postgres = await PostgresServer.AddAsync(builder, "postgres", settings, folder);
+IPlatformDatabases postgres = folder is null
+    ? AzurePostgres.Add(builder, "postgres")
+    : await PostgresServer.AddAsync(builder, "postgres", settings, folder);
 var bus = postgres.AddDatabase("busdb");
 
 // The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business.
@@ -31,14 +30,25 @@ var cart = AddService<Projects.Cart>("cart", "Cart").WithReference(customers).Wi
 var todo = AddService<Projects.Todo>("todo", "TaskListSquare").WithReference(users);
 
 // The only public entrance
-builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
+var gateway = builder.AddProject<Projects.Gateway>("gateway", options => options.ExcludeLaunchProfile = true)
     .WithReference(customers).WithReference(cart)
     .WithReference(users).WithReference(todo)
     .WithReference(warehouse).WithReference(accounting).WithReference(sales)
     .AsPublicEntrance(settings, folder)
     .WithIconName("DoorArrowRight");
 
-builder.AddOperations(postgres, folder);
+// gRPC that only the platform may call: those who serve it and those who call it share a key.
+var callKey = builder.AddGeneratedSecret("internal-call-key", folder);
+foreach (var service in new[] { customers, warehouse, sales, cart, gateway })
+{
+    service.WithEnvironment("InternalCalls__Key", callKey);
+}
+
+if (postgres is PostgresServer server)
+{
+    builder.AddOperations(server, folder!);
+}
+
 await builder.Build().RunAsync();
 
 // Services wait for their databases and not for each other: each bears the absence of those it calls.

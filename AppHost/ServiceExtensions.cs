@@ -1,3 +1,4 @@
+using MicroPlatform.AppHost.Deployment;
 using MicroPlatform.AppHost.Operations;
 using MicroPlatform.AppHost.Postgres;
 using Microsoft.Extensions.DependencyInjection;
@@ -13,6 +14,11 @@ internal static class ServiceExtensions
     /// <summary>A service that only others of the platform call.</summary>
     public static IResourceBuilder<ProjectResource> AsInnerService(this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
     {
+        if (service.ApplicationBuilder.ExecutionContext.IsPublishMode)
+        {
+            return service.DeployInside();
+        }
+
         // The ports in the services' own settings are for running one alone: here two platforms on a machine must not meet.
         foreach (var endpoint in service.Resource.Annotations.OfType<EndpointAnnotation>())
         {
@@ -24,9 +30,17 @@ internal static class ServiceExtensions
     }
 
     /// <summary>The Gateway: fixed ports, a certificate, and links to its pages.</summary>
+    /// <param name="gateway">The Gateway.</param>
+    /// <param name="settings">The settings of the AppHost.</param>
+    /// <param name="folder">The data folder; null when publishing.</param>
     /// <exception cref="StartupException">One of its ports is in use.</exception>
-    public static IResourceBuilder<ProjectResource> AsPublicEntrance(this IResourceBuilder<ProjectResource> gateway, PlatformSettings settings, DataFolder folder)
+    public static IResourceBuilder<ProjectResource> AsPublicEntrance(this IResourceBuilder<ProjectResource> gateway, PlatformSettings settings, DataFolder? folder)
     {
+        if (folder is null)
+        {
+            return gateway.DeployAtTheEdge();
+        }
+
         Listen("http", nameof(PlatformSettings.HttpPort), settings.HttpPort, HttpPort);
         Listen("https", nameof(PlatformSettings.HttpsPort), settings.HttpsPort, HttpsPort);
         return gateway.WithDefaults(settings)

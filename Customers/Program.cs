@@ -5,7 +5,7 @@ using MicroPlatform.ServiceDefaults.Messaging;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddGrpcDefaults();
+builder.AddInternalGrpc();
 builder.AddPostgresContext<CustomersDbContext>("customersdb", CustomersDbContext.SeedAsync);
 builder.AddAccounts<CustomersDbContext, Customer, long>(Issuers.Customers);
 builder.AddMessaging<CustomersDbContext>("customersdb");
@@ -17,6 +17,6 @@ app.UseServiceDefaults();
 app.MapAuthApi();
 app.MapCustomersApi();
 app.MapKeySet<CustomersDbContext>();
-app.MapGrpc<TokenValidationGrpcService>().AllowAnonymous();
+app.MapInternalGrpc<TokenValidationGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

@@ -26,6 +26,7 @@ internal static class Proxy
         builder.Services.AddReverseProxy()
             .LoadFromMemory(Routes.ForYarp(), Routes.Clusters(options))
             .AddServiceDiscoveryDestinationResolver()
+            .AddTransforms(transforms => transforms.AddRequestHeaderRemove(InternalCalls.HeaderName))
             .AddTransforms(transforms => transforms.AddResponseTransform(async response =>
             {
                 var context = response.HttpContext;

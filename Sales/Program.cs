@@ -6,7 +6,7 @@ using MicroPlatform.Warehouse.Events;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddGrpcDefaults();
+builder.AddInternalGrpc();
 builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
 builder.AddMessaging<SalesDbContext>("salesdb", services => services
     .AddEventHandler<CheckoutGivenUp, CheckoutGivenUpHandler>()
@@ -24,6 +24,6 @@ app.MapOrdersApi();
 app.MapSoldItemsApi();
 app.MapSummaryApi();
 app.MapDeadLettersApi();
-app.MapGrpc<OrdersGrpcService>();
+app.MapInternalGrpc<OrdersGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

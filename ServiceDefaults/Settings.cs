@@ -6,6 +6,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -24,13 +25,21 @@ public static class Settings
     public const int ExitCode = 78;
 
     /// <summary>
-    /// Creates the builder of a service; ends the program when a settings file cannot be read.
+    /// Creates the builder of a service; ends the program when a settings file cannot be read. With <c>--healthy</c> the program only asks
+    /// the running service whether it is ready, for images without another program to do so.
     /// </summary>
     public static WebApplicationBuilder CreateBuilder(string[] args)
     {
         try
         {
-            return WebApplication.CreateBuilder(args);
+            var builder = WebApplication.CreateBuilder(args);
+            builder.AddSecretFiles();
+            if (args.Contains("--healthy", StringComparer.Ordinal))
+            {
+                Environment.Exit(IsRunningAndReady(builder.Configuration) ? 0 : 1);
+            }
+
+            return builder;
         }
         catch (Exception failure) when (failure is InvalidDataException or UnauthorizedAccessException) // each names the file
         {
@@ -53,7 +62,11 @@ public static class Settings
     {
         var given = builder.Configuration.GetSection(section);
         var properties = typeof(TOptions).GetProperties().ToDictionary(property => property.Name, StringComparer.OrdinalIgnoreCase);
-        builder.CheckSetting(section, $"{section}:{properties.Keys.First()} and the like, as it is a section", string.IsNullOrEmpty);
+        if (given.Value is { Length: > 0 })
+        {
+            builder.RejectSetting(section, $"{section}:{properties.Keys.First()} and the like, as it is a section", isSecret: true);
+        }
+
         var isReadable = true;
         foreach (var setting in given.GetChildren())
         {
@@ -61,9 +74,11 @@ public static class Settings
             if (property is null || setting.Value is null || !TypeDescriptor.GetConverter(property.PropertyType).IsValid(setting.Value))
             {
                 isReadable = false;
-                builder.RejectSetting(setting.Path, property is null
+                var expected = property is null
                     ? $"none of that name; {section} has {string.Join(", ", properties.Keys)}"
-                    : ExpectationOf(property));
+                    : ExpectationOf(property);
+                // A misspelt name may be that of a secret.
+                builder.RejectSetting(setting.Path, expected, isSecret: property is null);
             }
         }
 
@@ -138,6 +153,42 @@ public static class Settings
 
     /// <summary>Whether this is an absolute http or https address.</summary>
     public static bool IsUrl(string? value) => Uri.TryCreate(value, UriKind.Absolute, out var uri) && (uri.Scheme is "http" or "https");
+
+    private static bool IsRunningAndReady(ConfigurationManager configuration)
+    {
+        var port = BindingAddress.Parse(configuration["Kestrel:Endpoints:http:Url"]!).Port;
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://localhost:{port}/health/ready");
+        try
+        {
+            using var response = http.Send(request);
+            return response.IsSuccessStatusCode;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or TaskCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// Reads secrets that are mounted as files, each named after its key, such as <c>/run/secrets/ConnectionStrings__cartdb</c>.
+    /// </summary>
+    private static void AddSecretFiles(this WebApplicationBuilder builder)
+    {
+        if (builder.Configuration["SecretsFolder"] is not { Length: > 0 } folder)
+        {
+            return;
+        }
+
+        if (Directory.Exists(folder))
+        {
+            builder.Configuration.AddKeyPerFile(Path.GetFullPath(folder));
+        }
+        else
+        {
+            builder.RejectSetting("SecretsFolder", "a folder of secrets, each in a file named after its key", mattersToMigrations: true);
+        }
+    }
 
     /// <summary>Checks the settings of every service: its addresses, log levels and telemetry receiver.</summary>
     internal static void CheckCommonSettings(this WebApplicationBuilder builder)

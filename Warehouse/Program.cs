@@ -5,7 +5,7 @@ using MicroPlatform.Warehouse;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddGrpcDefaults();
+builder.AddInternalGrpc();
 builder.AddPostgresContext<WarehouseDbContext>("warehousedb", WarehouseDbContext.SeedAsync);
 builder.AddMessaging<WarehouseDbContext>("warehousedb", services => services
     .AddEventHandler<OrderPlaced, OrderPlacedHandler>()
@@ -19,6 +19,6 @@ var app = builder.Build();
 app.UseServiceDefaults();
 app.MapItemsApi();
 app.MapStockAdjustmentsApi();
-app.MapGrpc<InventoryGrpcService>().AllowAnonymous();
+app.MapInternalGrpc<InventoryGrpcService>();
 app.MapOpenApi().AnswerHead().AllowAnonymous();
 return await app.RunServiceAsync(args);

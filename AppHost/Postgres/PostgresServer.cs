@@ -5,7 +5,7 @@ using Npgsql;
 namespace MicroPlatform.AppHost.Postgres;
 
 /// <summary>The platform's PostgreSQL server: an external one, a container, or this machine's own programs. Everything above it is the same for all three.</summary>
-internal sealed class PostgresServer
+internal sealed class PostgresServer : IPlatformDatabases
 {
     private readonly IDistributedApplicationBuilder _builder;
     private readonly IResourceBuilder<IResourceWithConnectionString> _server;
@@ -41,7 +41,7 @@ internal sealed class PostgresServer
     }
 
     /// <summary>Adds a database with a login of its own. It runs as soon as both exist.</summary>
-    public IResourceBuilder<ServiceDatabaseResource> AddDatabase(string name)
+    public IResourceBuilder<IResourceWithConnectionString> AddDatabase(string name)
     {
         var password = _builder.AddGeneratedSecret($"{name}-password", _folder);
         var database = new ServiceDatabaseResource(name, _logins.NameOnServer(name), password.Resource, _server.Resource);

@@ -66,7 +66,7 @@ public static partial class GrpcDefaults
     }
 
     /// <summary>
-    /// Adds a client of another service's <c>grpc</c> endpoint: one shared channel and a deadline on every call. Only the methods in
+    /// Adds a client of gRPC that only the platform may call: one shared channel, the key and a deadline on every call. Only the methods in
     /// <paramref name="retried"/> are retried; they are safe to repeat.
     /// </summary>
     public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service, params string[] retried)
@@ -86,7 +86,8 @@ public static partial class GrpcDefaults
                 KeepAlivePingDelay = TimeSpan.FromSeconds(30),
                 KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             })
-            .AddInterceptor(() => new DeadlineInterceptor(deadline));
+            .AddInterceptor(() => new DeadlineInterceptor(deadline))
+            .AddInternalCallKey(builder);
     }
 
     /// <summary>Whether the request is a gRPC call: HTTP/2, POST, its content type, the path of a method. All else is REST.</summary>

@@ -1,14 +1,16 @@
-using System.Text.RegularExpressions;
 using MicroPlatform.Tests.Contract;
-using MicroPlatform.Tests.Fixtures;
 using YamlDotNet.RepresentationModel;
+using static MicroPlatform.Tests.Deploy.Yaml;
 
 namespace MicroPlatform.Tests.Deploy;
 
-/// <summary>The manifests give the services what the engines give them: the same names, ports, settings and references.</summary>
+/// <summary>
+/// The files for Kubernetes give the services what the app model's manifest gives them: the same names, ports, settings and references.
+/// </summary>
 public sealed class KubernetesTests
 {
     private static readonly string Folder = Path.Combine(Repository.Root, "deploy", "kubernetes");
+    private static readonly Manifest Model = Manifest.Committed;
 
     [Fact]
     public void The_manifests_agree_with_the_app_model() => Assert.Equal(Expected(), Facts(Base()), StringComparer.Ordinal);
@@ -21,6 +23,8 @@ public sealed class KubernetesTests
     [InlineData("todo.yaml", "name: ConnectionStrings__tododb", "name: ConnectionStrings__todo")]
     [InlineData("todo.yaml", "key: busdb", "key: bus")]
     [InlineData("users.yaml", "name: users-keys", "name: customers-keys")]
+    [InlineData("cart.yaml", "name: internal-calls", "name: cart-keys")]
+    [InlineData("gateway.yaml", "name: InternalCalls__Key", "name: InternalCall__Key")]
     [InlineData("sales.yaml", "args: [--migrate]", "args: []")]
     [InlineData("users.yaml", "app.kubernetes.io/name: sales", "app.kubernetes.io/name: cart")]
     [InlineData("sales.yaml", "        - port: 5142\n", "")]
@@ -40,7 +44,7 @@ public sealed class KubernetesTests
 
     [Fact]
     public void The_example_names_a_version_of_every_image() => Assert.Equal(
-        AppModel.Services.Select(service => $"microplatform/{service.Name}").Order(StringComparer.Ordinal),
+        Model.Services.Select(service => $"microplatform/{service.Name}").Order(StringComparer.Ordinal),
         Items(Documents(File.ReadAllText(Path.Combine(Folder, "overlays", "example", "kustomization.yaml"))).Single(), "images")
             .Select(image => Text(image, "name")));
 
@@ -67,36 +71,29 @@ public sealed class KubernetesTests
         }
     }
 
-    /// <summary>What the app model and the services' own settings say, a line for each fact.</summary>
+    /// <summary>What the app model's manifest says, a line for each fact.</summary>
     private static List<string> Expected()
     {
         var facts = new List<string>();
-        foreach (var service in AppModel.Services)
+        foreach (var service in Model.Services)
         {
-            var (name, endpoints) = (service.Name, service.Endpoints);
-            var ports = Join(endpoints.Values.Select(address => address.Port));
+            var name = service.Name;
+            var ports = Join(service.Ports);
             var connections = service.Databases.Select(database => $"ConnectionStrings__{database}={name}-databases/{database}").ToList();
+            var callers = Join(Model.Services.Where(caller =>
+                caller.References.Contains(name, StringComparer.Ordinal)).Select(caller => caller.Name));
             facts.Add($"kustomization lists {name}.yaml");
             facts.Add($"{name} runs microplatform/{name} on {ports}");
-            var addresses = endpoints.Select(endpoint =>
-                endpoint.Value.Port + (string.Equals(endpoint.Key, "http", StringComparison.Ordinal) ? "" : " h2c"));
-            facts.Add($"{name} is called at {Join(addresses)}");
+            facts.Add(
+                $"{name} is called at "
+                    + $"{Join(service.Bindings.Select(binding => $"{binding.TargetPort}{(binding.IsHttp2 ? " h2c" : "")}"))}");
             facts.Add($"{name} keeps 2 or more");
             facts.Add($"{name} is disrupted by 1");
-            var callers = AppModel.Services.Where(caller => caller.References.Contains(name, StringComparer.Ordinal));
-            facts.Add($"{name} listens to {(service.IsPublic ? "the entrance" : Join(callers.Select(caller => caller.Name)))} on {ports}");
-            var called = service.References.Select(reference => $"{reference} {Join(PortsOf(reference))}");
-            facts.Add($"{name} talks to {Join(called.Concat(service.Databases.Length > 0 ? ["any 5432"] : []))}");
-            var settings = endpoints.Select(endpoint => $"Kestrel__Endpoints__{endpoint.Key}__Url=http://*:{endpoint.Value.Port}")
-                .Concat(connections)
-                .Concat(service.References.SelectMany(reference =>
-                    Find(reference).Endpoints.Select(endpoint =>
-                        $"services__{reference}__{endpoint.Key}__0=http://{reference}:{endpoint.Value.Port}")))
-                .Append($"OTEL_SERVICE_NAME={name}")
-                .Concat(name is "customers" or "users"
-                    ? [$"Accounts__KeySecret={name}-keys/secret", $"Accounts__PreviousKeySecret={name}-keys/previous"] : [])
-                .Concat(service.IsPublic ? ["Kestrel__Endpoints__https__Protocols=Http2"] : []);
-            facts.Add($"{name} is told {Join(settings)}");
+            facts.Add($"{name} listens to {(service.IsPublic ? "the entrance" : callers)} on {ports}");
+            var called = service.References.Select(reference => $"{reference} {Join(Find(reference).Ports)}");
+            facts.Add($"{name} talks to {Join(called.Concat(connections.Count > 0 ? ["any 5432"] : []))}");
+            var settings = service.Settings.SelectMany(setting => SettingOf(name, setting.Key, setting.Value));
+            facts.Add($"{name} is told {Join(settings.Append($"OTEL_SERVICE_NAME={name}"))}");
             if (connections.Count > 0)
             {
                 facts.Add($"{name} migrates by microplatform/{name} --migrate with {Join(connections)}");
@@ -107,13 +104,22 @@ public sealed class KubernetesTests
         return facts;
     }
 
+    /// <summary>A setting of the manifest on a cluster, where secrets are references.</summary>
+    private static IEnumerable<string> SettingOf(string service, string key, string value) => key.Split("__") switch
+    {
+        ["ConnectionStrings", var database] => [$"{key}={service}-databases/{database}"],
+        ["InternalCalls", "Key"] => [$"{key}=internal-calls/key", "InternalCalls__PreviousKey=internal-calls/previous"],
+        ["Accounts", "KeySecret"] => [$"{key}={service}-keys/secret", $"Accounts__PreviousKeySecret={service}-keys/previous"],
+        _ => [$"{key}={Model.ForNetwork(value)}"],
+    };
+
     /// <summary>What the manifests say, in the same words.</summary>
     private static List<string> Facts(Dictionary<string, string> manifests)
     {
         var facts = Items(Documents(manifests["kustomization.yaml"]).Single(), "resources").Select(file => file.ToString())
-            .Where(file => AppModel.Services.Any(service => string.Equals($"{service.Name}.yaml", file, StringComparison.Ordinal)))
+            .Where(file => Model.Services.Any(service => string.Equals($"{service.Name}.yaml", file, StringComparison.Ordinal)))
             .Select(file => $"kustomization lists {file}").ToList();
-        foreach (var document in AppModel.Services.SelectMany(service => Documents(manifests[$"{service.Name}.yaml"])))
+        foreach (var document in Model.Services.SelectMany(service => Documents(manifests[$"{service.Name}.yaml"])))
         {
             var name = Text(document, "metadata", "name");
             switch (Text(document, "kind"))
@@ -175,27 +181,11 @@ public sealed class KubernetesTests
         Text(peer, "podSelector", "matchLabels", "app.kubernetes.io/name") is { Length: > 0 } service ? service
         : Text(peer, "namespaceSelector", "matchLabels", "microplatform.dev/ingress") is "true" ? "the entrance" : peer.ToString();
 
-    private static AppService Find(string name) =>
-        AppModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
-
-    private static IEnumerable<int> PortsOf(string service) => Find(service).Endpoints.Values.Select(address => address.Port);
+    private static DeployedService Find(string name) =>
+        Model.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
 
     private static string Join<T>(IEnumerable<T> parts) => string.Join(", ", parts.Select(part => $"{part}").Order(StringComparer.Ordinal));
 
     private static Dictionary<string, string> Base() => Directory.EnumerateFiles(Path.Combine(Folder, "base"), "*.yaml")
         .ToDictionary(file => Path.GetFileName(file), File.ReadAllText, StringComparer.Ordinal);
-
-    private static List<YamlNode> Documents(string text)
-    {
-        var stream = new YamlStream();
-        stream.Load(new StringReader(Regex.Replace(text, "\r\n", "\n", RegexOptions.None, TimeSpan.FromSeconds(1))));
-        return stream.Documents.Select(document => document.RootNode).ToList();
-    }
-
-    private static YamlNode? At(YamlNode? node, params string[] path) => path.Aggregate(node, (at, key) =>
-        at is YamlMappingNode map && map.Children.TryGetValue(new YamlScalarNode(key), out var child) ? child : null);
-
-    private static string Text(YamlNode? node, params string[] path) => (At(node, path) as YamlScalarNode)?.Value ?? "";
-
-    private static IEnumerable<YamlNode> Items(YamlNode? node, string key) => At(node, key) is YamlSequenceNode list ? list.Children : [];
 }

@@ -12,10 +12,11 @@ namespace MicroPlatform.Tests.Fixtures;
 /// <param name="Name">Its name.</param>
 /// <param name="Databases">The databases it is given.</param>
 /// <param name="References">The services it is told the addresses of.</param>
+/// <param name="Secrets">The secret parameters that it is given.</param>
 /// <param name="IsPublic">Whether it is reached from outside.</param>
 /// <param name="Endpoints">Its endpoints by name, as its own settings have them.</param>
 internal sealed record AppService(
-    string Name, string[] Databases, string[] References, bool IsPublic, IReadOnlyDictionary<string, Uri> Endpoints);
+    string Name, string[] Databases, string[] References, string[] Secrets, bool IsPublic, IReadOnlyDictionary<string, Uri> Endpoints);
 
 /// <summary>The app model, read without running it.</summary>
 internal static class AppModel
@@ -49,6 +50,7 @@ internal static class AppModel
             service.Name,
             [.. ReferencesOf(service).OfType<ServiceDatabaseResource>().Select(database => database.Name)],
             [.. ReferencesOf(service).OfType<ProjectResource>().Select(other => other.Name)],
+            [.. ReferencesOf(service).OfType<ParameterResource>().Where(parameter => parameter.Secret).Select(parameter => parameter.Name)],
             service.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.IsExternal),
             EndpointsOf(service)))]);
 

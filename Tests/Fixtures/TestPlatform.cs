@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Text.Json;
 using Grpc.Net.Client;
+using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
@@ -24,6 +25,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The secret that the signing keys are encrypted with.</summary>
     public const string KeySecret = "the-secret-of-the-tests-and-of-nobody-else";
 
+    /// <summary>The key of gRPC that only the platform may call.</summary>
+    public const string InternalCallKey = "the-key-of-calls-between-the-services-of-tests";
+
     /// <summary>The services that one can be wired to.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
@@ -42,6 +46,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Logging:LogLevel:Default"] = "Error",
         ["Accounts:HashIterations"] = "1000",
         ["Accounts:KeySecret"] = KeySecret,
+        ["InternalCalls:Key"] = InternalCallKey,
         // Slowness is the subject of few tests, which set a deadline of their own.
         ["Requests:Deadline"] = "00:00:30",
         ["Calls:Deadline"] = "00:00:15",
@@ -74,9 +79,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>A client of the service's REST endpoint.</summary>
     public HttpClient Http(string service) => Host(service).CreateHttpClient();
 
-    /// <summary>A channel to the service's gRPC endpoint.</summary>
-    public GrpcChannel Grpc(string service) =>
-        GrpcChannel.ForAddress($"http://{service}", new GrpcChannelOptions { HttpHandler = Host(service).CreateHandler() });
+    /// <summary>A channel to the service's gRPC endpoint, with the key of internal calls, another one, or none.</summary>
+    public GrpcChannel Grpc(string service, string? key = InternalCallKey) =>
+        GrpcChannel.ForAddress($"http://{service}", new() { HttpHandler = new KeyHandler(key, Host(service).CreateHandler()) });
 
     /// <summary>The services of the host, for what only the inside can tell.</summary>
     public IServiceProvider Services(string service) => Host(service).Services;
@@ -180,6 +185,19 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         using var response = await http.PostAsJsonAsync(path, credentials);
         response.EnsureSuccessStatusCode();
         return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("accessToken").GetString()!;
+    }
+
+    private sealed class KeyHandler(string? key, HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            if (key is not null)
+            {
+                request.Headers.TryAddWithoutValidation(InternalCalls.HeaderName, key);
+            }
+
+            return base.SendAsync(request, cancellationToken);
+        }
     }
 
     private sealed class Router(TestPlatform platform) : HttpMessageHandler

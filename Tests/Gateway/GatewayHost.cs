@@ -33,6 +33,7 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
         ["Kestrel:Endpoints:https:Url"] = "https://127.0.0.1:0",
         ["Kestrel:Certificates:Default:Path"] = Certificate.Value.Certificate,
         ["Kestrel:Certificates:Default:KeyPath"] = Certificate.Value.Key,
+        ["InternalCalls:Key"] = TestPlatform.InternalCallKey,
         // Slowness is the subject of few tests, which set a deadline of their own.
         ["Proxy:Deadline"] = "00:01:00",
         ["Calls:Deadline"] = "00:00:15",

@@ -28,6 +28,16 @@ public sealed class AppModelTests
         Assert.Equal(references, string.Join(' ', service.References.Order(StringComparer.Ordinal)));
     }
 
+    [Theory]
+    [InlineData("account-key-secret", "customers users")]
+    [InlineData("internal-call-key", "cart customers gateway sales warehouse")]
+    public void A_secret_is_given_to_those_who_need_it_and_to_no_other(string secret, string services)
+    {
+        var given = AppModel.Services.Where(service => service.Secrets.Contains(secret, StringComparer.Ordinal));
+
+        Assert.Equal(services, string.Join(' ', given.Select(service => service.Name).Order(StringComparer.Ordinal)));
+    }
+
     [Fact]
     public void The_gateway_alone_is_public() =>
         Assert.Equal(["gateway"], AppModel.Services.Where(service => service.IsPublic).Select(service => service.Name));

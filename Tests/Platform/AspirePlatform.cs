@@ -178,16 +178,32 @@ internal sealed class AspirePlatform : IAsyncDisposable
         app.ResourceCommands.ExecuteCommandAsync(
             Model.Resources.Single(candidate => string.Equals(candidate.Name, resource, StringComparison.Ordinal)), command);
 
-    /// <summary>Waits until every process of a service runs and answers that it is ready.</summary>
+    /// <summary>Waits until each process of a service runs and itself answers that it is ready.</summary>
     public async Task WaitUntilReadyAsync(string service)
     {
-        await app.ResourceNotifications.WaitForResourceHealthyAsync(service, WaitBehavior.WaitOnResourceUnavailable).WaitAsync(Longest);
-        using var http = new HttpClient { BaseAddress = Address(service) };
+        var replicas =
+            Model.Resources.Single(candidate => string.Equals(candidate.Name, service, StringComparison.Ordinal)).GetReplicaCount();
+        using var http = new HttpClient();
         await Eventually.TrueAsync(
-            async () => StatesOf(service).All(state => state is "Running")
-                && StatesOf(service).Index().All(replica => ProcessId(service, replica.Index) is not null)
-                && await http.SendAsync("GET", "/health/ready").StatusAsync() is System.Net.HttpStatusCode.OK,
-            $"{service} is ready", (int)Longest.TotalSeconds);
+            async () => Enumerable.Range(0, replicas).All(replica => ProcessId(service, replica) is not null)
+                && (await Task.WhenAll(InstancesOf(service).Select(IsReadyAsync))).All(isReady => isReady),
+            $"{service} is ready",
+            (int)Longest.TotalSeconds);
+
+        async Task<bool> IsReadyAsync(ResourceEvent instance)
+        {
+            // The address of this process: the one of the service leads to any of its replicas.
+            var address = instance.Snapshot.EnvironmentVariables.Single(variable => variable.Name is "Kestrel__Endpoints__http__Url").Value;
+            try
+            {
+                using var answer = await http.GetAsync(new Uri($"{address}/health/ready"));
+                return answer.IsSuccessStatusCode && instance.Snapshot.State?.Text is "Running";
+            }
+            catch (HttpRequestException)
+            {
+                return false; // not listening yet
+            }
+        }
     }
 
     /// <summary>The state of each process of a resource, as the dashboard shows it.</summary>

@@ -15,24 +15,32 @@ public sealed class SettingsTests(Cluster cluster)
 
     // Complete, so that what a test takes away or spoils is the only thing wrong.
     private static readonly Dictionary<string, string> Gateway = new(
-        TestPlatform.Names.SelectMany(name =>
-            new[]
-            {
-                KeyValuePair.Create($"services:{name}:http:0", $"http://{name}"),
-                KeyValuePair.Create($"services:{name}:grpc:0", $"http://{name}")
-            }),
-        StringComparer.Ordinal);
+        TestPlatform.Names
+            .SelectMany(
+                _ => new[] { "http", "grpc" }, (name, endpoint) => KeyValuePair.Create($"services:{name}:{endpoint}:0", $"http://{name}"))
+            .Append(KeyValuePair.Create("InternalCalls:Key", TestPlatform.InternalCallKey)), StringComparer.Ordinal);
 
     private static readonly Dictionary<string, string> Sales = new(Gateway, StringComparer.Ordinal)
     {
         ["ConnectionStrings:salesdb"] = Database,
         ["ConnectionStrings:busdb"] = Database,
     };
+    private static readonly Dictionary<string, string> Cart = new(Sales, StringComparer.Ordinal)
+    {
+        ["ConnectionStrings:cartdb"] = Database,
+    };
+
+    private static readonly Dictionary<string, string> Warehouse = new(Sales, StringComparer.Ordinal)
+    {
+        ["ConnectionStrings:warehousedb"] = Database,
+    };
+
     private static readonly Dictionary<string, string> Customers = new(StringComparer.Ordinal)
     {
         ["ConnectionStrings:customersdb"] = Database,
         ["ConnectionStrings:busdb"] = Database,
         ["Accounts:KeySecret"] = TestPlatform.KeySecret,
+        ["InternalCalls:Key"] = TestPlatform.InternalCallKey,
     };
 
     public static TheoryData<string, string, string?, string> Wrong => new()
@@ -77,6 +85,19 @@ public sealed class SettingsTests(Cluster cluster)
             "is missing: give the secret of at least 32 characters that the signing keys in the database are encrypted with" },
         { "Customers", "Accounts:KeySecret", "se-cret of 31 characters-------", "is malformed: give the secret of at least 32 characters" },
         { "Customers", "Accounts:PreviousKeySecret", "se-cret", "encrypted with until now, or nothing" },
+        { "Customers", "Accounts:KeySecrt", "se-cret", "is malformed: give none of that name; Accounts has AccessTokenLifetime," },
+        { "Customers", "InternalCalls:Key", null,
+            "is missing: give the key of at least 32 visible ASCII characters that calls between services carry" },
+        { "Warehouse", "InternalCalls:Key", null, "is missing: give the key of at least 32 visible ASCII characters" },
+        { "Sales", "InternalCalls:Key", "", "is missing: give the key of at least 32 visible ASCII characters" },
+        { "Cart", "InternalCalls:Key", null, "is missing: give the key of at least 32 visible ASCII characters" },
+        { "Gateway", "InternalCalls:Key", null, "is missing: give the key of at least 32 visible ASCII characters" },
+        { "Warehouse", "InternalCalls:Key", "se-cret-of-31-characters-------", "is malformed: give the key of at least 32 visible" },
+        { "Cart", "InternalCalls:Key", "se-cret with blanks in it, which no metadata keep", "is malformed: give the key" },
+        { "Gateway", "InternalCalls:Key", "se-cret-of-letters-beyond-ÄSCII-------", "is malformed: give the key" },
+        { "Sales", "InternalCalls:PreviousKey", "se-cret", "is malformed: give the key of at least 32 visible ASCII characters" },
+        { "Sales", "InternalCalls:Previous", "se-cret", "is malformed: give none of that name; InternalCalls has Key, PreviousKey" },
+        { "Sales", "InternalCalls", "se-cret", "is malformed: give InternalCalls:Key and the like, as it is a section" },
         { "Customers", "TrustedProxies:0", "gateway", "is \"gateway\": give the network of proxies in front" },
         { "Gateway", "RateLimit:Burst", "many", "is \"many\": give a whole number, from 1 to 1000000" },
         { "Gateway", "Proxy:Deadline", "1 min", "is \"1 min\": give a time as" },
@@ -91,8 +112,15 @@ public sealed class SettingsTests(Cluster cluster)
     public async Task A_wrong_setting_stops_the_service_with_one_line_that_names_it_and_what_it_expects(
         string service, string key, string? value, string expected)
     {
-        var settings = new Dictionary<string, string>(
-            service switch { "Sales" => Sales, "Customers" => Customers, _ => Gateway }, StringComparer.Ordinal);
+        var complete = service switch
+        {
+            "Sales" => Sales,
+            "Cart" => Cart,
+            "Warehouse" => Warehouse,
+            "Customers" => Customers,
+            _ => Gateway,
+        };
+        var settings = new Dictionary<string, string>(complete, StringComparer.Ordinal);
         settings.Remove(key);
         if (value is not null)
         {

@@ -1,0 +1,60 @@
+namespace MicroPlatform.AppHost.Deployment;
+
+/// <summary>What a service needs where it is deployed, beyond what it needs when run.</summary>
+internal static class ServiceDeployment
+{
+    private const int GatewayHttp2Port = 8443;
+
+    /// <summary>Checks that publishing, when it is asked for, means writing the manifest: all that this platform publishes.</summary>
+    /// <exception cref="StartupException">Another target is asked for, or no file is named.</exception>
+    public static void RequireManifest(this IDistributedApplicationBuilder builder)
+    {
+        if (builder.ExecutionContext.IsRunMode)
+        {
+            return;
+        }
+
+        const string Advice = "Write the manifest: dotnet run --project AppHost -- --publisher manifest --output-path manifest.json";
+        if (builder.Configuration["Pipeline:Step"] is var step && step is not "publish-manifest")
+        {
+            var wanted = step ?? builder.Configuration["Publishing:Publisher"] ?? "everything";
+            throw new StartupException($"This platform cannot publish {wanted}. {Advice}");
+        }
+
+        if (string.IsNullOrWhiteSpace(builder.Configuration["Pipeline:OutputPath"]))
+        {
+            throw new StartupException($"The file to publish to is not named. {Advice}");
+        }
+    }
+
+    /// <summary>A service that only others of the platform call, at its <c>http</c> and <c>grpc</c> endpoints.</summary>
+    public static IResourceBuilder<ProjectResource> DeployInside(this IResourceBuilder<ProjectResource> service)
+    {
+        // Publishing adds an https endpoint that nothing listens on. Container Apps makes the first endpoint an app's ingress, the rest TCP ports.
+        var endpoints = service.Resource.Annotations.OfType<EndpointAnnotation>().ToList();
+        endpoints.ForEach(endpoint => service.Resource.Annotations.Remove(endpoint));
+        foreach (var endpoint in endpoints.Where(endpoint => endpoint.Name is not "https").OrderByDescending(endpoint => endpoint.Name is "http"))
+        {
+            service.Resource.Annotations.Add(endpoint);
+        }
+
+        return service.DeployWithoutDemoData();
+    }
+
+    /// <summary>The Gateway, which alone is reached from outside: the platform ends TLS and speaks HTTP/2 in clear to one port, for REST and gRPC.</summary>
+    public static IResourceBuilder<ProjectResource> DeployAtTheEdge(this IResourceBuilder<ProjectResource> gateway) => gateway
+        .WithEndpoint("https", endpoint =>
+        {
+            endpoint.UriScheme = "http"; // as it arrives here
+            (endpoint.TargetPort, endpoint.Transport, endpoint.IsExternal) = (GatewayHttp2Port, "http2", true);
+        })
+        .WithEnvironment("Kestrel__Endpoints__https__Protocols", "Http2")
+        // Only the ingress can reach that port, so what it says of the caller is believed, and nothing said before it.
+        .WithEnvironment("TrustedProxies__0", "0.0.0.0/0")
+        .WithEnvironment("TrustedProxies__1", "::/0")
+        .DeployWithoutDemoData();
+
+    // The Gateway reads forwarded headers itself, from TrustedProxies; read twice, the second would be the caller's invention.
+    private static IResourceBuilder<ProjectResource> DeployWithoutDemoData(this IResourceBuilder<ProjectResource> service) =>
+        service.DisableForwardedHeaders().WithEnvironment("SeedDemoData", "false");
+}

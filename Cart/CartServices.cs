@@ -8,13 +8,19 @@ using Microsoft.AspNetCore.Mvc;
 namespace MicroPlatform.Cart;
 
 /// <summary>The cart that a path names, and what its handlers work with.</summary>
-internal readonly record struct CartServices(
-    [FromRoute(Name = "customerId"), Description("A customer id, or me.")] string CustomerId,
-    ClaimsPrincipal Caller,
-    CartDbContext Db,
-    TokenValidation.TokenValidationClient Customers,
-    TimeProvider Time)
+internal readonly record struct CartServices
 {
+    [FromRoute(Name = "customerId"), Description("A customer id, or me.")]
+    public required string CustomerId { get; init; }
+
+    public required ClaimsPrincipal Caller { get; init; }
+
+    public required CartDbContext Db { get; init; }
+
+    public required TokenValidation.TokenValidationClient Customers { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
     /// <summary>The customer whose cart it is: the caller, or, for an admin, anyone whom Customers knows.</summary>
     /// <exception cref="ProblemException">404 when there is no such customer.</exception>
     public async Task<long> OwnerAsync(CancellationToken cancellationToken)

@@ -148,7 +148,10 @@ public static class Problems
         var field => ProblemException.Invalid(field, http.HasField(field) ? WrongValue : "There is no such field."),
     };
 
-    private static Type? BodyType(this HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+    /// <summary>The endpoint of the request; the exception handler has removed it from the context.</summary>
+    private static Endpoint? EndpointOf(HttpContext http) => http.Features.Get<IExceptionHandlerFeature>()?.Endpoint ?? http.GetEndpoint();
+
+    private static Type? BodyType(this HttpContext http) => EndpointOf(http)?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
 
     /// <summary>Whether the body that the endpoint takes has a field at this path, such as <c>items[0].quantity</c>.</summary>
     private static bool HasField(this HttpContext http, string path)
@@ -173,12 +176,16 @@ public static class Problems
     /// <summary>The parameter of the endpoint whose value cannot be read; null when no such parameter is in the request.</summary>
     private static string? UnreadableParameter(this HttpContext http)
     {
-        var unreadable = http.GetEndpoint()?.Metadata.OfType<IParameterBindingMetadata>().FirstOrDefault(parameter => parameter.HasTryParse
-            && ValueOf(parameter.Name) is { } value && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(value));
+        var route = http.Features.Get<IExceptionHandlerFeature>()?.RouteValues ?? http.Request.RouteValues;
+        var unreadable = EndpointOf(http)?.Metadata.OfType<IParameterBindingMetadata>().FirstOrDefault(parameter => parameter.HasTryParse
+            && ValueOf(parameter.Name) is { } value
+            && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(value));
         return unreadable is null ? null : JsonNamingPolicy.CamelCase.ConvertName(unreadable.Name);
 
         string? ValueOf(string name) =>
-            http.GetRouteValue(name) as string ?? (http.Request.Query.TryGetValue(name, out var value) ? value.ToString() : null);
+            route.TryGetValue(name, out var segment) ? segment as string
+            : http.Request.Query.TryGetValue(name, out var value) ? value.ToString()
+            : null;
     }
 
     /// <summary>What a status means here and what to do, in words for the caller.</summary>

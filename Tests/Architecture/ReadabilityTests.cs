@@ -28,7 +28,7 @@ public sealed class ReadabilityTests(TestPlatform platform) : IClassFixture<Test
         Assert.NotEmpty(files);
 
         var tooLong = files.SelectMany(file => File.ReadLines(file).Index()
-            .Where(line => line.Item.Length > MaxColumns)
+            .Where(line => line.Item.EnumerateRunes().Count() > MaxColumns)
             .Select(line => $"{Path.GetRelativePath(Repository.Root, file)}:{line.Index + 1}"));
         Assert.Empty(tooLong);
     }

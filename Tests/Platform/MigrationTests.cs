@@ -106,6 +106,8 @@ public sealed class MigrationTests(Cluster cluster)
                 FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
                     AND conrelid::regclass::text <> '"__EFMigrationsHistory"'
                 UNION ALL
+                SELECT format('trigger %s', pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
+                UNION ALL
                 SELECT format('index %s', indexdef) FROM pg_indexes
                 WHERE schemaname = 'public' AND tablename <> '__EFMigrationsHistory') schema
             """, connection);

@@ -69,9 +69,15 @@ internal static class CustomersApi
     }
 
     private static async Task<Ok<CustomerResponse>> GetAsync(
-        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, CancellationToken cancellationToken)
+        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, HttpContext http,
+        CancellationToken cancellationToken)
     {
         var id = caller.SelfOrAdmin(customerId, What);
+        if (http.Features.Get<Customer>() is { } self && self.Id == id)
+        {
+            return TypedResults.Ok(CustomerResponse.Of(self)); // read by authentication a moment ago
+        }
+
         return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer).SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(What, id));
     }

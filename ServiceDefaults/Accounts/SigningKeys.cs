@@ -73,16 +73,8 @@ internal sealed class SigningKeys<TContext>(
         return set;
     }
 
-    async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(CancellationToken cancel)
-    {
-        var configuration = new OpenIdConnectConfiguration();
-        foreach (var key in (await GetRingAsync(cancel)).Keys)
-        {
-            configuration.SigningKeys.Add(key.Credentials.Key);
-        }
-
-        return configuration;
-    }
+    async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(CancellationToken cancel) =>
+        (await GetRingAsync(cancel)).Configuration;
 
     void IConfigurationManager<OpenIdConnectConfiguration>.RequestRefresh()
     {
@@ -218,7 +210,22 @@ internal sealed class SigningKeys<TContext>(
         }
     }
 
-    private sealed record KeyRing(DateTimeOffset LoadedAt, IReadOnlyList<RingKey> Keys);
+    private sealed record KeyRing(DateTimeOffset LoadedAt, IReadOnlyList<RingKey> Keys)
+    {
+        /// <summary>The keys as authentication takes them, at every request.</summary>
+        public OpenIdConnectConfiguration Configuration { get; } = ConfigurationOf(Keys);
+
+        private static OpenIdConnectConfiguration ConfigurationOf(IReadOnlyList<RingKey> keys)
+        {
+            var configuration = new OpenIdConnectConfiguration();
+            foreach (var key in keys)
+            {
+                configuration.SigningKeys.Add(key.Credentials.Key);
+            }
+
+            return configuration;
+        }
+    }
 
     private sealed record RingKey(DateTimeOffset ActiveFrom, SigningCredentials Credentials);
 }

@@ -83,10 +83,7 @@ public static class AccountsExtensions
         var now = context.HttpContext.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow();
         var account = Guid.TryParse(identity.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
             && TKey.TryParse(identity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value, System.Globalization.CultureInfo.InvariantCulture, out var accountId)
-                ? await db.Sessions.Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
-                    .Join(db.Accounts, session => session.AccountId, a => a.Id, (_, a) => a)
-                    .AsNoTracking()
-                    .SingleOrDefaultAsync(context.HttpContext.RequestAborted)
+                ? await LiveAccount<TContext, TAccount, TKey>.FindAsync(db, sessionId, accountId, now, context.HttpContext.RequestAborted)
                 : null;
         if (account is null)
         {
@@ -99,6 +96,20 @@ public static class AccountsExtensions
         // For whoever needs more of the account than its claims: it need not be read twice.
         context.HttpContext.Features.Set(account);
     }
+}
+
+/// <summary>The account of a session that lives. Asked at every request, so the query is compiled once.</summary>
+internal static class LiveAccount<TContext, TAccount, TKey>
+    where TContext : AccountsDbContext<TAccount, TKey>
+    where TAccount : Account<TKey>
+    where TKey : struct
+{
+    public static readonly Func<TContext, Guid, TKey, DateTimeOffset, CancellationToken, Task<TAccount?>> FindAsync = EF.CompileAsyncQuery(
+        (TContext db, Guid sessionId, TKey accountId, DateTimeOffset now, CancellationToken _) => db.Sessions
+            .Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
+            .Join(db.Accounts, session => session.AccountId, a => a.Id, (_, a) => a)
+            .AsNoTracking()
+            .SingleOrDefault());
 }
 
 /// <summary>Who the authority is.</summary>

@@ -24,6 +24,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The secret that the signing keys are encrypted with.</summary>
     public const string KeySecret = "the-secret-of-the-tests-and-of-nobody-else";
 
+    /// <summary>Makes services record what nobody takes, for tests that look at it themselves.</summary>
+    internal const string NoCollector = "http://127.0.0.1:9";
+
     /// <summary>The services that one can be wired to.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 

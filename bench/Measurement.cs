@@ -30,8 +30,7 @@ internal static class Measurement
     public static async Task RunAsync(Options options)
     {
         var started = Stopwatch.StartNew();
-        Say("Building Release");
-        await Platform.BuildAsync();
+        await Platform.BuildAsync(options);
         var folder = Directory.CreateTempSubdirectory("bench-data-").FullName;
         var report = new Report(options);
         try

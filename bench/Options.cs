@@ -17,6 +17,9 @@ internal sealed record Options
     /// <summary>Rows added to products, warehouse items, to-dos and orders, 1,000 to 1,000,000.</summary>
     public int Rows { get; init; } = 100_000;
 
+    /// <summary>Whether the Release build is made first.</summary>
+    public bool Build { get; init; } = true;
+
     /// <summary>Whether services export telemetry to the dashboard.</summary>
     public bool Telemetry { get; init; }
 
@@ -35,10 +38,11 @@ internal sealed record Options
                 ["--clients", var text] => options with { Clients = [.. text.Split(',').Select(part => Number(pair[0], part, 1, 256))] },
                 ["--rows", var text] => options with { Rows = Number(pair[0], text, 1_000, 1_000_000) },
                 ["--telemetry", "on" or "off"] => options with { Telemetry = pair[1] is "on" },
+                ["--build", "on" or "off"] => options with { Build = pair[1] is "on" },
                 ["--minutes", var text] => options with { Minutes = Number(pair[0], text, 1, 120) },
                 _ => throw new BenchException(
                     $"{string.Join(' ', pair)} is no option. The options are --flows a,b --seconds 3 --clients 1,16,64 --rows 100000 "
-                    + "--telemetry on|off, and for soak --minutes 10."),
+                    + "--telemetry on|off --build on|off, and for soak --minutes 10."),
             };
         }
 

@@ -10,7 +10,7 @@ internal sealed partial class Platform : IAsyncDisposable
 {
     public static readonly string[] Services = ["Accounting", "Cart", "Customers", "Gateway", "Sales", "Todo", "Users", "Warehouse"];
 
-    private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(5);
     private readonly Process _host;
     private readonly DirectoryInfo _sockets;
     private readonly Dictionary<string, string> _addresses;
@@ -37,8 +37,14 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>The services and PostgreSQL.</summary>
     public Processes Processes { get; private set; }
 
-    public static async Task BuildAsync()
+    public static async Task BuildAsync(Options options)
     {
+        if (!options.Build)
+        {
+            return;
+        }
+
+        Measurement.Say("Building Release");
         using var build = Process.Start("dotnet", ["build", Path.Combine(Root, "AppHost"), "--configuration", "Release", "--verbosity", "quiet"]);
         await build.WaitForExitAsync();
         if (build.ExitCode != 0)
@@ -141,7 +147,9 @@ internal sealed partial class Platform : IAsyncDisposable
                 Username = values["user"],
                 Password = values["password"],
                 Database = values["dbname"],
+                // As the services set it.
                 MaxAutoPrepare = 50,
+                NoResetOnClose = true,
                 MaxPoolSize = 30,
             }.ConnectionString;
         }

@@ -17,29 +17,32 @@ internal static class References
     private const string Server = "bare-server";
     private const string Proxy = "bare-proxy";
 
+    // Behind the four demo customers, who have not signed in.
+    private const long FirstRegistered = 5;
+
     /// <summary>The statements of the services' reads, as EF Core writes them, and what becomes of a row.</summary>
-    private static readonly (string Path, string Database, string Sql, Func<NpgsqlDataReader, object> Row)[] Reads =
+    private static readonly (string Path, string Database, string Sql, long Id, Func<NpgsqlDataReader, object> Row)[] Reads =
     [
         ("/todo", "tododb", """
             SELECT t.id, t.title, t.text, t.completed, t.due_at, t.created_at, t.updated_at, t.xmin FROM todos AS t
             WHERE t.user_id = '01900000-0000-7000-8000-000000000003' AND t.id = $1 LIMIT 2
-            """, row => new TodoRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetBoolean(3), Time(row, 4), Time(row, 5), Time(row, 6))),
+            """, 1, row => new TodoRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetBoolean(3), Time(row, 4), Time(row, 5), Time(row, 6))),
         ("/products", "cartdb", """
             SELECT p.id, p.sku, p.name, p.description, p.price, p.created_at, p.xmin FROM products AS p ORDER BY p.id LIMIT 50 + $1
-            """, row => new ProductRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetDecimal(4), Time(row, 5))),
+            """, 1, row => new ProductRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetDecimal(4), Time(row, 5))),
         ("/warehouse", "warehousedb", """
             SELECT i.id, i.sku, i.name, i.description, i.country_of_origin, i.price, i.free, i.reserved, i.xmin FROM items AS i
             ORDER BY i.id LIMIT 100 + $1
-            """, row => new ItemRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetDecimal(5), row.GetInt64(6))),
+            """, 1, row => new ItemRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetDecimal(5), row.GetInt64(6))),
         ("/customer", "customersdb", """
             SELECT a.id, a.email, a.first_name, a.last_name, a.is_admin, a.created_at, a.xmin FROM sessions AS s
-            INNER JOIN accounts AS a ON s.account_id = a.id WHERE a.id = $1 LIMIT 1
-            """, row => new CustomerRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetBoolean(4), Time(row, 5))),
+            INNER JOIN customers AS a ON s.account_id = a.id WHERE s.account_id = $1 LIMIT 1
+            """, FirstRegistered, row => new CustomerRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetBoolean(4), Time(row, 5))),
         ("/cart", "cartdb", """
             SELECT c.customer_id, c.xmin, i.id, i.product_id, p.name, p.price, i.quantity FROM carts AS c
             INNER JOIN cart_items AS i ON c.customer_id = i.customer_id INNER JOIN products AS p ON i.product_id = p.id
             WHERE c.customer_id = $1 ORDER BY c.customer_id, i.id
-            """, row => new CartRow(row.GetInt64(0), row.GetInt64(2), row.GetInt64(3), row.GetString(4), row.GetDecimal(5), row.GetInt32(6))),
+            """, 1, row => new CartRow(row.GetInt64(0), row.GetInt64(2), row.GetInt64(3), row.GetString(4), row.GetDecimal(5), row.GetInt32(6))),
     ];
 
     /// <summary>Runs a role that the benchmark gives to a process of its own: <paramref name="args"/> are its ports and its destination.</summary>
@@ -147,9 +150,9 @@ internal static class References
         builder.Services.AddSingleton(databases["tododb"]);
         await using var app = builder.Build();
         app.MapGet("/bare", () => TypedResults.Ok(new { id = 1, title = "Water the plants" }));
-        foreach (var (path, database, sql, row) in Reads)
+        foreach (var (path, database, sql, id, row) in Reads)
         {
-            app.MapGet(path, async (CancellationToken cancellationToken) => TypedResults.Ok(await ReadAsync(databases[database], sql, row, cancellationToken)));
+            app.MapGet(path, async (CancellationToken cancellationToken) => TypedResults.Ok(await ReadAsync(databases[database], sql, id, row, cancellationToken)));
         }
 
         app.MapGrpcService<BareTodos>();
@@ -170,10 +173,10 @@ internal static class References
     }
 
     private static async Task<List<object>> ReadAsync(
-        NpgsqlDataSource database, string sql, Func<NpgsqlDataReader, object> row, CancellationToken cancellationToken)
+        NpgsqlDataSource database, string sql, long id, Func<NpgsqlDataReader, object> row, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(sql);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = 1 });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = id });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var rows = new List<object>();
         while (await reader.ReadAsync(cancellationToken))
@@ -208,7 +211,7 @@ internal static class References
                     return;
                 }
 
-                throw new BenchException("A reference does not work.");
+                throw new BenchException($"A reference at {client.Address} does not work.");
             }
             catch (HttpRequestException) when (patience.Elapsed < TimeSpan.FromSeconds(20))
             {
@@ -240,7 +243,12 @@ internal static class References
         var output = (await pgbench.StandardOutput.ReadToEndAsync()).Split('\n');
         await pgbench.WaitForExitAsync();
         File.Delete(script);
-        var (transactions, latency) = (Value("transactions actually processed"), Value("latency average"));
+        if (pgbench.ExitCode != 0)
+        {
+            throw new BenchException($"pgbench failed: {await pgbench.StandardError.ReadToEndAsync()}");
+        }
+
+        var (transactions, latency) = (Value("number of transactions actually processed"), Value("latency average"));
         var used = server.CpuSeconds()[Processes.Postgres] - before;
         return new(Value("tps"), latency, double.NaN, 0, new Dictionary<string, double>(StringComparer.Ordinal) { [Processes.Postgres] = used * 1_000_000 / transactions });
 

@@ -27,8 +27,7 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
 
     public static async Task RunAsync(Options options)
     {
-        Measurement.Say("Building Release");
-        await Platform.BuildAsync();
+        await Platform.BuildAsync(options);
         var folder = Directory.CreateTempSubdirectory("bench-data-").FullName;
         try
         {

@@ -11,6 +11,12 @@ internal static class CartsApi
     // PostgreSQL's invalid transaction id: no row has this version.
     private const uint NotOpened = 0;
 
+    private static readonly Func<CartDbContext, long, CancellationToken, Task<CartResponse?>> ReadAsync = EF.CompileAsyncQuery(
+        (CartDbContext db, long owner, CancellationToken _) => db.Carts.Where(c => c.CustomerId == owner).Select(CartResponse.FromCart).SingleOrDefault());
+
+    private static readonly Func<CartDbContext, long, CancellationToken, Task<Checkout?>> ReadCheckoutAsync = EF.CompileAsyncQuery(
+        (CartDbContext db, long owner, CancellationToken _) => db.Checkouts.AsNoTracking().SingleOrDefault(c => c.CustomerId == owner && c.SettledAt == null));
+
     public static void MapCartsApi(this IEndpointRouteBuilder app)
     {
         var carts = app.MapApi("/carts/{customerId}", "Carts").RequireAuthorization(Policies.Customer);
@@ -38,8 +44,7 @@ internal static class CartsApi
     {
         var (db, owner) = (services.Db, await services.OwnerAsync(cancellationToken));
         var cart = await ReadAsync(db, owner, cancellationToken) ?? new CartResponse(owner, [], NotOpened);
-        var held = await db.Checkouts.AsNoTracking()
-            .SingleOrDefaultAsync(c => c.CustomerId == owner && c.SettledAt == null, cancellationToken);
+        var held = await ReadCheckoutAsync(db, owner, cancellationToken);
         return TypedResults.Ok(held is null ? cart : cart.At(held));
     }
 
@@ -126,9 +131,6 @@ internal static class CartsApi
             return TypedResults.NoContent();
         }, cancellationToken);
     }
-
-    private static Task<CartResponse?> ReadAsync(CartDbContext db, long owner, CancellationToken cancellationToken) =>
-        db.Carts.Where(c => c.CustomerId == owner).Select(CartResponse.FromCart).SingleOrDefaultAsync(cancellationToken);
 
     /// <summary>Makes sure that there is a cart, however many ask for it at once; not for a customer who is gone.</summary>
     private static async Task<bool> OpenAsync(CartDbContext db, long owner, DateTimeOffset now, CancellationToken cancellationToken)

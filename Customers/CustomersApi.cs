@@ -73,10 +73,15 @@ internal static class CustomersApi
     }
 
     private static async Task<Ok<CustomerResponse>> GetAsync(
-        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db,
+        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, HttpContext http,
         CancellationToken cancellationToken)
     {
         var id = caller.CustomerId(customerId, ResourceName);
+        if (http.Features.Get<Customer>() is { } self && self.Id == id)
+        {
+            return TypedResults.Ok(CustomerResponse.Of(self)); // authentication has just read it
+        }
+
         return TypedResults.Ok(await db.Accounts.Where(c => c.Id == id).Select(CustomerResponse.FromCustomer)
                 .SingleOrDefaultAsync(cancellationToken)
             ?? throw ProblemException.NotFound(ResourceName, id));

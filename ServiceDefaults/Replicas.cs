@@ -35,12 +35,12 @@ internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvi
     {
         var wanted = request.RequestUri!;
         var source = await resolver.GetEndpointsAsync(wanted.GetLeftPart(UriPartial.Authority), cancellationToken);
-        string[] addresses = [.. source.Endpoints.Select(endpoint => Replicas.AddressOf(endpoint, wanted.Scheme))];
-        if (addresses.Length < 2)
+        if (source.Endpoints.Count < 2)
         {
             return await base.SendAsync(request, cancellationToken);
         }
 
+        string[] addresses = [.. source.Endpoints.Select(endpoint => Replicas.AddressOf(endpoint, wanted.Scheme))];
         var first = (int)((uint)Interlocked.Increment(ref turn) % (uint)addresses.Length);
         var last = addresses.Length - 1;
         foreach (var (attempt, address) in addresses[first..].Concat(addresses[..first]).OrderBy(HasFailed).Index())

@@ -8,6 +8,10 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
 {
     private const string ResourceName = "to-do";
 
+    private static readonly Func<TodoDbContext, Guid, long, CancellationToken, Task<TodoResponse?>> ReadAsync = EF.CompileAsyncQuery(
+        (TodoDbContext db, Guid owner, long id, CancellationToken _) =>
+            db.Todos.Where(t => t.UserId == owner && t.Id == id).Select(TodoResponse.FromTodo).SingleOrDefault());
+
     public async Task<TodoResponse> CreateAsync(Guid owner, TodoRequest request, CancellationToken cancellationToken)
     {
         var todo = new TodoItem
@@ -33,8 +37,7 @@ internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
     }
 
     public async Task<TodoResponse> GetAsync(Guid owner, long id, CancellationToken cancellationToken) =>
-        await db.Todos.Where(t => t.UserId == owner && t.Id == id).Select(TodoResponse.FromTodo).SingleOrDefaultAsync(cancellationToken)
-        ?? throw ProblemException.NotFound(ResourceName, id);
+        await ReadAsync(db, owner, id, cancellationToken) ?? throw ProblemException.NotFound(ResourceName, id);
 
     public Task<Page<TodoResponse>> ListAsync(
         Guid owner, bool? completed, string? search, PageQuery page, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Security.Claims;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -21,7 +22,7 @@ internal static class UsersApi
         open.MapPost("/logout", LogoutAsync).WithSummary("End the session of a refresh token");
 
         var me = app.MapApi("/users/me", "Users").RequireAuthorization(Policies.User);
-        me.MapGet("/", GetMeAsync).WithSummary("Show your account");
+        me.MapGet("/", GetMe).WithSummary("Show your account");
         me.MapPatch("/", UpdateMeAsync).WithSummary("Change your account");
         me.MapDelete("/", DeleteMeAsync)
             .WithSummary("Delete your account with its to-dos, and end every session; not for the last admin");
@@ -56,9 +57,7 @@ internal static class UsersApi
         return TypedResults.NoContent();
     }
 
-    private static async Task<Ok<UserResponse>> GetMeAsync(
-        ClaimsPrincipal caller, UserAccounts accounts, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await accounts.GetAsync(caller.UserId(), cancellationToken));
+    private static Ok<UserResponse> GetMe(HttpContext http) => TypedResults.Ok(UserResponse.Of(http.Features.GetRequiredFeature<User>()));
 
     private static async Task<Ok<UserResponse>> UpdateMeAsync(
         UpdateMeRequest request, ClaimsPrincipal caller, UserAccounts accounts,

@@ -3,6 +3,7 @@ using Grpc.Core;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Accounts;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace MicroPlatform.Users;
@@ -39,8 +40,8 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
     }
 
     [Reads]
-    public override async Task<V1.GetMeResponse> GetMe(V1.GetMeRequest request, ServerCallContext context) =>
-        new() { User = MessageOf(await accounts.GetAsync(CallerOf(context), context.CancellationToken)) };
+    public override Task<V1.GetMeResponse> GetMe(V1.GetMeRequest request, ServerCallContext context) =>
+        Task.FromResult<V1.GetMeResponse>(new() { User = MessageOf(UserResponse.Of(context.GetHttpContext().Features.GetRequiredFeature<User>())) });
 
     public override async Task<V1.UpdateMeResponse> UpdateMe(V1.UpdateMeRequest request, ServerCallContext context)
     {

@@ -97,6 +97,7 @@ public static class AccountsExtensions
 
         identity.RemoveClaim(identity.FindFirst("role"));
         identity.AddClaim(new("role", account.Role));
+        context.HttpContext.Features.Set(account); // so that nobody reads it a second time
     }
 }
 

@@ -51,6 +51,13 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     private static readonly JsonWebTokenHandler Handler = new() { SetDefaultTimesOnTokenCreation = false, MapInboundClaims = false };
 
+    private static readonly Func<TContext, Guid, TKey, DateTimeOffset, CancellationToken, Task<TAccount?>> FindLiveAsync =
+        EF.CompileAsyncQuery((TContext db, Guid sessionId, TKey accountId, DateTimeOffset now, CancellationToken _) => db.Sessions
+            .Where(session => session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
+            .Join(db.Accounts, session => session.AccountId, account => account.Id, (_, account) => account)
+            .AsNoTracking()
+            .SingleOrDefault());
+
     private readonly TContext db;
     private readonly AccountAuthority authority;
     private readonly TimeProvider time;
@@ -188,18 +195,11 @@ public sealed class SignIn<TContext, TAccount, TKey>
     }
 
     /// <summary>The account of a verified token; null when its session has ended.</summary>
-    internal async Task<TAccount?> FindAccountAsync(ClaimsIdentity token, CancellationToken cancellationToken)
-    {
-        var now = time.GetUtcNow();
-        return Guid.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
+    internal async Task<TAccount?> FindAccountAsync(ClaimsIdentity token, CancellationToken cancellationToken) =>
+        Guid.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sid)?.Value, out var sessionId)
             && TKey.TryParse(token.FindFirst(JwtRegisteredClaimNames.Sub)?.Value, CultureInfo.InvariantCulture, out var accountId)
-                ? await db.Sessions.Where(session =>
-                    session.Id == sessionId && session.AccountId.Equals(accountId) && session.ExpiresAt > now)
-                    .Join(db.Accounts, session => session.AccountId, account => account.Id, (_, account) => account)
-                    .AsNoTracking()
-                    .SingleOrDefaultAsync(cancellationToken)
+                ? await FindLiveAsync(db, sessionId, accountId, time.GetUtcNow(), cancellationToken)
                 : null;
-    }
 
     /// <summary>Ends the session that the refresh token belongs to; an unknown one is no error, since there is nothing to end.</summary>
     public Task EndAsync(string refreshToken, CancellationToken cancellationToken)

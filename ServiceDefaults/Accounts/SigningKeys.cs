@@ -73,20 +73,12 @@ internal sealed class SigningKeys<TContext>(
         return set;
     }
 
-    async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(CancellationToken cancel)
-    {
-        var configuration = new OpenIdConnectConfiguration();
-        foreach (var key in await GetValidationKeysAsync(cancel))
-        {
-            configuration.SigningKeys.Add(key);
-        }
-
-        return configuration;
-    }
+    async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(CancellationToken cancel) =>
+        (await GetRingAsync(cancel)).Configuration;
 
     /// <summary>The keys that verify tokens.</summary>
-    public async Task<IReadOnlyList<SecurityKey>> GetValidationKeysAsync(CancellationToken cancellationToken) =>
-        [.. (await GetRingAsync(cancellationToken)).Keys.Select(key => key.Credentials.Key)];
+    public async Task<IEnumerable<SecurityKey>> GetValidationKeysAsync(CancellationToken cancellationToken) =>
+        (await GetRingAsync(cancellationToken)).Configuration.SigningKeys;
 
     /// <summary>Reads the keys again, unless that was done moments ago.</summary>
     public void RequestRefresh()
@@ -231,7 +223,22 @@ internal sealed class SigningKeys<TContext>(
         }
     }
 
-    private sealed record KeyRing(DateTimeOffset LoadedAt, IReadOnlyList<RingKey> Keys);
+    private sealed record KeyRing(DateTimeOffset LoadedAt, IReadOnlyList<RingKey> Keys)
+    {
+        /// <summary>The keys as authentication takes them, at every request.</summary>
+        public OpenIdConnectConfiguration Configuration { get; } = ConfigurationOf(Keys);
+
+        private static OpenIdConnectConfiguration ConfigurationOf(IReadOnlyList<RingKey> keys)
+        {
+            var configuration = new OpenIdConnectConfiguration();
+            foreach (var key in keys)
+            {
+                configuration.SigningKeys.Add(key.Credentials.Key);
+            }
+
+            return configuration;
+        }
+    }
 
     private sealed record RingKey(DateTimeOffset ActiveFrom, SigningCredentials Credentials);
 }

@@ -2,6 +2,7 @@ using System.Collections;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using Google.Protobuf;
+using Google.Protobuf.Reflection;
 using Google.Protobuf.WellKnownTypes;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -52,6 +53,11 @@ public static class GrpcInput
     {
         foreach (var field in ((IMessage)request).Descriptor.Fields.InDeclarationOrder())
         {
+            if (field.FieldType is not (FieldType.String or FieldType.Message))
+            {
+                continue;
+            }
+
             var value = field.Accessor.GetValue((IMessage)request);
             foreach (var element in value as IList ?? new[] { value })
             {

@@ -49,8 +49,12 @@ public static partial class Json
             return reader.TokenType == JsonTokenType.Number && TryReadExactly(number, out var value) ? value : throw new JsonException();
         }
 
-        public override void Write(Utf8JsonWriter writer, decimal value, JsonSerializerOptions options) =>
-            writer.WriteRawValue(value.ToString("F2", CultureInfo.InvariantCulture), skipInputValidation: true);
+        public override void Write(Utf8JsonWriter writer, decimal value, JsonSerializerOptions options)
+        {
+            Span<byte> text = stackalloc byte[40]; // 29 digits, a sign and the two places
+            value.TryFormat(text, out var length, "F2", CultureInfo.InvariantCulture);
+            writer.WriteRawValue(text[..length], skipInputValidation: true);
+        }
 
         /// <summary>Reads a number exactly; the framework would round one with more digits than a decimal holds.</summary>
         private static bool TryReadExactly(string number, out decimal value)
@@ -88,8 +92,14 @@ public static partial class Json
                 ? value.ToUniversalTime()
                 : throw new JsonException();
 
-        public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
-            writer.WriteStringValue(value.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture));
+        public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options)
+        {
+            // The round-trip format is the fast one, and has one place too many.
+            Span<byte> text = stackalloc byte[28];
+            value.UtcDateTime.TryFormat(text, out _, "O", CultureInfo.InvariantCulture);
+            text[^2] = (byte)'Z';
+            writer.WriteStringValue(text[..^1]);
+        }
 
         private static bool TryRead(Match match, out DateTimeOffset value)
         {

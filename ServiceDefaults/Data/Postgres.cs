@@ -83,7 +83,8 @@ public static class Postgres
 
     /// <summary>
     /// The connection string, with statements prepared by use and an application name for the server's own statistics; an unusable one
-    /// where the setting is wrong.
+    /// where the setting is wrong. Connections go back to the pool as they are: nothing changes their session, and a reset takes six
+    /// statements.
     /// </summary>
     public static string GetPostgresConnectionString(this WebApplicationBuilder builder, string name)
     {
@@ -93,6 +94,7 @@ public static class Postgres
             var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name))
             {
                 MaxAutoPrepare = 50,
+                NoResetOnClose = true,
                 ApplicationName = builder.Environment.ApplicationName,
             };
             if (!string.IsNullOrEmpty(settings.Host))

@@ -28,6 +28,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The key of gRPC that only the platform may call.</summary>
     public const string InternalCallKey = "the-key-of-calls-between-the-services-of-tests";
 
+    /// <summary>Makes services record what nobody takes, for tests that look at it themselves.</summary>
+    internal const string NoCollector = "http://127.0.0.1:9";
+
     /// <summary>The services that one can be wired to.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 

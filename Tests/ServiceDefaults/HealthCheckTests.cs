@@ -41,6 +41,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     public async Task Probes_and_housekeeping_leave_no_trace_and_requests_do()
     {
+        platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
         var database = new NpgsqlConnectionStringBuilder(platform.ConnectionString("cartdb")).Database!;
         using var seen = new Seen(database);
         platform.Services("cart").GetRequiredService<TracerProvider>().AddProcessor(seen);

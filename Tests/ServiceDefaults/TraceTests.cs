@@ -35,13 +35,14 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     {
         this.platform = platform;
         platform.Settings["Messaging:PollingMilliseconds"] = "20";
+        platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
         platform.Added = services => services.ConfigureOpenTelemetryTracerProvider(tracing =>
             tracing.AddProcessor(_ => new SimpleActivityExportProcessor(new Exporter(exported))));
     }
 
     public async ValueTask InitializeAsync()
     {
-        gateway = GatewayHost.Start(platform);
+        gateway = GatewayHost.Start(platform, ("OTEL_EXPORTER_OTLP_ENDPOINT", TestPlatform.NoCollector));
         await platform.UserTokenAsync("clerk");
     }
 

@@ -1,0 +1,98 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace MicroPlatform.Bench;
+
+/// <summary>From the checkout of a cart to the posted transaction, at a steady rate.</summary>
+/// <param name="Accepted">How many carts were checked out.</param>
+/// <param name="Request">What the requests took, in milliseconds, sorted.</param>
+/// <param name="Posted">From the request to the posted transaction, in milliseconds, sorted.</param>
+/// <param name="CpuMicroseconds">Processor time for one checkout with all that follows, by process.</param>
+internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted, IReadOnlyDictionary<string, double> CpuMicroseconds)
+{
+    public const int PerSecond = 20;
+
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public static async Task<Checkouts> MeasureAsync(Platform platform, IReadOnlyList<Account> accounts, int seconds)
+    {
+        Client[] clients = [.. accounts.Select((account, number) => new Client(platform.Address("gateway.http"), account, number))];
+        using var books = new Client(platform.Address("accounting.http"), accounts[0], 0);
+        var (sent, posted, requests) = (new ConcurrentDictionary<long, long>(), new ConcurrentDictionary<long, long>(), new ConcurrentBag<double>());
+        var cursor = await ReadBooksAsync(cursor: "");
+        await Task.WhenAll(clients.Select(FillAsync));
+        var before = platform.Processes.CpuSeconds();
+        var reading = Task.Run(FollowBooksAsync);
+        using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / PerSecond));
+        var running = new List<Task>();
+        for (var number = 0; number < PerSecond * seconds && await tick.WaitForNextTickAsync(); number++)
+        {
+            running.Add(CheckOutAsync(clients[number % clients.Length]));
+        }
+
+        await Task.WhenAll(running);
+        await reading;
+        var after = platform.Processes.CpuSeconds();
+        Array.ForEach(clients, client => client.Dispose());
+        return new(
+            sent.Count, [.. requests.Order()], [.. sent.Select(order => Stopwatch.GetElapsedTime(order.Value, posted[order.Key]).TotalMilliseconds).Order()],
+            after.ToDictionary(now => now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / sent.Count, StringComparer.Ordinal));
+
+        async Task CheckOutAsync(Client client)
+        {
+            var start = Stopwatch.GetTimestamp();
+            var order = await client.JsonAsync(client.Rest(HttpMethod.Post, "/api/v1/carts/me/checkout", client.Account.Customer));
+            requests.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            sent[order.GetProperty("orderId").GetInt64()] = start;
+            await FillAsync(client);
+        }
+
+        // A cart that is being checked out stays as it is until the order is decided.
+        async Task FillAsync(Client client)
+        {
+            for (var since = Stopwatch.StartNew(); since.Elapsed < Patience;)
+            {
+                var request = client.Rest(HttpMethod.Post, "/api/v1/carts/me/items", client.Account.Customer, new { productId = 1, quantity = 1 });
+                if (await client.SendAsync(request))
+                {
+                    return;
+                }
+
+                await Task.Delay(BetweenLooks);
+            }
+        }
+
+        async Task FollowBooksAsync()
+        {
+            for (var since = Stopwatch.StartNew(); since.Elapsed < TimeSpan.FromSeconds(seconds) || !sent.Keys.All(posted.ContainsKey);)
+            {
+                cursor = await ReadBooksAsync(cursor);
+                await Task.Delay(BetweenLooks);
+                if (since.Elapsed > TimeSpan.FromSeconds(seconds) + Patience)
+                {
+                    throw new BenchException("Accepted checkouts were not posted within a minute.");
+                }
+            }
+        }
+
+        async Task<string> ReadBooksAsync(string cursor)
+        {
+            while (true)
+            {
+                var page = await books.JsonAsync(books.Rest(HttpMethod.Get, $"/api/v1/accounting/transactions?limit=200&cursor={cursor}", books.Account.Staff));
+                foreach (var transaction in page.GetProperty("items").EnumerateArray())
+                {
+                    posted.TryAdd(transaction.GetProperty("orderId").GetInt64(), Stopwatch.GetTimestamp());
+                }
+
+                if (page.GetProperty("nextCursor").GetString() is not { } next)
+                {
+                    return cursor;
+                }
+
+                cursor = next;
+            }
+        }
+    }
+}

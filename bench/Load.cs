@@ -1,0 +1,52 @@
+using System.Diagnostics;
+
+namespace MicroPlatform.Bench;
+
+/// <summary>What requests took.</summary>
+/// <param name="PerSecond">Requests answered in a second.</param>
+/// <param name="P50">Half of them took no longer, in milliseconds.</param>
+/// <param name="P99">99 of 100 took no longer, in milliseconds.</param>
+/// <param name="Failed">How many were refused or not answered.</param>
+/// <param name="CpuMicroseconds">Processor time for one request, by process.</param>
+internal sealed record Load(double PerSecond, double P50, double P99, int Failed, IReadOnlyDictionary<string, double> CpuMicroseconds)
+{
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(0.5);
+
+    public double TotalMicroseconds => CpuMicroseconds.Values.Sum();
+
+    /// <summary>Lets all clients ask again and again, and measures once their connections are open.</summary>
+    public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time, Processes processes)
+    {
+        var (measuring, stopping, failed) = (false, false, 0);
+        var running = clients.Select(client => Task.Run(() => AskAsync(client))).ToList();
+        await Task.Delay(Settling);
+        var (before, since) = (processes.CpuSeconds(), Stopwatch.StartNew());
+        Volatile.Write(ref measuring, true);
+        await Task.Delay(time);
+        Volatile.Write(ref measuring, false);
+        var (after, seconds) = (processes.CpuSeconds(), since.Elapsed.TotalSeconds);
+        Volatile.Write(ref stopping, true);
+        var taken = (await Task.WhenAll(running)).SelectMany(times => times).Order().ToArray();
+        return taken.Length == 0
+            ? throw new BenchException("No request was answered.")
+            : new(taken.Length / seconds, taken[taken.Length / 2], taken[(int)(taken.Length * 0.99)], failed,
+                after.ToDictionary(now => now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / taken.Length, StringComparer.Ordinal));
+
+        async Task<List<double>> AskAsync(Client client)
+        {
+            var times = new List<double>();
+            while (!Volatile.Read(ref stopping))
+            {
+                var sent = Stopwatch.GetTimestamp();
+                var succeeded = await sendAsync(client);
+                if (Volatile.Read(ref measuring))
+                {
+                    times.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
+                    _ = succeeded || Interlocked.Increment(ref failed) > 0;
+                }
+            }
+
+            return times;
+        }
+    }
+}

@@ -73,7 +73,8 @@ internal sealed class SigningKeys<TContext>(
         return set;
     }
 
-    async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(CancellationToken cancel) =>
+    async Task<OpenIdConnectConfiguration> IConfigurationManager<OpenIdConnectConfiguration>.GetConfigurationAsync(
+        CancellationToken cancel) =>
         (await GetRingAsync(cancel)).Configuration;
 
     /// <summary>The keys that verify tokens.</summary>

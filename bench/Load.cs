@@ -11,8 +11,23 @@ namespace MicroPlatform.Bench;
 internal sealed record Load(double PerSecond, double P50, double P99, int Failed, IReadOnlyDictionary<string, double> CpuMicroseconds)
 {
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(30);
 
     public double TotalMicroseconds => CpuMicroseconds.Values.Sum();
+
+    /// <summary>Lets all clients ask until the JIT has compiled for good what answers them: so many requests, or half a minute.</summary>
+    public static async Task WarmUpAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync)
+    {
+        const int requests = 5_000;
+        var (since, sent) = (Stopwatch.StartNew(), 0);
+        await Task.WhenAll(clients.Select(client => Task.Run(async () =>
+        {
+            while (Interlocked.Increment(ref sent) <= requests && since.Elapsed < LongestWarmUp)
+            {
+                await sendAsync(client);
+            }
+        })));
+    }
 
     /// <summary>Lets all clients ask again and again, and measures once their connections are open.</summary>
     public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time, Processes processes)

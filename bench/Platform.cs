@@ -128,6 +128,10 @@ internal sealed partial class Platform : IAsyncDisposable
         ("ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", $"http://localhost:{Machine.FreePort()}"),
         ("ASPIRE_RESOURCE_SERVICE_ENDPOINT_URL", $"http://localhost:{Machine.FreePort()}"),
         ("Accounts__AccessTokenLifetime", "04:00:00"), // so that nobody has to sign in again while it runs
+        // A machine that is busy with other things too is slow at first, and nothing here is about who answers too late.
+        ("Requests__Deadline", "00:00:30"),
+        ("Proxy__Deadline", "00:00:40"),
+        ("Calls__Deadline", "00:00:15"),
         ("DOTNET_STARTUP_HOOKS", typeof(Platform).Assembly.Location),
         (StartupHook.FolderVariable, sockets),
         (StartupHook.TelemetryVariable, options.Telemetry ? "on" : "off"),

@@ -98,7 +98,7 @@ internal static class References
             {
                 Client[] clients = [.. Enumerable.Range(0, count).Select(number => new Client(new($"http://localhost:{port}"), new("", "", "", ""), number))];
                 await UntilListeningAsync(clients[0], sendAsync);
-                await Load.RunAsync(clients, sendAsync, TimeSpan.FromSeconds(Warming), processes);
+                await Load.WarmUpAsync(clients, sendAsync);
                 var load = await Load.RunAsync(clients, sendAsync, TimeSpan.FromSeconds(options.Seconds), processes);
                 Array.ForEach(clients, client => client.Dispose());
                 return load;
@@ -132,8 +132,6 @@ internal static class References
             return (Process.GetCurrentProcess().TotalProcessorTime - before).TotalMicroseconds / times;
         }
     }
-
-    private const int Warming = 3;
 
     private static async Task RunServerAsync(int http, int grpc)
     {

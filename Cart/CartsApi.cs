@@ -16,10 +16,12 @@ internal static class CartsApi
     private const uint NotOpened = 0;
 
     private static readonly Func<CartDbContext, long, CancellationToken, Task<CartResponse?>> ReadAsync = EF.CompileAsyncQuery(
-        (CartDbContext db, long owner, CancellationToken _) => db.Carts.Where(c => c.CustomerId == owner).Select(CartResponse.FromCart).SingleOrDefault());
+        (CartDbContext db, long owner, CancellationToken _) =>
+            db.Carts.Where(c => c.CustomerId == owner).Select(CartResponse.FromCart).SingleOrDefault());
 
     private static readonly Func<CartDbContext, long, CancellationToken, Task<Checkout?>> ReadCheckoutAsync = EF.CompileAsyncQuery(
-        (CartDbContext db, long owner, CancellationToken _) => db.Checkouts.AsNoTracking().SingleOrDefault(c => c.CustomerId == owner && c.SettledAt == null));
+        (CartDbContext db, long owner, CancellationToken _) =>
+            db.Checkouts.AsNoTracking().SingleOrDefault(c => c.CustomerId == owner && c.SettledAt == null));
 
     public static void MapCartsApi(this IEndpointRouteBuilder app)
     {

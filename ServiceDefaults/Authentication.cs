@@ -58,7 +58,9 @@ public static class Authentication
         var deadline = builder.CallDeadline();
         var authentication = builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme);
         authentication.AddPolicyScheme(JwtBearerDefaults.AuthenticationScheme, displayName: null, options =>
-            options.ForwardDefaultSelector = issuers.Length == 1 ? _ => issuers[0] : context => IssuerOf(context.Request) is { } named && issuers.Contains(named, StringComparer.Ordinal) ? named : issuers[0]);
+            options.ForwardDefaultSelector = issuers.Length == 1
+                ? _ => issuers[0]
+                : context => IssuerOf(context.Request) is { } named && issuers.Contains(named, StringComparer.Ordinal) ? named : issuers[0]);
         builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = deadline)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
         foreach (var issuer in issuers)

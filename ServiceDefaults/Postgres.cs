@@ -67,14 +67,20 @@ public static class Postgres
 
     /// <summary>
     /// The connection string, with statements prepared by use and an application name for the server's own statistics; an unusable one where
-    /// the setting is wrong. Connections go back to the pool as they are: nothing here changes their session, and resetting it takes six statements.
+    /// the setting is wrong. Connections go back to the pool as they are: nothing here changes their session, and resetting it takes six
+    /// statements.
     /// </summary>
     public static string GetPostgresConnectionString(this WebApplicationBuilder builder, string name)
     {
         var key = $"ConnectionStrings:{name}";
         try
         {
-            var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name)) { MaxAutoPrepare = 50, NoResetOnClose = true, ApplicationName = builder.Environment.ApplicationName };
+            var settings = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name))
+            {
+                MaxAutoPrepare = 50,
+                NoResetOnClose = true,
+                ApplicationName = builder.Environment.ApplicationName,
+            };
             if (!string.IsNullOrEmpty(settings.Host))
             {
                 Bound(settings);

@@ -41,7 +41,10 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
 
     [Reads]
     public override Task<V1.GetMeResponse> GetMe(V1.GetMeRequest request, ServerCallContext context) =>
-        Task.FromResult<V1.GetMeResponse>(new() { User = MessageOf(UserResponse.Of(context.GetHttpContext().Features.GetRequiredFeature<User>())) });
+        Task.FromResult<V1.GetMeResponse>(new()
+        {
+            User = MessageOf(UserResponse.Of(context.GetHttpContext().Features.GetRequiredFeature<User>())),
+        });
 
     public override async Task<V1.UpdateMeResponse> UpdateMe(V1.UpdateMeRequest request, ServerCallContext context)
     {

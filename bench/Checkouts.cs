@@ -19,7 +19,8 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
     {
         Client[] clients = [.. accounts.Select((account, number) => new Client(platform.Address("gateway.http"), account, number))];
         using var books = new Client(platform.Address("accounting.http"), accounts[0], 0);
-        var (sent, posted, requests) = (new ConcurrentDictionary<long, long>(), new ConcurrentDictionary<long, long>(), new ConcurrentBag<double>());
+        var (sent, posted) = (new ConcurrentDictionary<long, long>(), new ConcurrentDictionary<long, long>());
+        var requests = new ConcurrentBag<double>();
         var cursor = await ReadBooksAsync(cursor: "");
         await Task.WhenAll(clients.Select(FillAsync));
         var before = platform.Processes.CpuSeconds();
@@ -36,7 +37,9 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         var after = platform.Processes.CpuSeconds();
         Array.ForEach(clients, client => client.Dispose());
         return new(
-            sent.Count, [.. requests.Order()], [.. sent.Select(order => Stopwatch.GetElapsedTime(order.Value, posted[order.Key]).TotalMilliseconds).Order()],
+            sent.Count,
+            [.. requests.Order()],
+            [.. sent.Select(order => Stopwatch.GetElapsedTime(order.Value, posted[order.Key]).TotalMilliseconds).Order()],
             after.ToDictionary(now => now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / sent.Count, StringComparer.Ordinal));
 
         async Task CheckOutAsync(Client client)
@@ -53,8 +56,8 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         {
             for (var since = Stopwatch.StartNew(); since.Elapsed < Patience;)
             {
-                var request = client.Rest(HttpMethod.Post, "/api/v1/carts/me/items", client.Account.Customer, new { productId = 1, quantity = 1 });
-                if (await client.SendAsync(request))
+                var item = new { productId = 1, quantity = 1 };
+                if (await client.SendAsync(client.Rest(HttpMethod.Post, "/api/v1/carts/me/items", client.Account.Customer, item)))
                 {
                     return;
                 }
@@ -80,7 +83,8 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         {
             while (true)
             {
-                var page = await books.JsonAsync(books.Rest(HttpMethod.Get, $"/api/v1/accounting/transactions?limit=200&cursor={cursor}", books.Account.Staff));
+                var path = $"/api/v1/accounting/transactions?limit=200&cursor={cursor}";
+                var page = await books.JsonAsync(books.Rest(HttpMethod.Get, path, books.Account.Staff));
                 foreach (var transaction in page.GetProperty("items").EnumerateArray())
                 {
                     posted.TryAdd(transaction.GetProperty("orderId").GetInt64(), Stopwatch.GetTimestamp());

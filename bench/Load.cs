@@ -30,7 +30,8 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
     }
 
     /// <summary>Lets all clients ask again and again, and measures once their connections are open.</summary>
-    public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time, Processes processes)
+    public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time,
+        Processes processes)
     {
         var (measuring, stopping, failed) = (false, false, 0);
         var running = clients.Select(client => Task.Run(() => AskAsync(client))).ToList();
@@ -45,7 +46,8 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
         return taken.Length == 0
             ? throw new BenchException("No request was answered.")
             : new(taken.Length / seconds, taken[taken.Length / 2], taken[(int)(taken.Length * 0.99)], failed,
-                after.ToDictionary(now => now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / taken.Length, StringComparer.Ordinal));
+                after.ToDictionary(now =>
+                    now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / taken.Length, StringComparer.Ordinal));
 
         async Task<List<double>> AskAsync(Client client)
         {

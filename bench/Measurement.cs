@@ -61,7 +61,8 @@ internal static class Measurement
                 await MeasurePagesAsync(platform, accounts, report, $"{options.Rows} rows more", options);
             }
 
-            foreach (var flow in Flow.All.Where(flow => options.Flows.Length == 0 || options.Flows.Contains(flow.Name, StringComparer.Ordinal)))
+            foreach (var flow in Flow.All.Where(flow =>
+                options.Flows.Length == 0 || options.Flows.Contains(flow.Name, StringComparer.Ordinal)))
             {
                 await MeasureAsync(platform, data, flow, accounts, report, options);
             }
@@ -119,7 +120,8 @@ internal static class Measurement
             var token = service switch { "Cart" => null, "Todo" => client.Account.User, _ => client.Account.Staff };
             Task<bool> SendAsync(Client caller) => caller.SendAsync(caller.Rest(HttpMethod.Get, path, token));
             await Load.WarmUpAsync([client], SendAsync);
-            report.Page(name, when, await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(Math.Min(options.Seconds, 2)), platform.Processes));
+            report.Page(name, when, await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(Math.Min(options.Seconds, 2)),
+                platform.Processes));
         }
     }
 
@@ -141,7 +143,8 @@ internal static class Measurement
             foreach (var count in options.Clients)
             {
                 Say($"{flow.Name}, {via}, {count} clients");
-                var load = await WithClientsAsync(count, clients => Load.RunAsync(clients, flow.SendAsync, TimeSpan.FromSeconds(options.Seconds), platform.Processes));
+                var load = await WithClientsAsync(count, clients =>
+                    Load.RunAsync(clients, flow.SendAsync, TimeSpan.FromSeconds(options.Seconds), platform.Processes));
                 report.Add(new(flow, via, count, load, statements, bytes));
             }
 

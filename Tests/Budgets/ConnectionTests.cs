@@ -24,7 +24,8 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
         }));
 
         var database = new NpgsqlConnectionStringBuilder(platform.ConnectionString("cartdb")).Database!;
-        var held = await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'Cart'", database);
+        var held = await platform.QueryAsync<long>(
+            "cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'Cart'", database);
         Assert.InRange(held, 1, Callers + housekeeping);
     }
 

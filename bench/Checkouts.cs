@@ -22,7 +22,11 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         var (sent, posted) = (new ConcurrentDictionary<long, long>(), new ConcurrentDictionary<long, long>());
         var requests = new ConcurrentBag<double>();
         var cursor = await ReadBooksAsync(cursor: "");
-        await Task.WhenAll(clients.Select(FillAsync));
+        await Task.WhenAll(clients.Select(async client =>
+        {
+            await client.SendAsync(client.Rest(HttpMethod.Delete, "/api/v1/carts/me", client.Account.Customer));
+            await FillAsync(client);
+        }));
         var before = platform.Processes.CpuSeconds();
         var reading = Task.Run(FollowBooksAsync);
         using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / PerSecond));

@@ -36,7 +36,8 @@ internal static class References
             SELECT i.id, i.sku, i.name, i.description, i.country_of_origin, i.price, i.free, i.reserved, i.xmin FROM items AS i
             ORDER BY i.id LIMIT 100 + $1
             """, 1, row => new ItemRow(
-                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetDecimal(5), row.GetInt64(6))),
+                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetDecimal(5),
+                row.GetInt64(6))),
         ("/customer", "customersdb", """
             SELECT a.id, a.email, a.first_name, a.last_name, a.is_admin, a.created_at, a.xmin FROM sessions AS s
             INNER JOIN customers AS a ON s.account_id = a.id WHERE s.account_id = $1 LIMIT 1

@@ -15,7 +15,8 @@ internal sealed class Client : IDisposable
         (Address, Account, Number) = (address, account, number);
         var handler = new SocketsHttpHandler { UseCookies = false };
 #pragma warning disable CA5359, MA0039 // the development certificate, on this machine
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, errors) => errors is not SslPolicyErrors.RemoteCertificateNotAvailable;
+        handler.SslOptions.RemoteCertificateValidationCallback =
+            (_, _, _, errors) => errors is not SslPolicyErrors.RemoteCertificateNotAvailable;
 #pragma warning restore CA5359, MA0039
         _http = new(handler);
     }
@@ -37,14 +38,16 @@ internal sealed class Client : IDisposable
         using var response = await _http.SendAsync(request, CancellationToken.None);
         await response.Content.CopyToAsync(Stream.Null);
         Sent++;
-        return response.IsSuccessStatusCode && (response.TrailingHeaders.TryGetValues("grpc-status", out var status) ? status.Single() is "0"
-            : !response.Headers.Contains("grpc-status"));
+        // A refused call has its status in the header, one that was answered in the trailer.
+        return response.IsSuccessStatusCode && !response.Headers.Contains("grpc-status")
+            && (!response.TrailingHeaders.TryGetValues("grpc-status", out var status) || status.Single() is "0");
     }
 
     /// <summary>A request over REST.</summary>
     public HttpRequestMessage Rest(HttpMethod method, string path, string? token = null, object? body = null, string? key = null)
     {
-        var request = new HttpRequestMessage(method, new Uri(Address, path)) { Content = body is null ? null : JsonContent.Create(body, body.GetType()) };
+        var content = body is null ? null : JsonContent.Create(body, body.GetType());
+        var request = new HttpRequestMessage(method, new Uri(Address, path)) { Content = content };
         request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
         if (key is not null)
         {
@@ -57,7 +60,10 @@ internal sealed class Client : IDisposable
     /// <summary>A unary call whose message is at most 127 bytes.</summary>
     public HttpRequestMessage Grpc(string method, string? token, ReadOnlySpan<byte> message)
     {
-        var content = new ByteArrayContent([0, 0, 0, 0, (byte)message.Length, .. message]) { Headers = { ContentType = new("application/grpc") } };
+        var content = new ByteArrayContent([0, 0, 0, 0, (byte)message.Length, .. message])
+        {
+            Headers = { ContentType = new("application/grpc") },
+        };
         var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Address, method))
         {
             Content = content,
@@ -108,6 +114,7 @@ internal sealed record Account(string Email, string Customer, string User, strin
         return accounts;
 
         async Task<string> LoginAsync(string path, object credentials) =>
-            (await client.JsonAsync(client.Rest(HttpMethod.Post, $"/api/v1/{path}", body: credentials))).GetProperty("accessToken").GetString()!;
+            (await client.JsonAsync(client.Rest(HttpMethod.Post, $"/api/v1/{path}", body: credentials))).GetProperty("accessToken")
+                .GetString()!;
     }
 }

@@ -20,7 +20,8 @@ internal sealed class Data(Platform platform)
         ("warehousedb", "UPDATE items SET received = received + $1 * 10, free = free + $1 * 10 WHERE id <= 3"),
         ("tododb", """
             INSERT INTO todos (user_id, title, text, completed, created_at)
-            SELECT '01900000-0000-7000-8000-000000000003', 'Task ' || n, 'What there is to do', n % 2 = 0, now() FROM generate_series(1, $1) n
+            SELECT '01900000-0000-7000-8000-000000000003', 'Task ' || n, 'What there is to do', n % 2 = 0, now()
+            FROM generate_series(1, $1) n
             """),
         // Cancelled, so that neither goods nor books have to know of them.
         ("salesdb", """
@@ -42,7 +43,8 @@ internal sealed class Data(Platform platform)
     }
 
     /// <summary>Lets the server count statements from its next start on.</summary>
-    public Task PreloadStatementCounterAsync() => ExecuteAsync(Processes.Postgres, "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'");
+    public Task PreloadStatementCounterAsync() =>
+        ExecuteAsync(Processes.Postgres, "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'");
 
     /// <summary>Makes the statement counter readable.</summary>
     public Task AddStatementCounterAsync() => ExecuteAsync(Processes.Postgres, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements");

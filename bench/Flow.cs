@@ -20,15 +20,18 @@ internal sealed record Flow(string Name, string Service, Func<Client, Task<bool>
         new("products", "Cart", client => client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/products"))),
         new("login", "Customers", client => client.SendAsync(client.Rest(
             HttpMethod.Post, "/api/v1/auth/login", body: new { email = client.Account.Email, password = Account.Password }))),
-        new("customer", "Customers", client => client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/customers/me", client.Account.Customer))),
+        new("customer", "Customers", client =>
+            client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/customers/me", client.Account.Customer))),
         new("cart", "Cart", client => client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/carts/me", client.Account.Customer))),
         new("cart-add", "Cart", AddToCartAsync),
         new("todo", "Todo", client => client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/todos/1", client.Account.User))),
-        new("todo-grpc", "Todo", client => client.SendAsync(client.Grpc("/todo.v1.Todos/Get", client.Account.User, FirstTodo)), IsGrpc: true),
+        new("todo-grpc", "Todo", client =>
+            client.SendAsync(client.Grpc("/todo.v1.Todos/Get", client.Account.User, FirstTodo)), IsGrpc: true),
         new("warehouse", "Warehouse", client => client.SendAsync(client.Rest(
             HttpMethod.Get, "/api/v1/warehouse/items?limit=100", client.Account.Staff))),
         new("orders", "Sales", client => client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/sales/orders", client.Account.Staff))),
-        new("sold-items", "Sales", client => client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/sales/sold-items", client.Account.Staff))),
+        new("sold-items", "Sales", client =>
+            client.SendAsync(client.Rest(HttpMethod.Get, "/api/v1/sales/sold-items", client.Account.Staff))),
     ];
 
     public static IEnumerable<string> Names => [.. All.Select(flow => flow.Name), Checkout];

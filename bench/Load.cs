@@ -11,11 +11,27 @@ namespace MicroPlatform.Bench;
 internal sealed record Load(double PerSecond, double P50, double P99, int Failed, IReadOnlyDictionary<string, double> CpuMicroseconds)
 {
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(30);
 
     public double TotalMicroseconds => CpuMicroseconds.Values.Sum();
 
+    /// <summary>Lets all clients ask until the JIT has compiled for good what answers them: so many requests, or half a minute.</summary>
+    public static async Task WarmUpAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync)
+    {
+        const int requests = 5_000;
+        var (since, sent) = (Stopwatch.StartNew(), 0);
+        await Task.WhenAll(clients.Select(client => Task.Run(async () =>
+        {
+            while (Interlocked.Increment(ref sent) <= requests && since.Elapsed < LongestWarmUp)
+            {
+                await sendAsync(client);
+            }
+        })));
+    }
+
     /// <summary>Lets all clients ask again and again, and measures once their connections are open.</summary>
-    public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time, Processes processes)
+    public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time,
+        Processes processes)
     {
         var (measuring, stopping, failed) = (false, false, 0);
         var running = clients.Select(client => Task.Run(() => AskAsync(client))).ToList();
@@ -30,7 +46,8 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
         return taken.Length == 0
             ? throw new BenchException("No request was answered.")
             : new(taken.Length / seconds, taken[taken.Length / 2], taken[(int)(taken.Length * 0.99)], failed,
-                after.ToDictionary(now => now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / taken.Length, StringComparer.Ordinal));
+                after.ToDictionary(now =>
+                    now.Key, now => (now.Value - before[now.Key]) * 1_000_000 / taken.Length, StringComparer.Ordinal));
 
         async Task<List<double>> AskAsync(Client client)
         {

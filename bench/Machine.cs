@@ -21,7 +21,8 @@ internal static class Machine
         var problem = 0 switch
         {
             _ when !OperatingSystem.IsLinux() => "The benchmark reads /proc, so it needs Linux.",
-            _ when Environment.ProcessorCount < LeastCores => $"The benchmark needs {LeastCores} cores; here are {Environment.ProcessorCount}.",
+            _ when Environment.ProcessorCount < LeastCores =>
+                $"The benchmark needs {LeastCores} cores; here are {Environment.ProcessorCount}.",
             _ when AvailableKiB() / 1_048_576 is var free and < LeastMemoryGiB =>
                 $"The benchmark needs {LeastMemoryGiB} GiB of free memory; here are {free} GiB.",
             _ when PgBench is null || FindPostgresProgram("postgres") is null =>
@@ -66,7 +67,8 @@ internal static class Machine
     private static string? FindPostgresProgram(string name) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, name))
             .Concat(Directory.Exists("/usr/lib/postgresql")
-                ? Directory.GetDirectories("/usr/lib/postgresql").OrderDescending(StringComparer.Ordinal).Select(folder => Path.Combine(folder, "bin", name))
+                ? Directory.GetDirectories("/usr/lib/postgresql").OrderDescending(StringComparer.Ordinal).Select(folder =>
+                    Path.Combine(folder, "bin", name))
                 : [])
             .FirstOrDefault(File.Exists);
 }

@@ -9,7 +9,6 @@ internal static class Measurement
     private const int IdleSeconds = 20;
     private const int Counted = 50;
     private const int RatioClients = 16;
-    private static readonly TimeSpan Warming = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan BeforeIdle = TimeSpan.FromSeconds(10);
 
     // Pages of one row, so that they hold the same whatever the table holds: the first, the last, and filters that find nothing.
@@ -48,10 +47,6 @@ internal static class Measurement
             await data.AddStatementCounterAsync();
             report.Machine = Machine.Describe(await data.VersionAsync());
 
-            Say("Idling");
-            await Task.Delay(BeforeIdle);
-            await MeasureIdleAsync(platform, report);
-
             Say("Registering customers");
             var accounts = await Account.CreateAsync(platform.Address("gateway.http"), Math.Max(options.Clients.Max(), RatioClients));
             if (options.Flows.Length == 0)
@@ -66,7 +61,8 @@ internal static class Measurement
                 await MeasurePagesAsync(platform, accounts, report, $"{options.Rows} rows more", options);
             }
 
-            foreach (var flow in Flow.All.Where(flow => options.Flows.Length == 0 || options.Flows.Contains(flow.Name, StringComparer.Ordinal)))
+            foreach (var flow in Flow.All.Where(flow =>
+                options.Flows.Length == 0 || options.Flows.Contains(flow.Name, StringComparer.Ordinal)))
             {
                 await MeasureAsync(platform, data, flow, accounts, report, options);
             }
@@ -87,6 +83,9 @@ internal static class Measurement
 
             report.Memory("after load", platform.Processes.PssMiB());
             report.Connections = await data.ConnectionsAsync();
+            Say("Idling");
+            await Task.Delay(BeforeIdle);
+            await MeasureIdleAsync(platform, report);
         }
         finally
         {
@@ -120,8 +119,9 @@ internal static class Measurement
             using var client = new Client(platform.Address($"{service.ToLowerInvariant()}.http"), accounts[0], 0);
             var token = service switch { "Cart" => null, "Todo" => client.Account.User, _ => client.Account.Staff };
             Task<bool> SendAsync(Client caller) => caller.SendAsync(caller.Rest(HttpMethod.Get, path, token));
-            await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(1), platform.Processes);
-            report.Page(name, when, await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(Math.Min(options.Seconds, 2)), platform.Processes));
+            await Load.WarmUpAsync([client], SendAsync);
+            report.Page(name, when, await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(Math.Min(options.Seconds, 2)),
+                platform.Processes));
         }
     }
 
@@ -134,12 +134,17 @@ internal static class Measurement
         ];
         foreach (var (via, address) in ways)
         {
-            await WithClientsAsync(RatioClients, clients => Load.RunAsync(clients, flow.SendAsync, Warming, platform.Processes));
+            await WithClientsAsync(RatioClients, async clients =>
+            {
+                await Load.WarmUpAsync(clients, flow.SendAsync);
+                return clients.Length;
+            });
             var (statements, bytes) = await WithClientsAsync(1, clients => CountAsync(platform, data, flow, clients[0]));
             foreach (var count in options.Clients)
             {
                 Say($"{flow.Name}, {via}, {count} clients");
-                var load = await WithClientsAsync(count, clients => Load.RunAsync(clients, flow.SendAsync, TimeSpan.FromSeconds(options.Seconds), platform.Processes));
+                var load = await WithClientsAsync(count, clients =>
+                    Load.RunAsync(clients, flow.SendAsync, TimeSpan.FromSeconds(options.Seconds), platform.Processes));
                 report.Add(new(flow, via, count, load, statements, bytes));
             }
 

@@ -23,7 +23,8 @@ internal sealed partial class Platform : IAsyncDisposable
         _connectionStrings = ReadServiceFile(ready.Groups["databases"].Value);
         Processes = FindProcesses();
         // The Gateway knows where every service is.
-        _addresses = Processes.EnvironmentOf(Processes.IdOf("Gateway")).Where(variable => variable.Key.StartsWith("services__", StringComparison.Ordinal))
+        _addresses = Processes.EnvironmentOf(Processes.IdOf("Gateway")).Where(variable =>
+            variable.Key.StartsWith("services__", StringComparison.Ordinal))
             .ToDictionary(variable => string.Join('.', variable.Key.Split("__")[1..3]), variable => variable.Value, StringComparer.Ordinal);
         _addresses["gateway.http"] = ready.Groups["http"].Value;
         _addresses["gateway.https"] = ready.Groups["https"].Value;
@@ -45,7 +46,8 @@ internal sealed partial class Platform : IAsyncDisposable
         }
 
         Measurement.Say("Building Release");
-        using var build = Process.Start("dotnet", ["build", Path.Combine(Root, "AppHost"), "--configuration", "Release", "--verbosity", "quiet"]);
+        string[] arguments = ["build", Path.Combine(Root, "AppHost"), "--configuration", "Release", "--verbosity", "quiet"];
+        using var build = Process.Start("dotnet", arguments);
         await build.WaitForExitAsync();
         if (build.ExitCode != 0)
         {
@@ -61,7 +63,8 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         var sockets = Directory.CreateTempSubdirectory("bench-");
         var start = new ProcessStartInfo(
-            ProgramOf("AppHost"), [$"--DataFolder={folder}", $"--HttpPort={Machine.FreePort()}", $"--HttpsPort={Machine.FreePort()}", "--Postgres=local"])
+            ProgramOf("AppHost"), [$"--DataFolder={folder}", $"--HttpPort={Machine.FreePort()}", $"--HttpsPort={Machine.FreePort()}",
+                "--Postgres=local"])
         {
             WorkingDirectory = Path.Combine(Root, "AppHost"),
             UseShellExecute = false,
@@ -76,7 +79,8 @@ internal sealed partial class Platform : IAsyncDisposable
         var host = Process.Start(start)!;
         var ready = new TaskCompletionSource<Match>(TaskCreationOptions.RunContinuationsAsynchronously);
         var errors = new List<string?>();
-        host.OutputDataReceived += (_, line) => _ = line.Data is { } text && ReadyLine().Match(text) is { Success: true } match && ready.TrySetResult(match);
+        host.OutputDataReceived += (_, line) =>
+            _ = line.Data is { } text && ReadyLine().Match(text) is { Success: true } match && ready.TrySetResult(match);
         host.ErrorDataReceived += (_, line) => errors.Add(line.Data);
         host.BeginOutputReadLine();
         host.BeginErrorReadLine();
@@ -95,9 +99,11 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Finds the processes anew, after some were killed and started again.</summary>
     public Processes FindProcesses()
     {
-        using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(ConnectionString(Processes.Postgres)) { Pooling = false }.ConnectionString);
+        var server = new NpgsqlConnectionStringBuilder(ConnectionString(Processes.Postgres)) { Pooling = false };
+        using var connection = new NpgsqlConnection(server.ConnectionString);
         connection.Open();
-        var postmaster = int.Parse(File.ReadAllText($"/proc/{connection.ProcessID}/stat").Split(") ")[1].Split(' ')[1], CultureInfo.InvariantCulture);
+        var backend = File.ReadAllText($"/proc/{connection.ProcessID}/stat");
+        var postmaster = int.Parse(backend.Split(") ")[1].Split(' ')[1], CultureInfo.InvariantCulture); // the backend's parent
         var ids = Services.Select(service => (service, id: Processes.Find(ProgramOf(service)))).Where(found => found.id is not null)
             .ToDictionary(found => found.service, found => found.id!.Value, StringComparer.Ordinal);
         ids[Processes.Postgres] = postmaster;
@@ -128,6 +134,10 @@ internal sealed partial class Platform : IAsyncDisposable
         ("ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", $"http://localhost:{Machine.FreePort()}"),
         ("ASPIRE_RESOURCE_SERVICE_ENDPOINT_URL", $"http://localhost:{Machine.FreePort()}"),
         ("Accounts__AccessTokenLifetime", "04:00:00"), // so that nobody has to sign in again while it runs
+        // A machine that is busy with other things too is slow at first, and nothing here is about who answers too late.
+        ("Requests__Deadline", "00:00:30"),
+        ("Proxy__Deadline", "00:00:40"),
+        ("Calls__Deadline", "00:00:15"),
         ("DOTNET_STARTUP_HOOKS", typeof(Platform).Assembly.Location),
         (StartupHook.FolderVariable, sockets),
         (StartupHook.TelemetryVariable, options.Telemetry ? "on" : "off"),
@@ -139,7 +149,8 @@ internal sealed partial class Platform : IAsyncDisposable
         foreach (var section in File.ReadAllText(file).Split('[', StringSplitOptions.RemoveEmptyEntries))
         {
             var lines = section.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-            var values = lines[1..].Select(line => line.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
+            var values = lines[1..].Select(line =>
+                line.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
             result[lines[0].TrimEnd(']')] = new NpgsqlConnectionStringBuilder
             {
                 Host = values["host"],

@@ -52,11 +52,13 @@ internal sealed class Processes(IReadOnlyDictionary<string, int> ids, string soc
         string.Equals(TryRead(() => new FileInfo($"/proc/{id}/exe").LinkTarget), program, StringComparison.Ordinal));
 
     /// <summary>The environment a process was started with.</summary>
-    public static Dictionary<string, string> EnvironmentOf(int id) => File.ReadAllText($"/proc/{id}/environ").Split('\0', StringSplitOptions.RemoveEmptyEntries)
+    public static Dictionary<string, string> EnvironmentOf(int id) =>
+        File.ReadAllText($"/proc/{id}/environ").Split('\0', StringSplitOptions.RemoveEmptyEntries)
         .Select(line => line.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
 
     private static IEnumerable<int> Ids() => Directory.EnumerateDirectories("/proc").Select(Path.GetFileName)
-        .Where(name => int.TryParse(name, CultureInfo.InvariantCulture, out _)).Select(name => int.Parse(name!, CultureInfo.InvariantCulture));
+        .Where(name => int.TryParse(name, CultureInfo.InvariantCulture, out _)).Select(name =>
+            int.Parse(name!, CultureInfo.InvariantCulture));
 
     private static int[] ChildrenOf(int id) => File.ReadAllText($"/proc/{id}/task/{id}/children")
         .Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
@@ -64,7 +66,8 @@ internal sealed class Processes(IReadOnlyDictionary<string, int> ids, string soc
 
     // proc_pid_stat(5): utime and stime are the fields 14 and 15, those of ended children 16 and 17.
     private static double Ticks(int id, bool withEnded) => TryRead(() => File.ReadAllText($"/proc/{id}/stat")) is { } line
-        ? line[(line.LastIndexOf(')') + 2)..].Split(' ')[11..(withEnded ? 15 : 13)].Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) / TicksPerSecond
+        ? line[(line.LastIndexOf(')') + 2)..].Split(' ')[11..(withEnded ? 15 : 13)].Sum(ticks =>
+            double.Parse(ticks, CultureInfo.InvariantCulture)) / TicksPerSecond
         : 0;
 
     private static double Pss(int id) =>

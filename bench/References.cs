@@ -26,26 +26,33 @@ internal static class References
         ("/todo", "tododb", """
             SELECT t.id, t.title, t.text, t.completed, t.due_at, t.created_at, t.updated_at, t.xmin FROM todos AS t
             WHERE t.user_id = '01900000-0000-7000-8000-000000000003' AND t.id = $1 LIMIT 2
-            """, 1, row => new TodoRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetBoolean(3), Time(row, 4), Time(row, 5), Time(row, 6))),
+            """, 1, row => new TodoRow(
+                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetBoolean(3), Time(row, 4), Time(row, 5), Time(row, 6))),
         ("/products", "cartdb", """
             SELECT p.id, p.sku, p.name, p.description, p.price, p.created_at, p.xmin FROM products AS p ORDER BY p.id LIMIT 50 + $1
-            """, 1, row => new ProductRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetDecimal(4), Time(row, 5))),
+            """, 1, row => new ProductRow(
+                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetDecimal(4), Time(row, 5))),
         ("/warehouse", "warehousedb", """
             SELECT i.id, i.sku, i.name, i.description, i.country_of_origin, i.price, i.free, i.reserved, i.xmin FROM items AS i
             ORDER BY i.id LIMIT 100 + $1
-            """, 1, row => new ItemRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetDecimal(5), row.GetInt64(6))),
+            """, 1, row => new ItemRow(
+                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetDecimal(5),
+                row.GetInt64(6))),
         ("/customer", "customersdb", """
             SELECT a.id, a.email, a.first_name, a.last_name, a.is_admin, a.created_at, a.xmin FROM sessions AS s
             INNER JOIN customers AS a ON s.account_id = a.id WHERE s.account_id = $1 LIMIT 1
-            """, FirstRegistered, row => new CustomerRow(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetBoolean(4), Time(row, 5))),
+            """, FirstRegistered, row => new CustomerRow(
+                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetBoolean(4), Time(row, 5))),
         ("/cart", "cartdb", """
             SELECT c.customer_id, c.xmin, i.id, i.product_id, p.name, p.price, i.quantity FROM carts AS c
             INNER JOIN cart_items AS i ON c.customer_id = i.customer_id INNER JOIN products AS p ON i.product_id = p.id
             WHERE c.customer_id = $1 ORDER BY c.customer_id, i.id
-            """, 1, row => new CartRow(row.GetInt64(0), row.GetInt64(2), row.GetInt64(3), row.GetString(4), row.GetDecimal(5), row.GetInt32(6))),
+            """, 1, row => new CartRow(
+                row.GetInt64(0), row.GetInt64(2), row.GetInt64(3), row.GetString(4), row.GetDecimal(5), row.GetInt32(6))),
     ];
 
-    /// <summary>Runs a role that the benchmark gives to a process of its own: <paramref name="args"/> are its ports and its destination.</summary>
+    /// <summary>Runs a role that the benchmark gives to a process of its own.</summary>
+    /// <param name="args">The role, its ports, and where a proxy leads.</param>
     /// <returns>Whether there is such a role.</returns>
     public static async Task<bool> TryRunAsync(string[] args)
     {
@@ -92,13 +99,15 @@ internal static class References
 
             Task<Load> RestAsync(int port, string path) => RunAsync(port, client => client.SendAsync(client.Rest(HttpMethod.Get, path)));
 
-            Task<Load> GrpcAsync(byte[] message) => RunAsync(grpc, client => client.SendAsync(client.Grpc("/todo.v1.Todos/Get", token: null, message)));
+            Task<Load> GrpcAsync(byte[] message) =>
+                RunAsync(grpc, client => client.SendAsync(client.Grpc("/todo.v1.Todos/Get", token: null, message)));
 
             async Task<Load> RunAsync(int port, Func<Client, Task<bool>> sendAsync)
             {
-                Client[] clients = [.. Enumerable.Range(0, count).Select(number => new Client(new($"http://localhost:{port}"), new("", "", "", ""), number))];
+                Client[] clients = [.. Enumerable.Range(0, count).Select(number =>
+                    new Client(new($"http://localhost:{port}"), new("", "", "", ""), number))];
                 await UntilListeningAsync(clients[0], sendAsync);
-                await Load.RunAsync(clients, sendAsync, TimeSpan.FromSeconds(Warming), processes);
+                await Load.WarmUpAsync(clients, sendAsync);
                 var load = await Load.RunAsync(clients, sendAsync, TimeSpan.FromSeconds(options.Seconds), processes);
                 Array.ForEach(clients, client => client.Dispose());
                 return load;
@@ -133,8 +142,6 @@ internal static class References
         }
     }
 
-    private const int Warming = 3;
-
     private static async Task RunServerAsync(int http, int grpc)
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -152,7 +159,8 @@ internal static class References
         app.MapGet("/bare", () => TypedResults.Ok(new { id = 1, title = "Water the plants" }));
         foreach (var (path, database, sql, id, row) in Reads)
         {
-            app.MapGet(path, async (CancellationToken cancellationToken) => TypedResults.Ok(await ReadAsync(databases[database], sql, id, row, cancellationToken)));
+            app.MapGet(path, async (CancellationToken cancellationToken) =>
+                TypedResults.Ok(await ReadAsync(databases[database], sql, id, row, cancellationToken)));
         }
 
         app.MapGrpcService<BareTodos>();
@@ -164,9 +172,10 @@ internal static class References
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenLocalhost(http, listen => listen.Protocols = HttpProtocols.Http1));
+        var destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { ["one"] = new() { Address = destination } };
         builder.Services.AddReverseProxy().LoadFromMemory(
             [new() { RouteId = "all", ClusterId = "all", Match = new() { Path = "/{**rest}" } }],
-            [new() { ClusterId = "all", Destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { ["one"] = new() { Address = destination } } }]);
+            [new() { ClusterId = "all", Destinations = destinations }]);
         await using var app = builder.Build();
         app.MapReverseProxy();
         await app.RunAsync();
@@ -227,7 +236,8 @@ internal static class References
         await File.WriteAllTextAsync(script, Reads[0].Sql.Replace("$1", "1", StringComparison.Ordinal) + ";");
         var start = new ProcessStartInfo(Machine.PgBench!,
             [
-                "--no-vacuum", "--protocol=prepared", $"--client={count}", $"--time={options.Seconds}", $"--file={script}", $"--host={settings.Host}",
+                "--no-vacuum", "--protocol=prepared", $"--client={count}", $"--time={options.Seconds}", $"--file={script}",
+                $"--host={settings.Host}",
                 $"--port={settings.Port}", $"--username={settings.Username}", settings.Database!,
             ])
         {
@@ -237,7 +247,8 @@ internal static class References
         };
         start.Environment["PGPASSWORD"] = settings.Password;
         var server = new Processes(
-            new Dictionary<string, int>(StringComparer.Ordinal) { [Processes.Postgres] = platform.Processes.IdOf(Processes.Postgres) }, sockets: "");
+            new Dictionary<string, int>(StringComparer.Ordinal) { [Processes.Postgres] = platform.Processes.IdOf(Processes.Postgres) },
+                sockets: "");
         var before = server.CpuSeconds()[Processes.Postgres];
         using var pgbench = Process.Start(start)!;
         var output = (await pgbench.StandardOutput.ReadToEndAsync()).Split('\n');
@@ -250,7 +261,8 @@ internal static class References
 
         var (transactions, latency) = (Value("number of transactions actually processed"), Value("latency average"));
         var used = server.CpuSeconds()[Processes.Postgres] - before;
-        return new(Value("tps"), latency, double.NaN, 0, new Dictionary<string, double>(StringComparer.Ordinal) { [Processes.Postgres] = used * 1_000_000 / transactions });
+        var cpu = new Dictionary<string, double>(StringComparer.Ordinal) { [Processes.Postgres] = used * 1_000_000 / transactions };
+        return new(Value("tps"), latency, double.NaN, 0, cpu);
 
         double Value(string name) => double.Parse(
             output.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)
@@ -260,7 +272,8 @@ internal static class References
 
     private static string Text(int port) => port.ToString(CultureInfo.InvariantCulture);
 
-    private sealed record TodoRow(long Id, string Title, string Text, bool Completed, DateTime? DueAt, DateTime? CreatedAt, DateTime? UpdatedAt);
+    private sealed record TodoRow(long Id, string Title, string Text, bool Completed, DateTime? DueAt, DateTime? CreatedAt,
+        DateTime? UpdatedAt);
 
     private sealed record ProductRow(long Id, string Sku, string Name, string Description, decimal Price, DateTime? CreatedAt);
 

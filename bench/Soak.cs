@@ -49,7 +49,8 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
         using var stop = new CancellationTokenSource(time);
         Measurement.Say(string.Create(CultureInfo.InvariantCulture, $"{Callers} callers for {time.TotalMinutes:0} minutes"));
         await Task.WhenAll([
-            .. accounts.Select((account, number) => Task.Run(() => CallAsync(account, number, stop.Token))), KillAsync(stop.Token), SampleAsync(stop.Token)]);
+            .. accounts.Select((account, number) =>
+                Task.Run(() => CallAsync(account, number, stop.Token))), KillAsync(stop.Token), SampleAsync(stop.Token)]);
     }
 
     private async Task CallAsync(Account account, int number, CancellationToken stop)
@@ -88,7 +89,8 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
 
         Task<JsonElement> ReadAsync(string path, string? token) => client.JsonAsync(client.Rest(HttpMethod.Get, $"/api/v1/{path}", token));
 
-        async Task WriteAsync(string path, string token, object? body, ConcurrentDictionary<long, bool>? acknowledged = null, string id = "")
+        async Task WriteAsync(string path, string token, object? body, ConcurrentDictionary<long, bool>? acknowledged = null,
+            string id = "")
         {
             var answer = await client.JsonAsync(client.Rest(HttpMethod.Post, $"/api/v1/{path}", token, body, Guid.NewGuid().ToString()));
             acknowledged?.TryAdd(answer.GetProperty(id).GetInt64(), true);
@@ -127,12 +129,14 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
     {
         Measurement.Say("Waiting until every order is settled");
         var violations = await SettleAsync();
-        var lost = _todos.Keys.Except(await _data.IdsAsync("tododb", "todos")).Count() + _orders.Keys.Except(await _data.IdsAsync("salesdb", "orders")).Count();
+        var lost = _todos.Keys.Except(await _data.IdsAsync("tododb", "todos")).Count()
+            + _orders.Keys.Except(await _data.IdsAsync("salesdb", "orders")).Count();
         var answers = _answers.OrderBy(answer => answer.Key).Select(answer => $"{answer.Value} times {(int)answer.Key}");
+        var kills = string.Join(", ", _kills.Select(kill => $"{kill.Key} {kill.Value}"));
         var text = string.Create(CultureInfo.InvariantCulture, $"""
             {Heading}
 
-            {time.TotalMinutes:0} minutes, {Callers} callers, {_kills.Values.Sum()} kills ({string.Join(", ", _kills.Select(kill => $"{kill.Key} {kill.Value}"))}).
+            {time.TotalMinutes:0} minutes, {Callers} callers, {_kills.Values.Sum()} kills ({kills}).
 
             | | |
             |---|---|
@@ -148,7 +152,8 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
         var file = Path.Combine(Platform.Root, "bench", "RESULTS.md");
         var results = File.Exists(file) ? (await File.ReadAllTextAsync(file)).Split(Heading)[0] : "";
         await File.WriteAllTextAsync(file, results + text);
-        var faults = _answers.Where(answer => answer.Key >= HttpStatusCode.InternalServerError && answer.Key != HttpStatusCode.ServiceUnavailable).Sum(answer => answer.Value);
+        var faults = _answers.Where(answer => answer.Key >= HttpStatusCode.InternalServerError
+            && answer.Key != HttpStatusCode.ServiceUnavailable).Sum(answer => answer.Value);
         if (lost > 0 || violations.Count > 0 || faults > 0)
         {
             throw new BenchException($"{lost} acknowledged writes are lost, {faults} answers were faults. {string.Join(' ', violations)}");

@@ -14,6 +14,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
 
     public async ValueTask InitializeAsync()
     {
+        platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
         foreach (var service in new[] { "customers", "users", "warehouse", "accounting", "sales" })
         {
             platform.Http(service).Dispose();

@@ -1,0 +1,52 @@
+using MicroPlatform.Tests.Fixtures;
+using Npgsql;
+
+namespace MicroPlatform.Tests.Budgets;
+
+/// <summary>How many connections to PostgreSQL the services hold.</summary>
+public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestPlatform>
+{
+    private const int Callers = 16;
+
+    [Fact]
+    public async Task Callers_at_once_need_no_more_connections_than_there_are_callers()
+    {
+        const int housekeeping = 2; // the outbox, and a look at the dead letters
+        using var http = platform.Http("cart");
+        var token = await platform.CustomerTokenAsync("nonadmin3@email.com");
+
+        await Task.WhenAll(Enumerable.Range(0, Callers).Select(async _ =>
+        {
+            for (var number = 0; number < 20; number++)
+            {
+                await http.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync();
+            }
+        }));
+
+        var database = new NpgsqlConnectionStringBuilder(platform.ConnectionString("cartdb")).Database!;
+        var held = await platform.QueryAsync<long>(
+            "cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'Cart'", database);
+        Assert.InRange(held, 1, Callers + housekeeping);
+    }
+
+    [Fact]
+    public async Task A_service_at_rest_asks_its_own_database_nothing_that_polling_does_not()
+    {
+        // Signals may be lost, so the outbox is looked at, less often than the queue: no other timer asks the database.
+        using var http = platform.Http("cart");
+        await http.SendAsync("GET", "/api/v1/products").JsonAsync();
+        await platform.QuietAsync();
+        var (own, bus) = (await CommittedAsync("cartdb"), await CommittedAsync("busdb"));
+
+        await Eventually.TrueAsync(async () => await CommittedAsync("busdb") >= bus + 5, "the queue was looked at five times", seconds: 60);
+
+        Assert.InRange(await CommittedAsync("cartdb") - own, 0, 5);
+    }
+
+    // Other connections than that of the question report what they did a moment later; what this one does itself is on another database.
+    private async Task<long> CommittedAsync(string database)
+    {
+        var name = new NpgsqlConnectionStringBuilder(platform.ConnectionString(database)).Database!;
+        return await platform.QueryAsync<long>("customersdb", "SELECT xact_commit FROM pg_stat_database WHERE datname = $1", name);
+    }
+}

@@ -46,7 +46,7 @@ foreach (var service in new[] { customers, warehouse, sales, cart, gateway })
 
 if (postgres is PostgresServer server)
 {
-    builder.AddOperations(server, folder!);
+    builder.AddOperations(server);
 }
 
 await builder.Build().RunAsync();

@@ -1,11 +1,15 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using MicroPlatform.AppHost.Operations;
 using MicroPlatform.AppHost.Postgres;
 
 namespace MicroPlatform.AppHost;
 
-/// <summary>Keeps the database, the secrets and the certificate, and belongs to one run at a time. The lock is the operating system's: it ends with the process.</summary>
+/// <summary>
+/// Keeps the database, the secrets and the certificate, and belongs to one run at a time.
+/// The operating system holds the lock and releases it when the process ends.
+/// </summary>
 internal sealed class DataFolder : IDisposable
 {
     private const string Prefix = "microplatform-";
@@ -23,12 +27,15 @@ internal sealed class DataFolder : IDisposable
         (Path, IsTemporary, _lock) = (path, isTemporary, @lock);
         try
         {
-            _secrets = File.Exists(PathOf(SecretsName)) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(PathOf(SecretsName)))! : [];
+            var file = PathOf(SecretsName);
+            _secrets = File.Exists(file) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(file))! : [];
         }
         catch (JsonException damaged)
         {
             _lock.Dispose();
-            throw new StartupException($"{PathOf(SecretsName)} is damaged. Put the right file back, or start afresh with --Reset=true, which deletes the data.", damaged);
+            throw new StartupException(
+                $"{PathOf(SecretsName)} is damaged. Put the right file back, or start afresh with --Reset=true, which deletes the data.",
+                damaged);
         }
     }
 
@@ -57,7 +64,8 @@ internal sealed class DataFolder : IDisposable
         if (TryOpen(path, isTemporary: false) is not { } folder)
         {
             var owner = File.Exists(ownerFile) ? $" (process {File.ReadAllText(ownerFile)})" : "";
-            throw new StartupException($"{path} is in use by another run of the platform{owner}. Stop that one first, or run this one with --Ephemeral=true.");
+            throw new StartupException(
+                $"{path} is in use by another run of the platform{owner}. Stop that one first, or run this one with --Ephemeral=true.");
         }
 
         File.WriteAllText(ownerFile, Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
@@ -136,13 +144,7 @@ internal sealed class DataFolder : IDisposable
         var file = System.IO.Path.Combine(path, LockName);
         try
         {
-            Directory.CreateDirectory(path);
-            if (!OperatingSystem.IsWindows())
-            {
-                // The server's account passes through, and nobody else lists what is here.
-                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-            }
-
+            ServerAccount.CreateEnterable(path);
             return new(path, isTemporary, new FileStream(file, mode, FileAccess.ReadWrite, FileShare.None));
         }
         catch (IOException) when (File.Exists(file) || mode == FileMode.Open)
@@ -151,14 +153,18 @@ internal sealed class DataFolder : IDisposable
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new StartupException($"The data folder {path} cannot be used: {refused.Message} Choose another with --DataFolder=path, or run with --Ephemeral=true.", refused);
+            throw new StartupException(
+                $"The data folder {path} cannot be used: {refused.Message} "
+                    + "Choose another with --DataFolder=path, or run with --Ephemeral=true.",
+                refused);
         }
     }
 
     // Temporary folders of killed runs.
     private static void DeleteAbandoned()
     {
-        foreach (var folder in new DirectoryInfo(ServerAccount.TemporaryFolder).EnumerateDirectories(Prefix + "*").Where(folder => folder.LinkTarget is null))
+        var folders = new DirectoryInfo(ServerAccount.TemporaryFolder).EnumerateDirectories(Prefix + "*");
+        foreach (var folder in folders.Where(folder => folder.LinkTarget is null))
         {
             try
             {
@@ -180,7 +186,8 @@ internal sealed class DataFolder : IDisposable
         }
 
         _secrets.Clear();
-        foreach (var name in new[] { SecretsName, Operations.GatewayCertificate.FileName, Operations.GatewayCertificate.KeyFileName, DatabaseLogins.ServiceFileName })
+        string[] files = [SecretsName, GatewayCertificate.FileName, GatewayCertificate.KeyFileName, DatabaseLogins.ServiceFileName];
+        foreach (var name in files)
         {
             File.Delete(PathOf(name));
         }

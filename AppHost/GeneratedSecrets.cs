@@ -1,7 +1,6 @@
-
 namespace MicroPlatform.AppHost;
 
-/// <summary>Secrets that nobody has to choose.</summary>
+/// <summary>Secrets that no person has to choose.</summary>
 internal static class GeneratedSecrets
 {
     private const int Length = 32;
@@ -13,11 +12,12 @@ internal static class GeneratedSecrets
     /// <param name="builder">The app model.</param>
     /// <param name="name">The name of the parameter.</param>
     /// <param name="folder">The data folder; null when publishing.</param>
-    public static IResourceBuilder<ParameterResource> AddGeneratedSecret(this IDistributedApplicationBuilder builder, string name, DataFolder? folder)
+    public static IResourceBuilder<ParameterResource> AddGeneratedSecret(
+        this IDistributedApplicationBuilder builder, string name, DataFolder? folder)
     {
-        if (folder is not null && builder.Configuration[$"Parameters:{name}"] is null)
+        if (folder is not null)
         {
-            builder.Configuration[$"Parameters:{name}"] = folder.Secret(name);
+            builder.Configuration[$"Parameters:{name}"] ??= folder.Secret(name);
         }
 
         return builder.AddParameter(name, new GenerateParameterDefault { MinLength = Length, Special = false }, secret: true);

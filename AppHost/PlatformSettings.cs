@@ -6,10 +6,15 @@ namespace MicroPlatform.AppHost;
 /// <summary>Where PostgreSQL comes from.</summary>
 internal enum PostgresSource
 {
-    /// <summary><see cref="External"/> where its connection string is set, else <see cref="Container"/> where an engine answers, else <see cref="Local"/>.</summary>
+    /// <summary>
+    /// <see cref="External"/> where its connection string is set, else <see cref="Container"/> where an engine answers,
+    /// else <see cref="Local"/>.
+    /// </summary>
     Auto,
 
-    /// <summary>A server that runs already: <c>ConnectionStrings:postgres</c> names it, with a login that may create databases and roles.</summary>
+    /// <summary>
+    /// A server that runs already: <c>ConnectionStrings:postgres</c> names it, with a login that may create databases and roles.
+    /// </summary>
     External,
 
     /// <summary>Aspire's PostgreSQL container.</summary>
@@ -19,14 +24,17 @@ internal enum PostgresSource
     Local,
 }
 
-/// <summary>The settings of the AppHost: configuration keys, so <c>--Replicas=2</c> on the command line, <c>Replicas=2</c> in the environment.</summary>
+/// <summary>
+/// The settings of the AppHost: configuration keys, so <c>--Replicas=2</c> on the command line, <c>Replicas=2</c> in the environment.
+/// </summary>
 internal sealed class PlatformSettings
 {
     // Aspire's own switches, and .NET's for every host.
     private static readonly string[] OtherKeys =
     [
         "operation", "publisher", "step", "list-steps", "output-path", "log-level", "include-exception-details", "clear-cache", "yes",
-        "dcp-cli-path", "dcp-container-runtime", "dcp-dependency-check-timeout", "dcp-dashboard-path", "environment", "contentRoot", "applicationName", "urls",
+        "dcp-cli-path", "dcp-container-runtime", "dcp-dependency-check-timeout", "dcp-dashboard-path",
+        "environment", "contentRoot", "applicationName", "urls",
     ];
 
     /// <summary>Where PostgreSQL comes from; <see cref="PostgresSource.Auto"/> by default.</summary>
@@ -65,7 +73,8 @@ internal sealed class PlatformSettings
             var key = argument[2..].Split('=')[0];
             if (!known.ContainsKey(key) && !IsOfOthers(key))
             {
-                throw new StartupException($"There is no setting {argument}. The settings are {string.Join(", ", known.Keys.Select(name => $"--{name}=…"))}.");
+                var settings = string.Join(", ", known.Keys.Select(name => $"--{name}=…"));
+                throw new StartupException($"There is no setting {argument}. The settings are {settings}.");
             }
 
             var hasValue = argument.Contains('=', StringComparison.Ordinal)
@@ -82,16 +91,12 @@ internal sealed class PlatformSettings
             Validator.ValidateObject(bound, new ValidationContext(bound), validateAllProperties: true);
             return bound;
         }
-        catch (ValidationException wrong)
-        {
-            throw new StartupException($"A setting cannot be used: {wrong.Message}", wrong);
-        }
-        catch (InvalidOperationException wrong)
+        catch (Exception wrong) when (wrong is ValidationException or InvalidOperationException)
         {
             throw new StartupException($"A setting cannot be used: {wrong.Message}", wrong);
         }
     }
 
     private static bool IsOfOthers(string key) =>
-        OtherKeys.Contains(key, StringComparer.OrdinalIgnoreCase) || key.Contains(':', StringComparison.Ordinal) || key.Contains('_', StringComparison.Ordinal);
+        OtherKeys.Contains(key, StringComparer.OrdinalIgnoreCase) || key.AsSpan().ContainsAny(':', '_');
 }

@@ -23,13 +23,18 @@ internal static class Ports
     }
 
     /// <exception cref="StartupException">Another program listens on the port.</exception>
-    public static int RequireFree(int port, string purpose, string wayOut) => IsFree(port)
-        ? port
-        : throw new StartupException($"Port {port} for {purpose} is in use by another program. Stop that one ({HowToFind(port)} names it), or {wayOut}.");
+    public static void RequireFree(int port, string purpose, string wayOut)
+    {
+        if (!IsFree(port))
+        {
+            var finder = OperatingSystem.IsWindows() ? $"netstat -ano | findstr :{port}" : $"lsof -i :{port}";
+            throw new StartupException(
+                $"Port {port} for {purpose} is in use by another program. Stop that one ({finder} names it), or {wayOut}.");
+        }
+    }
 
-    private static string HowToFind(int port) => OperatingSystem.IsWindows() ? $"netstat -ano | findstr :{port}" : $"lsof -i :{port}";
-
-    private static bool IsFree(int port) => CanListen(IPAddress.Loopback, port) && (!Socket.OSSupportsIPv6 || CanListen(IPAddress.IPv6Loopback, port));
+    private static bool IsFree(int port) =>
+        CanListen(IPAddress.Loopback, port) && (!Socket.OSSupportsIPv6 || CanListen(IPAddress.IPv6Loopback, port));
 
     private static bool CanListen(IPAddress address, int port)
     {

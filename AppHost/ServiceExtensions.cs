@@ -12,17 +12,12 @@ internal static class ServiceExtensions
     private const int HttpsPort = 8443;
 
     /// <summary>A service that only others of the platform call.</summary>
-    public static IResourceBuilder<ProjectResource> AsInnerService(this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
+    public static IResourceBuilder<ProjectResource> AsInnerService(
+        this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
     {
         if (service.ApplicationBuilder.ExecutionContext.IsPublishMode)
         {
             return service.DeployInside();
-        }
-
-        // The ports in the services' own settings are for running one alone: here two platforms on a machine must not meet.
-        foreach (var endpoint in service.Resource.Annotations.OfType<EndpointAnnotation>())
-        {
-            endpoint.Port = null;
         }
 
         return service.WithDefaults(settings)
@@ -34,16 +29,18 @@ internal static class ServiceExtensions
     /// <param name="settings">The settings of the AppHost.</param>
     /// <param name="folder">The data folder; null when publishing.</param>
     /// <exception cref="StartupException">One of its ports is in use.</exception>
-    public static IResourceBuilder<ProjectResource> AsPublicEntrance(this IResourceBuilder<ProjectResource> gateway, PlatformSettings settings, DataFolder? folder)
+    public static IResourceBuilder<ProjectResource> AsPublicEntrance(
+        this IResourceBuilder<ProjectResource> gateway, PlatformSettings settings, DataFolder? folder)
     {
         if (folder is null)
         {
             return gateway.DeployAtTheEdge();
         }
 
+        gateway.WithDefaults(settings);
         Listen("http", nameof(PlatformSettings.HttpPort), settings.HttpPort, HttpPort);
         Listen("https", nameof(PlatformSettings.HttpsPort), settings.HttpsPort, HttpsPort);
-        return gateway.WithDefaults(settings)
+        return gateway
             .WithCertificate(folder)
             .WithEnvironment("Dashboard__Url", gateway.ApplicationBuilder.Configuration["ASPNETCORE_URLS"]?.Split(';')[0] ?? "")
             .WithExternalHttpEndpoints()
@@ -64,31 +61,39 @@ internal static class ServiceExtensions
     }
 
     /// <summary>Adds what runs beside the services: the restart after a crash, the orderly end, the commands.</summary>
-    public static void AddOperations(this IDistributedApplicationBuilder builder, PostgresServer postgres, DataFolder folder)
+    public static void AddOperations(this IDistributedApplicationBuilder builder, PostgresServer postgres)
     {
         foreach (var address in (builder.Configuration["ASPNETCORE_URLS"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries))
         {
-            Ports.RequireFree(new Uri(address).Port, "the dashboard", "choose another address with ASPNETCORE_URLS and --no-launch-profile");
+            const string WayOut = "choose another address with ASPNETCORE_URLS and --no-launch-profile";
+            Ports.RequireFree(new Uri(address).Port, "the dashboard", WayOut);
         }
 
-        builder.Services.AddSingleton(_ => folder); // a factory, so that the folder is disposed with the application
+        builder.Services.AddSingleton(_ => postgres.Folder); // a factory, so that the folder is disposed with the application
         builder.Services.AddHostedService<OrderlyShutdown>(); // the last added stops first: nothing is started again any more
         builder.Services.AddHostedService<CrashRestart>();
         builder.Services.AddHostedService<ReadyLine>();
         postgres.AddCommands();
     }
 
-    private static IResourceBuilder<ProjectResource> WithDefaults(this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
+    private static IResourceBuilder<ProjectResource> WithDefaults(
+        this IResourceBuilder<ProjectResource> service, PlatformSettings settings)
     {
+        foreach (var endpoint in service.Resource.Annotations.OfType<EndpointAnnotation>())
+        {
+            // The ports in a service's own settings are for running it alone: here two platforms on a machine must not meet.
+            endpoint.Port = null;
+
+            if (settings.Replicas == 1)
+            {
+                // The orchestrator's proxy spreads calls over replicas. Before one process it costs time and accepts calls nobody answers.
+                endpoint.IsProxied = false;
+            }
+        }
+
         if (settings.Replicas == 1)
         {
             service.WithEnvironment("Shutdown__Drain", "00:00:00"); // there is no other replica that callers could turn to
-
-            // The orchestrator's proxy stands for several replicas. Before one process it costs time, and it takes calls while nobody listens.
-            foreach (var endpoint in service.Resource.Annotations.OfType<EndpointAnnotation>())
-            {
-                endpoint.IsProxied = false;
-            }
         }
 
         if (FindProgram(service) is { } program)
@@ -105,9 +110,9 @@ internal static class ServiceExtensions
     }
 
     /// <summary>
-    /// The program that the build made of the service, beside that of the AppHost. The orchestrator would start it through <c>dotnet run</c>,
-    /// which takes 155 MB and seconds of processor time for each service while the service runs. Null for a debugger or
-    /// <c>dotnet watch</c>, which start services their own way.
+    /// The program that the build made of the service, beside that of the AppHost. The orchestrator would start it through
+    /// <c>dotnet run</c>, which takes 155 MB and seconds of processor time for each service while the service runs.
+    /// Null for a debugger or <c>dotnet watch</c>, which start services their own way.
     /// </summary>
     private static string? FindProgram(IResourceBuilder<ProjectResource> service)
     {
@@ -119,7 +124,8 @@ internal static class ServiceExtensions
 
         var here = new FileInfo(typeof(ServiceExtensions).Assembly.Location).Directory!;
         var project = Path.GetFileNameWithoutExtension(service.Resource.GetProjectMetadata().ProjectPath);
-        var program = Path.Combine(here.Parent!.Parent!.FullName, project, here.Name, project + (OperatingSystem.IsWindows() ? ".exe" : ""));
+        var file = OperatingSystem.IsWindows() ? project + ".exe" : project;
+        var program = Path.Combine(here.Parent!.Parent!.FullName, project, here.Name, file);
         return File.Exists(program) ? program : null;
     }
 
@@ -127,7 +133,8 @@ internal static class ServiceExtensions
         gateway.WithEnvironment(context =>
         {
 #pragma warning disable ASPIRECERTIFICATES001 // Aspire's only way to ask for the development certificate
-            if (context.ExecutionContext.Services.GetRequiredService<IDeveloperCertificateService>() is not { UseForHttps: true, Certificates.Count: > 0 })
+            var trusted = context.ExecutionContext.Services.GetRequiredService<IDeveloperCertificateService>();
+            if (trusted is not { UseForHttps: true, Certificates.Count: > 0 })
 #pragma warning restore ASPIRECERTIFICATES001
             {
                 var own = GatewayCertificate.In(folder.Path);

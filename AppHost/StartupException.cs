@@ -1,6 +1,8 @@
 namespace MicroPlatform.AppHost;
 
-/// <summary>A reason not to start that a person can remove: the message says what is wrong and what to do, and is shown without a stack trace.</summary>
+/// <summary>
+/// A reason not to start that a person can remove. The message says what is wrong and what to do; no stack trace accompanies it.
+/// </summary>
 internal sealed class StartupException(string message, Exception? innerException = null) : Exception(message, innerException)
 {
     private const int WrongSettings = 78; // EX_CONFIG of sysexits.h, as the services use it

@@ -30,10 +30,12 @@ internal static class ServiceDeployment
     /// <summary>A service that only others of the platform call, at its <c>http</c> and <c>grpc</c> endpoints.</summary>
     public static IResourceBuilder<ProjectResource> DeployInside(this IResourceBuilder<ProjectResource> service)
     {
-        // Publishing adds an https endpoint that nothing listens on. Container Apps makes the first endpoint an app's ingress, the rest TCP ports.
+        // Publishing adds an https endpoint that nothing listens on.
+        // Container Apps makes the first endpoint an app's ingress, and the rest TCP ports.
         var endpoints = service.Resource.Annotations.OfType<EndpointAnnotation>().ToList();
         endpoints.ForEach(endpoint => service.Resource.Annotations.Remove(endpoint));
-        foreach (var endpoint in endpoints.Where(endpoint => endpoint.Name is not "https").OrderByDescending(endpoint => endpoint.Name is "http"))
+        endpoints.RemoveAll(endpoint => endpoint.Name is "https");
+        foreach (var endpoint in endpoints.OrderByDescending(endpoint => endpoint.Name is "http"))
         {
             service.Resource.Annotations.Add(endpoint);
         }
@@ -41,7 +43,10 @@ internal static class ServiceDeployment
         return service.DeployWithoutDemoData();
     }
 
-    /// <summary>The Gateway, which alone is reached from outside: the platform ends TLS and speaks HTTP/2 in clear to one port, for REST and gRPC.</summary>
+    /// <summary>
+    /// The Gateway, the only service that is reached from outside. Container Apps ends TLS and speaks HTTP/2 in clear to one port,
+    /// for REST and gRPC.
+    /// </summary>
     public static IResourceBuilder<ProjectResource> DeployAtTheEdge(this IResourceBuilder<ProjectResource> gateway) => gateway
         .WithEndpoint("https", endpoint =>
         {

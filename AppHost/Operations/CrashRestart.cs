@@ -7,7 +7,8 @@ namespace MicroPlatform.AppHost.Operations;
 
 /// <summary>Starts a process again when it crashes: at once, then with growing pauses. One that a person stops stays stopped.</summary>
 internal sealed class CrashRestart(
-    ResourceNotificationService notifications, ResourceCommandService commands, ResourceLoggerService logs, ILogger<CrashRestart> console) : BackgroundService
+    ResourceNotificationService notifications, ResourceCommandService commands, ResourceLoggerService logs, ILogger<CrashRestart> console)
+    : BackgroundService
 {
     // A service ends with this when its settings are wrong: starting it again would not help.
     private const int WrongSettings = 78;
@@ -60,8 +61,9 @@ internal sealed class CrashRestart(
             return;
         }
 
-        log.LogWarning("{Resource} ended with exit code {ExitCode} and is started again in {Pause:0.0} s.", name, exitCode, pause.TotalSeconds);
-        console.LogWarning("{Resource} ended with exit code {ExitCode} and is started again in {Pause:0.0} s.", name, exitCode, pause.TotalSeconds);
+        const string Restart = "{Resource} ended with exit code {ExitCode} and is started again in {Pause:0.0} s.";
+        log.LogWarning(Restart, name, exitCode, pause.TotalSeconds);
+        console.LogWarning(Restart, name, exitCode, pause.TotalSeconds);
         try
         {
             await Task.Delay(pause, ct);

@@ -32,14 +32,16 @@ public sealed record Invariant(string Name, string Subject)
     }
 }
 
-/// <summary>What must hold over the carts, the orders, the stock and the books once everything in flight has been settled, whatever crashed on the way.</summary>
+/// <summary>
+/// What must hold over the carts, the orders, the stock and the books once everything in flight is settled, whatever crashed on the way.
+/// </summary>
 public static class Invariants
 {
-    /// <summary>The databases that are looked through.</summary>
-    public static readonly IReadOnlyList<string> Databases = ["salesdb", "warehousedb", "accountingdb", "cartdb"];
-
-    /// <summary>Looks through the <see cref="Databases"/>. What is in flight meanwhile may show as a violation that is gone the next time.</summary>
-    /// <param name="connectionString">Gives the connection string of a database.</param>
+    /// <summary>
+    /// Reads the databases of Cart, Sales, Warehouse and Accounting.
+    /// What is in flight meanwhile may show as a violation that is gone the next time.
+    /// </summary>
+    /// <param name="connectionString">Gives the connection string of a database, such as <c>salesdb</c>.</param>
     /// <param name="ct">Stops the check.</param>
     /// <returns>What was checked, and what was found.</returns>
     public static async Task<IReadOnlyList<Invariant>> CheckAsync(Func<string, string> connectionString, CancellationToken ct = default)
@@ -53,10 +55,20 @@ public static class Invariants
         var checkouts = new Invariant("Every checkout has one order, and its cart is free once that is settled", "checkouts");
         var strays = new Invariant("Nothing was posted or set aside for orders that do not exist", "transactions and reservations");
 
-        var carts = await ReadAsync(connectionString("cartdb"), "SELECT id, order_id, settled_at IS NOT NULL FROM checkouts WHERE order_id IS NOT NULL", ct);
+        var carts = await ReadAsync(connectionString("cartdb"), """
+            SELECT id, order_id, settled_at IS NOT NULL
+            FROM checkouts
+            WHERE order_id IS NOT NULL
+            """, ct);
         foreach (var item in await ReadAsync(connectionString("warehousedb"), """
-            SELECT i.id, i.free, i.received - i.free - i.reserved - i.shipped, i.reserved - COALESCE(sum(l.quantity) FILTER (WHERE r.status = 'Reserved'), 0), i.shipped - COALESCE(sum(l.quantity) FILTER (WHERE r.status = 'Shipped'), 0)
-            FROM items i LEFT JOIN reservation_lines l ON l.item_id = i.id LEFT JOIN reservations r ON r.order_id = l.order_id GROUP BY i.id ORDER BY i.id
+            SELECT i.id, i.free, i.received - i.free - i.reserved - i.shipped,
+                i.reserved - COALESCE(sum(l.quantity) FILTER (WHERE r.status = 'Reserved'), 0),
+                i.shipped - COALESCE(sum(l.quantity) FILTER (WHERE r.status = 'Shipped'), 0)
+            FROM items i
+            LEFT JOIN reservation_lines l ON l.item_id = i.id
+            LEFT JOIN reservations r ON r.order_id = l.order_id
+            GROUP BY i.id
+            ORDER BY i.id
             """, ct))
         {
             free.Require(Number(item[1]) >= 0, $"Item {item[0]}: the free stock is negative.");
@@ -66,28 +78,46 @@ public static class Invariants
         }
 
         var reservations = (await ReadAsync(connectionString("warehousedb"), """
-            SELECT r.order_id, r.status, COALESCE(string_agg(l.item_id || 'x' || l.quantity, ',' ORDER BY l.line), '') FROM reservations r LEFT JOIN reservation_lines l USING (order_id) GROUP BY r.order_id
+            SELECT r.order_id, r.status, COALESCE(string_agg(l.item_id || 'x' || l.quantity, ',' ORDER BY l.line), '')
+            FROM reservations r
+            LEFT JOIN reservation_lines l USING (order_id)
+            GROUP BY r.order_id
             """, ct)).ToDictionary(row => (long)row[0], row => (Status: (string)row[1], Goods: (string)row[2]));
-        var posted = (await ReadAsync(connectionString("accountingdb"), "SELECT source, sum, voided_at IS NULL FROM transactions WHERE source LIKE 'order:%' ORDER BY id", ct))
-            .ToLookup(row => long.Parse(((string)row[0])[6..], CultureInfo.InvariantCulture), row => (Sum: (decimal)row[1], IsLive: (bool)row[2]));
+        var posted = (await ReadAsync(connectionString("accountingdb"), """
+            SELECT substr(source, length('order:') + 1)::bigint, sum, voided_at IS NULL
+            FROM transactions
+            WHERE source LIKE 'order:%'
+            ORDER BY id
+            """, ct)).ToLookup(row => (long)row[0], row => (Sum: (decimal)row[1], IsLive: (bool)row[2]));
         var orders = await ReadAsync(connectionString("salesdb"), """
-            SELECT o.id, o.status, sum(l.quantity * l.unit_price), COALESCE(string_agg(l.item_id || 'x' || l.quantity, ',' ORDER BY l.line), ''), o.checkout_id FROM orders o JOIN order_lines l ON l.order_id = o.id GROUP BY o.id ORDER BY o.id
+            SELECT o.id, o.status, sum(l.quantity * l.unit_price),
+                COALESCE(string_agg(l.item_id || 'x' || l.quantity, ',' ORDER BY l.line), ''), o.checkout_id
+            FROM orders o
+            JOIN order_lines l ON l.order_id = o.id
+            GROUP BY o.id
+            ORDER BY o.id
             """, ct);
         foreach (var order in orders)
         {
             var (id, status, total, ordered) = ((long)order[0], (string)order[1], (decimal)order[2], (string)order[3]);
-            var reservation = reservations.GetValueOrDefault(id, ("None", ""));
+            (string Status, string Goods) reservation = reservations.GetValueOrDefault(id, ("None", ""));
             var live = posted[id].Where(transaction => transaction.IsLive).ToList();
             settled.Require(status is not "Pending", $"Order {id} is not settled yet.");
             if (status is "Confirmed")
             {
-                goods.Require(reservation == ("Shipped", ordered), $"Order {id} is confirmed for {ordered}, but its goods are {reservation.Item1} {reservation.Item2}.");
-                books.Require(live.Count == 1, $"Order {id} is confirmed and has {(live.Count == 0 ? "no live transaction" : $"{live.Count} live transactions")}.");
-                books.Require(live.All(transaction => transaction.Sum == total), $"Order {id} costs {total}, but {live.Sum(transaction => transaction.Sum)} was posted.");
+                var found = live.Count == 0 ? "no live transaction" : $"{live.Count} live transactions";
+                var sum = live.Sum(transaction => transaction.Sum);
+                goods.Require(
+                    reservation == ("Shipped", ordered),
+                    $"Order {id} is confirmed for {ordered}, but its goods are {reservation.Status} {reservation.Goods}.");
+                books.Require(live.Count == 1, $"Order {id} is confirmed and has {found}.");
+                books.Require(live.All(transaction => transaction.Sum == total), $"Order {id} costs {total}, but {sum} was posted.");
             }
             else if (status is not "Pending")
             {
-                goods.Require(reservation.Item1 is not ("Reserved" or "Shipped"), $"Order {id} is {status}, but its goods are {reservation.Item1}.");
+                goods.Require(
+                    reservation.Status is not ("Reserved" or "Shipped"),
+                    $"Order {id} is {status}, but its goods are {reservation.Status}.");
                 books.Require(live.Count == 0, $"Order {id} is {status} and has a live transaction.");
             }
         }
@@ -97,8 +127,11 @@ public static class Invariants
         {
             var (id, orderId, isSettled) = ((Guid)checkout[0], (long)checkout[1], (bool)checkout[2]);
             var order = known.GetValueOrDefault(orderId);
-            checkouts.Require(order.Checkout == id, $"Checkout {id} was given order {orderId}, which {(order.Status is null ? "does not exist" : "is of another checkout")}.");
-            checkouts.Require(isSettled || order.Status is null or "Pending", $"Order {orderId} is {order.Status}, but its cart still waits for it.");
+            var fault = order.Status is null ? "does not exist" : "is of another checkout";
+            checkouts.Require(order.Checkout == id, $"Checkout {id} was given order {orderId}, which {fault}.");
+            checkouts.Require(
+                isSettled || order.Status is null or "Pending",
+                $"Order {orderId} is {order.Status}, but its cart still waits for it.");
         }
 
         foreach (var twice in orders.Select(order => order[4] as Guid?).OfType<Guid>().CountBy(id => id).Where(count => count.Value > 1))
@@ -108,7 +141,9 @@ public static class Invariants
 
         foreach (var transaction in posted)
         {
-            strays.Require(known.ContainsKey(transaction.Key), $"A transaction was posted for order {transaction.Key}, which does not exist.");
+            strays.Require(
+                known.ContainsKey(transaction.Key),
+                $"A transaction was posted for order {transaction.Key}, which does not exist.");
         }
 
         foreach (var id in reservations.Keys)
@@ -123,7 +158,8 @@ public static class Invariants
     /// <param name="connectionString">Gives the connection string of a database.</param>
     /// <param name="ct">Stops the check.</param>
     /// <returns>The violations.</returns>
-    public static async Task<IReadOnlyList<string>> FindViolationsAsync(Func<string, string> connectionString, CancellationToken ct = default) =>
+    public static async Task<IReadOnlyList<string>> FindViolationsAsync(
+        Func<string, string> connectionString, CancellationToken ct = default) =>
         [.. (await CheckAsync(connectionString, ct)).SelectMany(invariant => invariant.Violations)];
 
     private static decimal Number(object value) => Convert.ToDecimal(value, CultureInfo.InvariantCulture);

@@ -3,8 +3,11 @@ using Microsoft.Extensions.Hosting;
 
 namespace MicroPlatform.AppHost.Operations;
 
-/// <summary>Stops the services before their database. The orchestrator alone stops all at once, and does not wait for the database to end.</summary>
-internal sealed class OrderlyShutdown(DistributedApplicationModel model, ResourceCommandService commands, DatabaseLogins logins, DataFolder folder) : IHostedService
+/// <summary>
+/// Stops the services before their database. The orchestrator alone stops all at once, and does not wait for the database to end.
+/// </summary>
+internal sealed class OrderlyShutdown(
+    DistributedApplicationModel model, ResourceCommandService commands, DatabaseLogins logins, DataFolder folder) : IHostedService
 {
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using MicroPlatform.AppHost.Postgres;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -28,11 +27,10 @@ internal static class PostgresCommands
 
     private static async Task<ExecuteCommandResult> CheckAsync(DatabaseLogins logins, CancellationToken ct)
     {
-        var databases = logins.Databases.Cast<IResourceWithConnectionString>().ToDictionary(database => database.Name, StringComparer.Ordinal);
         var addresses = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var name in Invariants.Databases)
+        foreach (IResourceWithConnectionString database in logins.Databases)
         {
-            addresses[name] = (await databases[name].GetConnectionStringAsync(ct))!;
+            addresses[database.Name] = (await database.GetConnectionStringAsync(ct))!;
         }
 
         try
@@ -40,9 +38,10 @@ internal static class PostgresCommands
             var invariants = await SettledAsync(name => addresses[name], ct);
             var broken = invariants.Count(invariant => invariant.Violations.Count > 0);
             var report = string.Join('\n', invariants.SelectMany(Describe));
+            var answer = new CommandResultData { Value = report, DisplayImmediately = true };
             return broken == 0
-                ? CommandResults.Success($"All {invariants.Count} invariants hold.", report, CommandResultFormat.Text, displayImmediately: true)
-                : CommandResults.Failure($"{broken} of {invariants.Count} invariants do not hold.", new CommandResultData { Value = report, DisplayImmediately = true });
+                ? CommandResults.Success($"All {invariants.Count} invariants hold.", answer)
+                : CommandResults.Failure($"{broken} of {invariants.Count} invariants do not hold.", answer);
         }
         catch (NpgsqlException unreachable)
         {
@@ -53,7 +52,8 @@ internal static class PostgresCommands
     private static IEnumerable<string> Describe(Invariant invariant)
     {
         var verdict = invariant.Violations.Count == 0 ? "ok  " : "FAIL";
-        var counts = string.Create(CultureInfo.InvariantCulture, $"{invariant.Checked} checks of {invariant.Subject}, {invariant.Violations.Count} violations");
+        var counts = FormattableString.Invariant(
+            $"{invariant.Checked} checks of {invariant.Subject}, {invariant.Violations.Count} violations");
         return [$"{verdict}  {invariant.Name}: {counts}", .. invariant.Violations.Select(violation => $"      {violation}")];
     }
 
@@ -78,12 +78,17 @@ internal static class PostgresCommands
     private static async Task<ExecuteCommandResult> ResetAsync(ExecuteCommandContext context, DatabaseLogins logins)
     {
         var commands = context.Services.GetRequiredService<ResourceCommandService>();
-        var services = context.Services.GetRequiredService<DistributedApplicationModel>().GetProjectResources()
-            .Where(service => service.Annotations.OfType<ResourceRelationshipAnnotation>().Any(relation => relation.Resource is ServiceDatabaseResource))
-            .ToList();
-        await Task.WhenAll(services.Select(service => commands.ExecuteCommandAsync(service, KnownResourceCommands.StopCommand, context.CancellationToken)));
+        var services = context.Services.GetRequiredService<DistributedApplicationModel>().GetProjectResources().Where(HasDatabase).ToList();
+        await ExecuteAsync(KnownResourceCommands.StopCommand);
         await logins.RecreateAsync(context.CancellationToken);
-        var started = await Task.WhenAll(services.Select(service => commands.ExecuteCommandAsync(service, KnownResourceCommands.StartCommand, context.CancellationToken)));
-        return started.FirstOrDefault(result => !result.Success) ?? CommandResults.Success("The databases are empty again, and the services start and fill them.");
+        var started = await ExecuteAsync(KnownResourceCommands.StartCommand);
+        return started.FirstOrDefault(result => !result.Success)
+            ?? CommandResults.Success("The databases are empty again, and the services start and fill them.");
+
+        Task<ExecuteCommandResult[]> ExecuteAsync(string command) =>
+            Task.WhenAll(services.Select(service => commands.ExecuteCommandAsync(service, command, context.CancellationToken)));
     }
+
+    private static bool HasDatabase(ProjectResource service) =>
+        service.Annotations.OfType<ResourceRelationshipAnnotation>().Any(relation => relation.Resource is ServiceDatabaseResource);
 }

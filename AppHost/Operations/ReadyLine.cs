@@ -8,20 +8,24 @@ namespace MicroPlatform.AppHost.Operations;
 
 /// <summary>Says on the console that all is healthy, where it is, and how long that took.</summary>
 internal sealed class ReadyLine(
-    DistributedApplicationModel model, ResourceNotificationService notifications, IConfiguration configuration, DataFolder folder) : BackgroundService
+    DistributedApplicationModel model, ResourceNotificationService notifications, IConfiguration configuration, DataFolder folder)
+    : BackgroundService
 {
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(model.GetProjectResources().Select(service => notifications.WaitForResourceHealthyAsync(service.Name, WaitBehavior.WaitOnResourceUnavailable, stoppingToken)));
+        await Task.WhenAll(model.GetProjectResources().Select(service =>
+            notifications.WaitForResourceHealthyAsync(service.Name, WaitBehavior.WaitOnResourceUnavailable, stoppingToken)));
         if (model.GetProjectResources().FirstOrDefault(service => service.Name is "gateway") is not { } gateway)
         {
             return; // a test runs a part of the platform
         }
 
         var elapsed = DateTime.Now - Process.GetCurrentProcess().StartTime;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"Ready after {elapsed.TotalSeconds:0.0} s: {gateway.GetEndpoint("http").Url} and {gateway.GetEndpoint("https").Url}{Dashboard()}, databases for psql in {folder.PathOf(DatabaseLogins.ServiceFileName)}"));
+        var seconds = elapsed.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
+        var (http, https) = (gateway.GetEndpoint("http").Url, gateway.GetEndpoint("https").Url);
+        var databases = folder.PathOf(DatabaseLogins.ServiceFileName);
+        Console.WriteLine($"Ready after {seconds} s: {http} and {https}{Dashboard()}, databases for psql in {databases}");
     }
 
     private string Dashboard()

@@ -7,7 +7,7 @@ internal static class ContainerEngine
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>Whether an engine answers; one that is installed and not running does not.</summary>
+    /// <summary>Whether an engine answers; one that is installed but not running does not.</summary>
     public static async Task<bool> AnswersAsync(string? runtime)
     {
         foreach (var program in runtime is { Length: > 0 } ? [runtime] : (string[])["docker", "podman"])

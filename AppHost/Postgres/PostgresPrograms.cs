@@ -10,11 +10,17 @@ internal sealed partial record PostgresPrograms(string Folder, string Version)
 {
     private const int OldestMajor = 15;
 
-    private static readonly string[] UsualFolders =
+    // The installed versions in a folder, and where each keeps its programs.
+    private static readonly (string Parent, string Pattern, string Programs)[] UsualFolders =
     [
-        "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*", "/usr/local/pgsql/bin", // Debian, Red Hat, Alpine, from source
-        "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin", "/Applications/Postgres.app/Contents/Versions/*/bin",
-        @"C:\Program Files\PostgreSQL\*\bin",
+        ("/usr/lib/postgresql", "*", "bin"), // Debian
+        ("/usr", "pgsql-*", "bin"), // Red Hat
+        ("/usr/libexec", "postgresql*", ""), // Alpine
+        ("/usr/local", "pgsql", "bin"), // from source
+        ("/opt/homebrew/opt", "postgresql@*", "bin"),
+        ("/usr/local/opt", "postgresql@*", "bin"),
+        ("/Applications/Postgres.app/Contents/Versions", "*", "bin"),
+        (@"C:\Program Files\PostgreSQL", "*", "bin"),
     ];
 
     public int Major => int.Parse(Version.Split('.')[0], CultureInfo.InvariantCulture);
@@ -22,12 +28,16 @@ internal sealed partial record PostgresPrograms(string Folder, string Version)
     public string Program(string name) => Path.Combine(Folder, OperatingSystem.IsWindows() ? name + ".exe" : name);
 
     /// <summary>Finds the programs: on the PATH, in the usual folders, or from npm.</summary>
-    /// <param name="major">The only major version that can read the data that exists; null takes the first found.</param>
+    /// <param name="major">The only major version that can read the existing data; null takes the first found.</param>
     /// <exception cref="StartupException">There are none; the message lists the ways to get them.</exception>
     public static Task<PostgresPrograms> FindAsync(int? major)
     {
         var onPath = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        return FindAsync(major, [.. onPath.Concat(UsualFolders.SelectMany(Expand)).Distinct(StringComparer.Ordinal)]);
+        var installed = UsualFolders.Where(usual => Directory.Exists(usual.Parent)).SelectMany(usual =>
+            new DirectoryInfo(usual.Parent).EnumerateDirectories(usual.Pattern)
+                .OrderByDescending(version => double.Parse("0" + Number().Match(version.Name).Value, CultureInfo.InvariantCulture))
+                .Select(version => Path.Combine(version.FullName, usual.Programs)));
+        return FindAsync(major, [.. onPath.Concat(installed).Distinct(StringComparer.Ordinal)]);
     }
 
     internal static async Task<PostgresPrograms> FindAsync(int? major, IReadOnlyList<string> folders)
@@ -60,9 +70,11 @@ internal sealed partial record PostgresPrograms(string Folder, string Version)
 
         var others = seen.Count == 0 ? "" : $" (found: {string.Join("; ", seen.Distinct(StringComparer.Ordinal))})";
         throw new StartupException(major is null
-            ? $"There is no PostgreSQL {OldestMajor} or newer on this machine{others}. Install it (apt-get install postgresql, brew install postgresql), "
-                + "or install Node.js, whose npm can download it, or start a container engine, or name a server with --ConnectionStrings:postgres=\"Host=…;Username=…;Password=…\"."
-            : $"The data was made by PostgreSQL {major}, which is not on this machine{others}. Install PostgreSQL {major}, or start afresh with --Reset=true, which deletes the data.");
+            ? $"There is no PostgreSQL {OldestMajor} or newer on this machine{others}. "
+                + "Install it (apt-get install postgresql, brew install postgresql), or install Node.js, whose npm can download it, "
+                + "or start a container engine, or name a server with --ConnectionStrings:postgres=\"Host=…;Username=…;Password=…\"."
+            : $"The data was made by PostgreSQL {major}, which is not on this machine{others}. "
+                + $"Install PostgreSQL {major}, or start afresh with --Reset=true, which deletes the data.");
     }
 
     private static async Task<PostgresPrograms?> ReadAsync(string folder)
@@ -82,27 +94,9 @@ internal sealed partial record PostgresPrograms(string Folder, string Version)
         }
 
         var (exitCode, output) = await ServerAccount.TryRunAsync(home, ["--version"]);
-        return exitCode == 0 && VersionNumber().Match(output) is { Success: true } version ? found with { Version = version.Value } : null;
-    }
-
-    // Replaces the one star in a pattern, newest version first.
-    private static IEnumerable<string> Expand(string pattern)
-    {
-        var star = pattern.IndexOf('*', StringComparison.Ordinal);
-        if (star < 0)
-        {
-            return [pattern];
-        }
-
-        var parent = Path.GetDirectoryName(pattern[..(star + 1)])!;
-        var rest = pattern.IndexOfAny(['/', '\\'], star);
-        return !Directory.Exists(parent)
-            ? []
-            : new DirectoryInfo(parent).EnumerateDirectories(Path.GetFileName(rest < 0 ? pattern : pattern[..rest]))
-                .OrderByDescending(folder => VersionNumber().Match(folder.Name) is { Success: true } version ? double.Parse(version.Value, CultureInfo.InvariantCulture) : 0)
-                .Select(folder => rest < 0 ? folder.FullName : folder.FullName + pattern[rest..]);
+        return exitCode == 0 && Number().Match(output) is { Success: true } version ? found with { Version = version.Value } : null;
     }
 
     [GeneratedRegex(@"\d+(\.\d+)?", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex VersionNumber();
+    private static partial Regex Number();
 }

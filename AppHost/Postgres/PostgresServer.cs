@@ -4,49 +4,51 @@ using Npgsql;
 
 namespace MicroPlatform.AppHost.Postgres;
 
-/// <summary>The platform's PostgreSQL server: an external one, a container, or this machine's own programs. Everything above it is the same for all three.</summary>
-internal sealed class PostgresServer : IPlatformDatabases
+/// <summary>
+/// The platform's PostgreSQL server: an external one, a container, or this machine's own programs.
+/// Everything above it is the same for all three.
+/// </summary>
+/// <param name="resource">The server's resource.</param>
+/// <param name="logins">Its databases and their logins.</param>
+/// <param name="folder">The folder of the run.</param>
+internal sealed class PostgresServer(IResourceBuilder<IResourceWithConnectionString> resource, DatabaseLogins logins, DataFolder folder)
+    : IPlatformDatabases
 {
-    private readonly IDistributedApplicationBuilder _builder;
-    private readonly IResourceBuilder<IResourceWithConnectionString> _server;
-    private readonly DatabaseLogins _logins;
-    private readonly DataFolder _folder;
-
-    private PostgresServer(IDistributedApplicationBuilder builder, IResourceBuilder<IResourceWithConnectionString> server, DatabaseLogins logins, DataFolder folder)
-    {
-        (_builder, _server, _logins, _folder) = (builder, server, logins, folder);
-    }
-
     /// <summary>The server's resource.</summary>
-    public IResourceBuilder<IResourceWithConnectionString> Resource => _server;
+    public IResourceBuilder<IResourceWithConnectionString> Resource { get; } = resource;
 
     /// <summary>Its databases and their logins.</summary>
-    public DatabaseLogins Logins => _logins;
+    public DatabaseLogins Logins { get; } = logins;
+
+    /// <summary>The folder of the run.</summary>
+    public DataFolder Folder { get; } = folder;
 
     /// <summary>Adds the server as the setting <c>Postgres</c> says.</summary>
-    /// <exception cref="StartupException">The server cannot be had on this machine; the message says what to do.</exception>
-    public static async Task<PostgresServer> AddAsync(IDistributedApplicationBuilder builder, string name, PlatformSettings settings, DataFolder folder)
+    /// <exception cref="StartupException">This machine cannot provide the server; the message says what to do.</exception>
+    public static async Task<PostgresServer> AddAsync(
+        IDistributedApplicationBuilder builder, string name, PlatformSettings settings, DataFolder folder)
     {
         var source = await ChooseAsync(builder, name, settings.Postgres);
         IResourceBuilder<IResourceWithConnectionString> server = source switch
         {
             PostgresSource.External => await ExternalPostgresResource.AddAsync(builder, name),
             PostgresSource.Container => AddContainer(builder, name, folder),
-            _ => await LocalPostgresResource.AddAsync(builder, name, settings, folder),
+            _ => await LocalPostgresResource.AddAsync(builder, name, folder, settings.Replicas),
         };
         var logins = new DatabaseLogins(server.Resource, folder, isShared: source == PostgresSource.External, settings.Reset);
         builder.Services.AddSingleton(logins);
         server.OnResourceReady((_, ready, ct) => logins.CreateAsync(ready.Services.GetRequiredService<ResourceNotificationService>(), ct));
-        return new(builder, server, logins, folder);
+        return new(server, logins, folder);
     }
 
     /// <summary>Adds a database with a login of its own. It runs as soon as both exist.</summary>
     public IResourceBuilder<IResourceWithConnectionString> AddDatabase(string name)
     {
-        var password = _builder.AddGeneratedSecret($"{name}-password", _folder);
-        var database = new ServiceDatabaseResource(name, _logins.NameOnServer(name), password.Resource, _server.Resource);
-        _logins.Databases.Add(database);
-        return _builder.AddResource(database)
+        var builder = Resource.ApplicationBuilder;
+        var password = builder.AddGeneratedSecret($"{name}-password", Folder);
+        var database = new ServiceDatabaseResource(name, Logins.NameOnServer(name), password.Resource, Resource.Resource);
+        Logins.Databases.Add(database);
+        return builder.AddResource(database)
             .WithIconName("Database")
             .WithInitialState(new() { ResourceType = "Database", State = KnownResourceStates.NotStarted, Properties = [] })
             .ExcludeFromManifest();
@@ -58,10 +60,10 @@ internal sealed class PostgresServer : IPlatformDatabases
         var isNamed = builder.Configuration.GetConnectionString(name) is { Length: > 0 };
         return wanted switch
         {
-            PostgresSource.External when !isNamed =>
-                throw new StartupException($"The setting Postgres is external: name the server with --ConnectionStrings:{name}=\"Host=…;Username=…;Password=…\"."),
-            PostgresSource.Container when !await ContainerEngine.AnswersAsync(runtime) =>
-                throw new StartupException("The setting Postgres is container, and no container engine answers. Start Docker or Podman, or choose --Postgres=local."),
+            PostgresSource.External when !isNamed => throw new StartupException("The setting Postgres is external: "
+                + $"name the server with --ConnectionStrings:{name}=\"Host=…;Username=…;Password=…\"."),
+            PostgresSource.Container when !await ContainerEngine.AnswersAsync(runtime) => throw new StartupException(
+                "The setting Postgres is container, and no container engine answers. Start Docker or Podman, or choose --Postgres=local."),
             PostgresSource.Auto when isNamed => PostgresSource.External,
             PostgresSource.Auto => await ContainerEngine.AnswersAsync(runtime) ? PostgresSource.Container : PostgresSource.Local,
             _ => wanted,
@@ -69,7 +71,8 @@ internal sealed class PostgresServer : IPlatformDatabases
     }
 
     // The volume is named after a secret of the data folder, so that a new folder never meets the password of an old volume.
-    private static IResourceBuilder<PostgresServerResource> AddContainer(IDistributedApplicationBuilder builder, string name, DataFolder folder)
+    private static IResourceBuilder<PostgresServerResource> AddContainer(
+        IDistributedApplicationBuilder builder, string name, DataFolder folder)
     {
         var server = builder.AddPostgres(name, password: builder.AddGeneratedSecret($"{name}-password", folder));
         return folder.IsTemporary ? server : server.WithDataVolume($"microplatform-{folder.Secret("volume")[..12].ToLowerInvariant()}");
@@ -77,7 +80,8 @@ internal sealed class PostgresServer : IPlatformDatabases
 }
 
 /// <summary>A server that runs already.</summary>
-internal sealed class ExternalPostgresResource(string name, string connectionString) : Resource(name), IResourceWithConnectionString, IResourceWithWaitSupport
+internal sealed class ExternalPostgresResource(string name, string connectionString)
+    : Resource(name), IResourceWithConnectionString, IResourceWithWaitSupport
 {
     /// <inheritdoc/>
     public ReferenceExpression ConnectionStringExpression => ReferenceExpression.Create($"{connectionString}");
@@ -87,16 +91,19 @@ internal sealed class ExternalPostgresResource(string name, string connectionStr
     {
         try
         {
-            var connectionString = new NpgsqlConnectionStringBuilder(builder.Configuration.GetConnectionString(name)) { Pooling = false }.ConnectionString;
+            var given = builder.Configuration.GetConnectionString(name);
+            var connectionString = new NpgsqlConnectionStringBuilder(given) { Pooling = false }.ConnectionString;
             await using var connection = new NpgsqlConnection(connectionString);
             await connection.OpenAsync();
             return builder.AddResource(new ExternalPostgresResource(name, connectionString))
                 .WithIconName("DatabaseMultiple")
-                .OnInitializeResource((server, start, _) => start.Notifications.PublishUpdateAsync(server, state => state with { State = KnownResourceStates.Running }));
+                .OnInitializeResource((server, start, _) =>
+                    start.Notifications.PublishUpdateAsync(server, state => state with { State = KnownResourceStates.Running }));
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException)
         {
-            throw new StartupException($"ConnectionStrings:{name} is malformed. Write it as Host=localhost;Username=postgres;Password=...", malformed);
+            throw new StartupException(
+                $"ConnectionStrings:{name} is malformed. Write it as Host=localhost;Username=postgres;Password=...", malformed);
         }
         catch (NpgsqlException silent)
         {

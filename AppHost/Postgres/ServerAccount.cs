@@ -9,9 +9,7 @@ internal static class ServerAccount
 {
     // The server's account cannot enter root's home, and anyone may plant folders in the temporary folder that all share.
     private const string RootFolder = "/var/lib/microplatform";
-
-    private const UnixFileMode Enterable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-        | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     /// <summary>The account; null where our own will do.</summary>
     public static string? Name { get; } = !OperatingSystem.IsWindows() && Environment.IsPrivilegedProcess ? Find() : null;
@@ -20,14 +18,15 @@ internal static class ServerAccount
     public static string TemporaryFolder => Name is null ? Path.GetTempPath() : CreateEnterable(Path.Combine(RootFolder, "runs"));
 
     /// <summary>The parent of downloaded programs.</summary>
-    public static string CacheFolder => CreateEnterable(Name is not null
-        ? Path.Combine(RootFolder, "cache")
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create), "microplatform"));
+    public static string CacheFolder => CreateEnterable(Name is null
+        ? Path.Combine(Environment.GetFolderPath(
+            Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create), "microplatform")
+        : Path.Combine(RootFolder, "cache"));
 
     /// <summary>The folder for the server's files: inside the data folder, or elsewhere when the account cannot enter that one.</summary>
     public static string ServerFolder(string dataFolder)
     {
-        if (Name is null || CanEnter(dataFolder))
+        if (Name is null || CanEnter(new(dataFolder)))
         {
             return Path.Combine(dataFolder, "postgres");
         }
@@ -36,15 +35,13 @@ internal static class ServerAccount
         return Path.Combine(CreateEnterable(Path.Combine(RootFolder, "data")), name);
     }
 
+    /// <summary>Creates the folder if it is missing. Everyone may pass through it, and only its owner lists it.</summary>
+    public static string CreateEnterable(string folder) => Create(folder, Private | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+
     /// <summary>Creates the folder if it is missing, and gives it to the account with all that is in it.</summary>
     public static async Task OwnAsync(string folder, CancellationToken ct)
     {
-        Directory.CreateDirectory(folder);
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-
+        Create(folder, Private);
         if (Name is not null)
         {
             await RunAsync("chown", ["-R", Name, folder], asAccount: false, ct: ct);
@@ -56,7 +53,7 @@ internal static class ServerAccount
         Name is null ? (program, []) : ("setpriv", [$"--reuid={Name}", $"--regid={Name}", "--clear-groups", program]);
 
     /// <summary>Runs a program to its end.</summary>
-    /// <returns>Its exit code, and what it wrote.</returns>
+    /// <returns>Its exit code and its output.</returns>
     public static async Task<(int ExitCode, string Output)> TryRunAsync(
         string program, IEnumerable<string> arguments, bool asAccount = true, string? folder = null, CancellationToken ct = default)
     {
@@ -86,7 +83,8 @@ internal static class ServerAccount
     }
 
     /// <exception cref="StartupException">The program cannot be started, or its exit code is not 0.</exception>
-    public static async Task RunAsync(string program, IEnumerable<string> arguments, bool asAccount = true, string? folder = null, CancellationToken ct = default)
+    public static async Task RunAsync(
+        string program, IEnumerable<string> arguments, bool asAccount = true, string? folder = null, CancellationToken ct = default)
     {
         try
         {
@@ -102,29 +100,20 @@ internal static class ServerAccount
         }
     }
 
-    private static string Find() => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? "postgres" : "nobody";
+    private static string Find() =>
+        File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? "postgres" : "nobody";
 
-    private static string CreateEnterable(string folder)
+    private static bool CanEnter(DirectoryInfo folder) =>
+        (!folder.Exists || folder.UnixFileMode.HasFlag(UnixFileMode.OtherExecute)) && (folder.Parent is null || CanEnter(folder.Parent));
+
+    private static string Create(string folder, UnixFileMode mode)
     {
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows())
         {
-            File.SetUnixFileMode(folder, Enterable);
+            File.SetUnixFileMode(folder, mode);
         }
 
         return folder;
-    }
-
-    private static bool CanEnter(string folder)
-    {
-        for (var parent = new DirectoryInfo(folder); parent is not null && !OperatingSystem.IsWindows(); parent = parent.Parent)
-        {
-            if (parent.Exists && !parent.UnixFileMode.HasFlag(UnixFileMode.OtherExecute))
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 }

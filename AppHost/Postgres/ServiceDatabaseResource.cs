@@ -2,15 +2,16 @@ using Npgsql;
 
 namespace MicroPlatform.AppHost.Postgres;
 
-/// <summary>A database with a login of its own, which owns it and is alone in being let in.</summary>
+/// <summary>A database with a login of its own, which owns it. No other login may connect.</summary>
 /// <param name="name">The name of the resource and of the connection string.</param>
 /// <param name="nameOnServer">The name of the database and of its login.</param>
 /// <param name="password">The password of the login.</param>
 /// <param name="server">The server.</param>
-internal sealed class ServiceDatabaseResource(string name, string nameOnServer, ParameterResource password, IResourceWithConnectionString server)
+internal sealed class ServiceDatabaseResource(
+    string name, string nameOnServer, ParameterResource password, IResourceWithConnectionString server)
     : Resource(name), IResourceWithConnectionString, IResourceWithParent<IResourceWithConnectionString>
 {
-    /// <summary>The connections that one process keeps to the database at most; the server's limit is worked out from it.</summary>
+    /// <summary>The most connections that one process keeps to the database. The server's limit follows from it.</summary>
     public const int PoolSize = 30;
 
     /// <summary>The name of the database and of its login.</summary>

@@ -16,6 +16,7 @@ internal sealed class Report(Options options)
     private readonly List<(string Name, string When, Load Load)> _pages = [];
     private readonly List<Row> _rows = [];
     private readonly Dictionary<int, Dictionary<string, Load>> _references = [];
+    private readonly string _loadBefore = Bench.Machine.LoadAverage();
     private Dictionary<string, double> _idle = [];
 
     public string Machine { get; set; } = "";
@@ -55,7 +56,8 @@ internal sealed class Report(Options options)
         Line($"# Results");
         Line($"");
         Line($"{Machine}. Release build, telemetry {(options.Telemetry ? "to the dashboard" : "not exported")}, {
-            options.Rows} rows more in each list, {options.Seconds} s a figure; the run took {Minutes:0.0} minutes.");
+            options.Rows} rows more in each list, {options.Seconds} s a figure; the run took {
+            Minutes:0.0} minutes, and the load average before it was {_loadBefore}.");
         Line($"CPU is in microseconds of one core for a request; README.md says how each figure is taken. The ratios are the result.");
         Line($"");
         Ratios(Line);

@@ -58,8 +58,13 @@ public sealed record OverviewCustomer(long Id, string Email);
 /// <param name="Orders">All orders by status. Null when Sales does not answer.</param>
 /// <param name="Days">The last 14 days (UTC), today last. Null when Sales does not answer.</param>
 /// <param name="Events">How far the platform is behind what has happened. Null when Sales does not answer.</param>
-/// <param name="DeadLetters">The oldest 10 dead letters; the rest is at <c>/api/v1/sales/dead-letters</c>. Null without Sales.</param>
-/// <param name="LowStock">The first 10 items that run low; the rest is at <c>/api/v1/warehouse/items?lowStock=true</c>.</param>
+/// <param name="DeadLetters">
+/// The oldest 10 dead letters of all services; with the cursor the rest is at <c>/api/v1/sales/dead-letters</c>. Null without Sales.
+/// </param>
+/// <param name="LowStock">
+/// The first 10 items that run low, ordered by id; with the cursor the rest is at <c>/api/v1/warehouse/items?lowStock=true</c>.
+/// Null without Warehouse.
+/// </param>
 /// <param name="Unavailable">The services that did not answer, by name; empty when the picture is whole.</param>
 public sealed record Board(
     BoardOrders? Orders, IReadOnlyList<BoardDay>? Days, BoardEvents? Events, Page<BoardDeadLetter>? DeadLetters,

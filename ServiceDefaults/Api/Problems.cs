@@ -177,10 +177,14 @@ public static class Problems
     private static string? UnreadableParameter(this HttpContext http)
     {
         var route = http.Features.Get<IExceptionHandlerFeature>()?.RouteValues ?? http.Request.RouteValues;
-        var unreadable = EndpointOf(http)?.Metadata.OfType<IParameterBindingMetadata>().FirstOrDefault(parameter => parameter.HasTryParse
-            && ValueOf(parameter.Name) is { } value
-            && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(value));
+        var unreadable = EndpointOf(http)?.Metadata.OfType<IParameterBindingMetadata>().FirstOrDefault(parameter =>
+            ValueOf(parameter.Name) is { } value && !IsReadable(parameter.ParameterInfo.ParameterType, value));
         return unreadable is null ? null : JsonNamingPolicy.CamelCase.ConvertName(unreadable.Name);
+
+        // Services are parameters too, and no text converts to one.
+        static bool IsReadable(Type type, string value) => type == typeof(string)
+            || TypeDescriptor.GetConverter(type) is var converter
+                && (!converter.CanConvertFrom(typeof(string)) || (value.Length > 0 && converter.IsValid(value)));
 
         string? ValueOf(string name) =>
             route.TryGetValue(name, out var segment) ? segment as string

@@ -166,6 +166,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
         public async Task A_caller_whose_key_is_refused_is_unavailable_and_nobody_has_to_sign_in_again()
         {
             var logged = new LogLines();
+            platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
             platform.Added = services => services.AddSingleton<ILoggerProvider>(logged);
             var (customer, clerk) = (await platform.CustomerTokenAsync("nonadmin3@email.com"), await platform.UserTokenAsync("clerk"));
             _ = platform.Services("warehouse");

@@ -36,14 +36,21 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
         using var http = platform.Http("cart");
         await http.SendAsync("GET", "/api/v1/products").JsonAsync();
         await platform.QuietAsync();
-        var (own, bus) = (await CommittedAsync("cartdb"), await CommittedAsync("busdb"));
 
-        await Eventually.TrueAsync(async () => await CommittedAsync("busdb") >= bus + 5, "the queue was looked at five times", seconds: 60);
-
-        Assert.InRange(await CommittedAsync("cartdb") - own, 0, 5);
+        // Connections report what they did up to ten seconds later, so the start may show in the first looks.
+        await Eventually.TrueAsync(
+            async () => await CommittedBetweenLooksAsync() <= 5, "five looks at the queue pass with five statements or fewer", seconds: 120);
     }
 
-    // Other connections than that of the question report what they did a moment later; what this one does itself is on another database.
+    /// <summary>The transactions in the service's own database while its queue is looked at five times.</summary>
+    private async Task<long> CommittedBetweenLooksAsync()
+    {
+        var (own, bus) = (await CommittedAsync("cartdb"), await CommittedAsync("busdb"));
+        await Eventually.TrueAsync(async () => await CommittedAsync("busdb") >= bus + 5, "the queue was looked at five times", seconds: 60);
+        return await CommittedAsync("cartdb") - own;
+    }
+
+    // Asked on another database, so that the question does not count itself.
     private async Task<long> CommittedAsync(string database)
     {
         var name = new NpgsqlConnectionStringBuilder(platform.ConnectionString(database)).Database!;

@@ -85,7 +85,9 @@ public sealed class Chromium : IAsyncLifetime
         return OperatingSystem.IsMacOS()
             ? OfMacOS.Select(name => $"/Applications/{name}.app/Contents/MacOS/{name}")
             : from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/bin")
-                .Append("/snap/bin") from name in OfLinux select Path.Combine(folder, name);
+                .Append("/snap/bin")
+              from name in OfLinux
+              select Path.Combine(folder, name);
     }
 }
 

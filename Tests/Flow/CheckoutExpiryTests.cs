@@ -25,7 +25,8 @@ public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<T
         await using var holder = await platform.Db("cartdb");
         await using var transaction = await holder.BeginTransactionAsync(TestContext.Current.CancellationToken);
         await using var hold = new Npgsql.NpgsqlCommand(
-            "SELECT FROM carts WHERE customer_id = $1 FOR UPDATE", holder, transaction) { Parameters = { new() { Value = account.Id } } };
+            "SELECT FROM carts WHERE customer_id = $1 FOR UPDATE", holder, transaction)
+        { Parameters = { new() { Value = account.Id } } };
         await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         var checkout = cart.SendAsync("POST", Checkout, token: account.AccessToken);
         await Eventually.TrueAsync(

@@ -147,7 +147,8 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
                 [
                     "Gateway.dll", "--services:customers:http:0=http://127.0.0.1:1", "--services:users:http:0=http://127.0.0.1:1",
                     "--Logging:LogLevel:Default=None",
-                ]) { WorkingDirectory = AppContext.BaseDirectory });
+                ])
+            { WorkingDirectory = AppContext.BaseDirectory });
         Assert.Equal((Settings.ExitCode, ""), (exitCode, output));
         Assert.Equal(
             "The setting services:cart:http:0 is missing: give the address of the http endpoint of the service cart, such as "

@@ -88,7 +88,8 @@ public sealed class ProcessTests(RunningPlatform platform)
                 !string.Equals(other, login, StringComparison.Ordinal)).Append("postgres").Append("template1"))
             {
                 var crossing = new NpgsqlConnectionStringBuilder(platform.Engine.ConnectionString(
-                    login)) { Database = other, Pooling = false }.ConnectionString;
+                    login))
+                { Database = other, Pooling = false }.ConnectionString;
                 await using var connection = new NpgsqlConnection(crossing);
 
                 var refused = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(Cancel));

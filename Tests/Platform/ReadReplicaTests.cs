@@ -212,8 +212,12 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             // The server keeps the streams it is given, so that reading them to their end would never end.
             var start = new ProcessStartInfo(
                 binaries.Program("pg_ctl"),
-                [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options]) { UserName = ServerAccount.Name
-                    ?? "", WorkingDirectory = folder };
+                [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options])
+            {
+                UserName = ServerAccount.Name
+                    ?? "",
+                WorkingDirectory = folder
+            };
             using var process = Process.Start(start)!;
             await process.WaitForExitAsync();
             Assert.Equal(0, process.ExitCode);

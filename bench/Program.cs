@@ -1,5 +1,7 @@
+using System.Globalization;
 using MicroPlatform.Bench;
 
+CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture; // figures read the same everywhere
 if (await References.TryRunAsync(args))
 {
     return 0;

@@ -55,7 +55,10 @@ internal sealed class Report(Options options)
         var text = new StringBuilder();
         Line($"# Results");
         Line($"");
-        Line($"{Machine}. Release build, telemetry {(options.Telemetry ? "to the dashboard" : "not exported")}, {options.Rows} rows more in each list, {options.Seconds} s a figure; the run took {Minutes:0.0} minutes, and the load average before it was {_loadBefore}.");
+        Line(
+            $"{Machine}. Release build, telemetry {(options.Telemetry ? "to the dashboard" : "not exported")}, {options.Rows} rows more "
+                + $"in each list, {options.Seconds} s a figure; the run took {Minutes:0.0} minutes, and the load average before it was "
+                + $"{_loadBefore}.");
         Line($"CPU is in microseconds of one core for a request; README.md says how each figure is taken. The ratios are the result.");
         Line($"");
         Ratios(Line);
@@ -68,7 +71,10 @@ internal sealed class Report(Options options)
         foreach (var row in _rows)
         {
             var (gateway, service, others, postgres) = Split(row);
-            Line($"| {row.Flow.Name} | {row.Via} | {row.Clients} | {row.Load.PerSecond:0} | {row.Load.P50:0.0} | {row.Load.P99:0.0} | {gateway:0} | {service:0} | {others:0} | {postgres:0} | {row.Load.TotalMicroseconds:0} | {row.Statements:0.0} | {row.Bytes / 1024:0.0} | {row.Load.Failed} |");
+            Line(
+                $"| {row.Flow.Name} | {row.Via} | {row.Clients} | {row.Load.PerSecond:0} | {row.Load.P50:0.0} | {row.Load.P99:0.0} | "
+                    + $"{gateway:0} | {service:0} | {others:0} | {postgres:0} | {row.Load.TotalMicroseconds:0} | {row.Statements:0.0} | "
+                    + $"{row.Bytes / 1024:0.0} | {row.Load.Failed} |");
         }
 
         if (Checkouts is { } checkouts)
@@ -76,8 +82,13 @@ internal sealed class Report(Options options)
             Line($"");
             Line($"## Checkout to the posted transaction");
             Line($"");
-            Line($"{checkouts.Accepted} checkouts, {Bench.Checkouts.PerSecond} a second: the request p50 {At(checkouts.Request, 0.5):0} ms, p99 {At(checkouts.Request, 0.99):0} ms; until posted p50 {At(checkouts.Posted, 0.5):0} ms, p99 {At(checkouts.Posted, 0.99):0} ms.");
-            Line($"CPU of one checkout, its refilled cart and the reading of the books included: {checkouts.CpuMicroseconds.Values.Sum() / 1000:0.0} ms.");
+            Line(
+                $"{checkouts.Accepted} checkouts, {Bench.Checkouts.PerSecond} a second: the request p50 {At(checkouts.Request, 0.5):0} "
+                    + $"ms, p99 {At(checkouts.Request, 0.99):0} ms; until posted p50 {At(checkouts.Posted, 0.5):0} ms, p99 "
+                    + $"{At(checkouts.Posted, 0.99):0} ms.");
+            Line(
+                $"CPU of one checkout, its refilled cart and the reading of the books included: "
+                    + $"{checkouts.CpuMicroseconds.Values.Sum() / 1000:0.0} ms.");
         }
 
         Line($"");
@@ -89,7 +100,10 @@ internal sealed class Report(Options options)
         {
             foreach (var (name, load) in found)
             {
-                Line($"| {name} | {clients} | {load.PerSecond:0} | {load.P50:0.00} | {load.P99:0.00} | {load.CpuMicroseconds.GetValueOrDefault("bare-server"):0} | {load.CpuMicroseconds.GetValueOrDefault("bare-proxy"):0} | {load.CpuMicroseconds[Processes.Postgres]:0} |");
+                Line(
+                    $"| {name} | {clients} | {load.PerSecond:0} | {load.P50:0.00} | {load.P99:0.00} | "
+                        + $"{load.CpuMicroseconds.GetValueOrDefault("bare-server"):0} | "
+                        + $"{load.CpuMicroseconds.GetValueOrDefault("bare-proxy"):0} | {load.CpuMicroseconds[Processes.Postgres]:0} |");
             }
         }
 
@@ -101,20 +115,24 @@ internal sealed class Report(Options options)
         Line($"");
         Line($"| | {string.Join(" | ", _idle.Keys)} | all |");
         Line($"|---|{string.Concat(Enumerable.Repeat("---|", _idle.Count + 1))}");
-        Line($"| idle, % of a core | {string.Join(" | ", _idle.Values.Select(percent => Number(percent, "0.0")))} | {_idle.Values.Sum():0.0} |");
+        Line(
+            $"| idle, % of a core | {string.Join(" | ", _idle.Values.Select(percent => Number(percent, "0.0")))} | "
+                + $"{_idle.Values.Sum():0.0} |");
         foreach (var (when, mib) in _memory)
         {
             Line($"| PSS {when}, MiB | {string.Join(" | ", mib.Values.Select(size => Number(size, "0")))} | {mib.Values.Sum():0} |");
         }
 
         Line($"");
-        Line($"Connections to PostgreSQL after load: {Connections}. Ready: {string.Join("; ", _ready.Select(start => $"{start.When} {Number(start.Seconds, "0.0")} s"))}.");
+        Line(
+            $"Connections to PostgreSQL after load: {Connections}. Ready: "
+                + $"{string.Join("; ", _ready.Select(start => $"{start.When} {Number(start.Seconds, "0.0")} s"))}.");
         return text.ToString();
 
-        void Line(FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+        void Line(string line) => text.Append(line).Append('\n');
     }
 
-    private void Ratios(Action<FormattableString> line)
+    private void Ratios(Action<string> line)
     {
         if (_references.GetValueOrDefault(RatioClients) is not { } bare)
         {
@@ -138,12 +156,17 @@ internal sealed class Report(Options options)
         foreach (var row in _rows.Where(row =>
             row is { Via: Gateway, Clients: RatioClients, Flow.IsGrpc: false } && row.Flow.Name is not "login"))
         {
-            line($"| Gateway for {row.Flow.Name}, less a signature check, to a bare YARP hop | {(row.Load.CpuMicroseconds[Gateway] - (row.Flow.Name is "products" ? 0 : SignatureMicroseconds)) / hop:0.00} | 1.5 |");
+            line(
+                $"| Gateway for {row.Flow.Name}, less a signature check, to a bare YARP hop | "
+                    + $"{(row.Load.CpuMicroseconds[Gateway] - (row.Flow.Name is "products" ? 0 : SignatureMicroseconds)) / hop:0.00} | "
+                    + "1.5 |");
         }
 
         if (Find("todo", "direct") is { } rest && Find("todo-grpc", "direct") is { } grpc)
         {
-            line($"| to-do over gRPC to the same over REST, direct | {grpc.Load.TotalMicroseconds / rest.Load.TotalMicroseconds:0.00} | 1.0 |");
+            line(
+                $"| to-do over gRPC to the same over REST, direct | {grpc.Load.TotalMicroseconds / rest.Load.TotalMicroseconds:0.00} | "
+                    + "1.0 |");
         }
 
         line($"| idle, % of a core | {_idle.Values.Sum():0.0} | 2 |");
@@ -157,7 +180,7 @@ internal sealed class Report(Options options)
                 && string.Equals(row.Via, via, StringComparison.Ordinal));
     }
 
-    private void PageCosts(Action<FormattableString> line)
+    private void PageCosts(Action<string> line)
     {
         if (_pages.Count == 0)
         {

@@ -52,6 +52,8 @@ public static class ReadReplicas
             options.UseNpgsql(new NpgsqlConnectionStringBuilder(connectionString) { TargetSessionAttributes = target }.ConnectionString);
             options.UseApplicationServiceProvider(provider);
             configure(options);
+            using var scope = provider.CreateScope();
+            options.UseModel(((TContext)primary(scope.ServiceProvider)).Model); // a compiled query serves the contexts of one model
             return new(options.Options);
         }
     }

@@ -27,7 +27,8 @@ public sealed partial class DocumentTests
     [InlineData("docs/architecture.md")]
     [InlineData("docs/adr/0002-messaging.md")]
     [InlineData("deploy/kubernetes/README.md")]
-    public void A_document_is_found(string document) => Assert.Contains(document, Documents.Select(found => found.Data), StringComparer.Ordinal);
+    public void A_document_is_found(string document) =>
+        Assert.Contains(document, Documents.Select(found => found.Data), StringComparer.Ordinal);
 
     [Theory]
     [MemberData(nameof(Documents))]

@@ -166,7 +166,6 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
         public async Task A_caller_whose_key_is_refused_is_unavailable_and_nobody_has_to_sign_in_again()
         {
             var logged = new LogLines();
-            platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
             platform.Added = services => services.AddSingleton<ILoggerProvider>(logged);
             var (customer, clerk) = (await platform.CustomerTokenAsync("nonadmin3@email.com"), await platform.UserTokenAsync("clerk"));
             _ = platform.Services("warehouse");
@@ -219,6 +218,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
                 platform.Settings[$"Logging:LogLevel:{category}"] = "Trace";
             }
 
+            platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
             platform.Added = services => services.AddSingleton<ILoggerProvider>(logged).ConfigureOpenTelemetryTracerProvider(tracing =>
                 tracing.AddProcessor(_ => new SimpleActivityExportProcessor(new Exporter(spans))));
             await using var gateway = GatewayHost.Start(platform, [.. platform.Settings.Select(setting => (setting.Key, setting.Value))]);

@@ -39,14 +39,15 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
 
         // Connections report what they did up to ten seconds later, so the start may show in the first looks.
         await Eventually.TrueAsync(
-            async () => await CommittedBetweenLooksAsync() <= 5, "five looks at the queue pass with five statements or fewer", seconds: 120);
+            async () => await CommittedBetweenLooksAsync() <= 5, "five looks at the queue pass with at most five statements", seconds: 120);
     }
 
     /// <summary>The transactions in the service's own database while its queue is looked at five times.</summary>
     private async Task<long> CommittedBetweenLooksAsync()
     {
         var (own, bus) = (await CommittedAsync("cartdb"), await CommittedAsync("busdb"));
-        await Eventually.TrueAsync(async () => await CommittedAsync("busdb") >= bus + 5, "the queue was looked at five times", seconds: 60);
+        await Eventually.TrueAsync(
+            async () => await CommittedAsync("busdb") >= bus + 5, "the queue was looked at five times", seconds: 60);
         return await CommittedAsync("cartdb") - own;
     }
 

@@ -27,9 +27,6 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
                 "POST /api/v1/auth/logout",
                 "POST /api/v1/auth/refresh",
                 "POST /api/v1/customers/",
-                // On the port that the Gateway does not route:
-                "POST /customers.v1.TokenValidation/GetCustomer",
-                "POST /customers.v1.TokenValidation/Validate",
             ]
         },
         {

@@ -167,7 +167,8 @@ public static partial class GrpcDefaults
                 InitialBackoff = TimeSpan.FromMilliseconds(50),
                 MaxBackoff = TimeSpan.FromMilliseconds(500),
                 BackoffMultiplier = 2,
-                RetryableStatusCodes = { StatusCode.Unavailable },
+                // A connection that breaks in the middle of an answer may show as INTERNAL.
+                RetryableStatusCodes = { StatusCode.Unavailable, StatusCode.Internal },
             },
         };
         foreach (var method in methods)

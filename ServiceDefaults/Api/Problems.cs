@@ -116,7 +116,9 @@ public static class Problems
         DbUpdateConcurrencyException when http.Request.Headers.IfMatch.Count > 0 => ProblemException.PreconditionFailed(),
         DbUpdateConcurrencyException =>
             ProblemException.Conflict("Someone else changed this at the same moment; read it again and repeat the change."),
-        RpcException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded } => ProblemException.Unavailable(),
+        RpcException { StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled } =>
+            ProblemException.Unavailable(),
+        RpcException { Status.DebugException: not null } => ProblemException.Unavailable(), // the connection broke, whatever the status
         _ when IsDatabaseGone(exception) => ProblemException.Unavailable("The database does not answer; try again shortly."),
         _ => null,
     };

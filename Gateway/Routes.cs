@@ -66,16 +66,17 @@ internal static class Routes
     {
         _ when context.IsGrpc() =>
             $"There is no such method; the services are {string.Join(" and ", Grpc.Select(grpc => grpc.Name))}, described at /protos.",
-        {
-            Request.Path: var path
-        } when path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase,
-        out var rest) && rest.HasValue && !Versions.Any(version =>
-            path.StartsWithSegments(version, StringComparison.OrdinalIgnoreCase)) =>
+        _ when NamesUnknownVersion(context.Request.Path) =>
             $"There is no such version of the API; there is {string.Join(" and ", Versions)}.",
         _ =>
             $"There is nothing at this address. The API is at {string.Join(", ", Rest.Select(resource => resource.Path))} and "
                 + $"{Api.Prefix}/overview, and described at /scalar.",
     };
+
+    private static bool NamesUnknownVersion(PathString path) =>
+        path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase, out var rest)
+        && rest.HasValue
+        && !Versions.Any(version => path.StartsWithSegments(version, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The endpoints of services that the Gateway cannot do without, and a route that shows why.</summary>
     public static IEnumerable<(string Route, string Service, string Endpoint)> Endpoints =>

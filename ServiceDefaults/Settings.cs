@@ -125,11 +125,14 @@ public static class Settings
     {
         var expected = $"the address of the {endpoint} endpoint of the service {service}, such as http://{service}:8080{purpose}";
         var addresses = builder.Configuration.GetSection($"services:{service}:{endpoint}").GetChildren().ToList();
-        foreach (var key in addresses.Count == 0 ? [
-            $"services:{service}:{endpoint}:0"
-        ] : addresses.Where(address => !IsUrl(address.Value)).Select(address => address.Path))
+        if (addresses.Count == 0)
         {
-            builder.RejectSetting(key, expected);
+            builder.RejectSetting($"services:{service}:{endpoint}:0", expected);
+        }
+
+        foreach (var address in addresses.Where(address => !IsUrl(address.Value)))
+        {
+            builder.RejectSetting(address.Path, expected);
         }
     }
 

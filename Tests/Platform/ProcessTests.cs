@@ -87,9 +87,8 @@ public sealed class ProcessTests(RunningPlatform platform)
             foreach (var other in databases.Where(other =>
                 !string.Equals(other, login, StringComparison.Ordinal)).Append("postgres").Append("template1"))
             {
-                var crossing = new NpgsqlConnectionStringBuilder(platform.Engine.ConnectionString(
-                    login))
-                { Database = other, Pooling = false }.ConnectionString;
+                var own = platform.Engine.ConnectionString(login);
+                var crossing = new NpgsqlConnectionStringBuilder(own) { Database = other, Pooling = false }.ConnectionString;
                 await using var connection = new NpgsqlConnection(crossing);
 
                 var refused = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(Cancel));

@@ -214,9 +214,8 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
                 binaries.Program("pg_ctl"),
                 [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options])
             {
-                UserName = ServerAccount.Name
-                    ?? "",
-                WorkingDirectory = folder
+                UserName = ServerAccount.Name ?? "",
+                WorkingDirectory = folder,
             };
             using var process = Process.Start(start)!;
             await process.WaitForExitAsync();

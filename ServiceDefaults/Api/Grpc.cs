@@ -20,9 +20,12 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>Calls to other services, section <c>Calls</c>.</summary>
 internal sealed class ServiceCallOptions
 {
-    /// <summary>How long a call may take, where the caller set no deadline.</summary>
+    /// <summary>
+    /// How long a call may take, where the caller set no deadline: shorter than a request may (<c>Requests:Deadline</c>), and long enough
+    /// for the first call of a process that just started.
+    /// </summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:00:15")]
-    public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(2);
+    public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(4);
 }
 
 /// <summary>Shared set-up of gRPC servers and clients.</summary>

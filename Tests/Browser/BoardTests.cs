@@ -38,7 +38,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
             await http.SendAsync(
                 "POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } },
                 clerk).StatusAsync());
-        await Eventually.TrueAsync(async () => await ShownAsync() > before, "the order is counted", seconds: 30);
+        await Eventually.TrueAsync(async () => await ShownAsync() > before, "the order is counted");
         var seen = await page.EvaluateAsync<string[]>("() => window.seen");
         Assert.Contains($"1 pending, {before} confirmed", seen); // however quickly the warehouse answers
         Assert.Equal($"0 pending, {before + 1} confirmed", seen[^1]);
@@ -177,7 +177,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         // Whoever is still there takes over.
         await pages[0].CloseAsync();
         await Eventually.TrueAsync(
-            async () => await IsLiveAsync(pages[1]) != await IsLiveAsync(pages[2]), "one of the others streams", seconds: 30);
+            async () => await IsLiveAsync(pages[1]) != await IsLiveAsync(pages[2]), "one of the others streams");
 
         static async Task<bool> IsLiveAsync(IPage page) => await page.Locator("#link").InnerTextAsync() is "Live";
     }

@@ -13,7 +13,7 @@ public sealed partial class DashboardTests(Chromium chromium)
     [Fact]
     public async Task It_shows_seventeen_healthy_resources_and_traces_named_after_what_was_asked_and_no_others()
     {
-        using var run = new AppHostRun(["--Ephemeral=true"]);
+        using var run = new AppHostRun(["--Ephemeral=true"], AspirePlatform.Unhurried);
         var ready = await run.ReadyAsync();
         using var gateway = new HttpClient { BaseAddress = new(Address().Match(ready).Value) };
         var dashboard = new Uri(Dashboard().Match(ready).Value);

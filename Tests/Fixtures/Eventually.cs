@@ -3,8 +3,8 @@ namespace MicroPlatform.Tests.Fixtures;
 /// <summary>Waits for what happens by itself, never longer than needed.</summary>
 internal static class Eventually
 {
-    /// <summary>Polls the condition until it holds, and fails after <paramref name="seconds"/>, by default 20.</summary>
-    public static async Task TrueAsync(Func<Task<bool>> condition, string because, int seconds = 20)
+    /// <summary>Polls the condition until it holds, and fails after <paramref name="seconds"/>, by default 60, because machines differ.</summary>
+    public static async Task TrueAsync(Func<Task<bool>> condition, string because, int seconds = 60)
     {
         var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(25));
@@ -16,7 +16,7 @@ internal static class Eventually
     }
 
     /// <summary>Polls until nothing is found, and fails after <paramref name="seconds"/> with what still is.</summary>
-    public static async Task NoneAsync(Func<Task<IReadOnlyList<string>>> find, string because, int seconds = 20)
+    public static async Task NoneAsync(Func<Task<IReadOnlyList<string>>> find, string because, int seconds = 60)
     {
         var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100));

@@ -96,8 +96,14 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     public async Task Twenty_checkouts_of_one_cart_at_once_make_one_order()
     {
         var me = await NewCustomerAsync((1, 1));
-        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => CheckOutAsync(me)));
-        var orderId = Assert.Single(answers.Select(answer => answer.OrderId).Distinct());
+        var answers = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(_ => cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: me)));
+
+        // The order may be settled, and the cart empty, before the last of them is heard.
+        Assert.All(answers, answer => Assert.True(answer.StatusCode is HttpStatusCode.Accepted or HttpStatusCode.Conflict, $"{answer}"));
+        var accepted = await Task.WhenAll(answers.Where(answer => answer.StatusCode is HttpStatusCode.Accepted)
+            .Select(answer => Task.FromResult(answer).JsonAsync(HttpStatusCode.Accepted)));
+        var orderId = Assert.Single(accepted.Select(answer => answer.GetProperty("orderId").GetInt64()).Distinct());
         await SettledAsync(orderId);
         Assert.Equal(
             1,

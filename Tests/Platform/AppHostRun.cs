@@ -13,7 +13,7 @@ internal sealed class AppHostRun : IDisposable
     private readonly TaskCompletionSource<string> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<string> errors = [];
 
-    public AppHostRun(string[] arguments, Dictionary<string, string>? environment = null)
+    public AppHostRun(string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(Dotnet, [Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. arguments])
         {
@@ -23,7 +23,7 @@ internal sealed class AppHostRun : IDisposable
             RedirectStandardError = true,
             RedirectStandardOutput = true,
         };
-        foreach (var (name, value) in (environment ?? []).Concat(Dashboard()))
+        foreach (var (name, value) in Dashboard().Concat(environment ?? Enumerable.Empty<KeyValuePair<string, string>>()))
         {
             start.Environment[name] = value;
         }

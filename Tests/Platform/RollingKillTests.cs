@@ -168,7 +168,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             await Eventually.TrueAsync(
                 () => Task.FromResult(rounds.Count == loops.Count
                     && rounds.All(round =>
-                        round.Value > before.GetValueOrDefault(round.Key) + 1)), "every kind of request gets its answer", seconds: 30);
+                        round.Value > before.GetValueOrDefault(round.Key) + 1)), "every kind of request gets its answer", seconds: 120);
         }
 
         public async Task StopAsync()

@@ -82,5 +82,5 @@ public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<T
     }
 
     private Task AllAskAsync() =>
-        Eventually.TrueAsync(() => Task.FromResult(Volatile.Read(ref asked) == 3 * PoolSize), "all ask the slow service", seconds: 10);
+        Eventually.TrueAsync(() => Task.FromResult(Volatile.Read(ref asked) == 3 * PoolSize), "all ask the slow service");
 }

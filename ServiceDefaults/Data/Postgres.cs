@@ -44,6 +44,8 @@ public static class Postgres
                 (CoreEventId.SaveChangesFailed, LogLevel.Debug), (CoreEventId.QueryIterationFailed, LogLevel.Debug),
                 (RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.ConnectionError, LogLevel.Debug),
                 (RelationalEventId.TransactionError, LogLevel.Debug)));
+            // MigrationTests compares the model with its migrations. At each start that would take longer than looking for new ones.
+            options.ConfigureWarnings(events => events.Ignore(RelationalEventId.PendingModelChangesWarning));
             // Retries bridge a short outage, such as a cut connection; the caller learns of a longer one.
             options.UseNpgsql(npgsql => npgsql.EnableRetryOnFailure(MaxRetries, TimeSpan.FromSeconds(1), errorCodesToAdd: null));
             options.UseSnakeCaseNamingConvention();

@@ -3,7 +3,9 @@ namespace MicroPlatform.Tests.Fixtures;
 /// <summary>Waits for what happens by itself, never longer than needed.</summary>
 internal static class Eventually
 {
-    /// <summary>Polls the condition until it holds, and fails after <paramref name="seconds"/>, by default 60, because machines differ.</summary>
+    /// <summary>
+    /// Polls the condition until it holds, and fails after <paramref name="seconds"/>: by default 60, because machines differ.
+    /// </summary>
     public static async Task TrueAsync(Func<Task<bool>> condition, string because, int seconds = 60)
     {
         var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);

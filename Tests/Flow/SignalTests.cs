@@ -91,7 +91,8 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
         platform.Restart("customers");
         await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "the last of its events is handled", seconds: 40);
         await Eventually.TrueAsync(
-            async () => await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM outbox") == 0, "its outbox is empty", seconds: 40);
+            async () => await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM outbox") == 0, "its outbox is empty",
+            seconds: 40);
     }
 
     [Fact]

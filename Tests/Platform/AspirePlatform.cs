@@ -33,7 +33,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
     /// <summary>
     /// Tests sign up many, and a small machine is slow while it starts so many processes: what a password costs and who answers too late is
-    /// tested elsewhere.
+    /// tested elsewhere. A profile of code that runs for a few seconds does not pay.
     /// </summary>
     public static IReadOnlyDictionary<string, string> Unhurried { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
@@ -41,6 +41,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
         ["Requests__Deadline"] = "00:00:30",
         ["Proxy__Deadline"] = "00:00:40",
         ["Calls__Deadline"] = "00:00:15",
+        ["DOTNET_TieredPGO"] = "0",
     };
 
     /// <summary>The services that run.</summary>

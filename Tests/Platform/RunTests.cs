@@ -186,7 +186,10 @@ public sealed class RunTests : IDisposable
 
         using var run = new AppHostRun(
             ["--Ephemeral=true", "--Postgres=container"],
-            new Dictionary<string, string>(StringComparer.Ordinal) { ["PATH"] = $"{tools}:{Environment.GetEnvironmentVariable("PATH")}" });
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["PATH"] = $"{tools}:{Environment.GetEnvironmentVariable("PATH")}",
+            });
 
         Assert.Equal(78, await run.ExitCodeAsync());
         Assert.Contains("no container engine answers", Assert.Single(run.Errors), StringComparison.Ordinal);

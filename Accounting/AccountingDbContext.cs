@@ -12,7 +12,7 @@ public sealed class AccountingDbContext(DbContextOptions<AccountingDbContext> op
     /// <summary>The books.</summary>
     public DbSet<Transaction> Transactions => Set<Transaction>();
 
-    /// <summary>Orders that were taken back.</summary>
+    /// <summary>Cancelled orders.</summary>
     public DbSet<CancelledOrder> CancelledOrders => Set<CancelledOrder>();
 
     /// <summary>Adds the transactions of the two demo orders, once.</summary>

@@ -3,7 +3,7 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Accounting;
 
-/// <summary>What the business counts.</summary>
+/// <summary>The business metrics.</summary>
 internal sealed class AccountingTelemetry
 {
     private readonly Counter<double> revenue;

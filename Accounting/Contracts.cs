@@ -17,11 +17,11 @@ public sealed record TransactionResponse(
     long Id, long OrderId, decimal Sum, DateTimeOffset Date, DateTimeOffset? VoidedAt, string? Source,
     [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of a transaction to show it.</summary>
+    /// <summary>The columns that a response needs of a transaction.</summary>
     public static readonly Expression<Func<Transaction, TransactionResponse>> FromTransaction =
         t => new(t.Id, t.OrderId, t.Sum, t.Date, t.VoidedAt, t.Source, t.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps a transaction that is already loaded.</summary>
     public static readonly Func<Transaction, TransactionResponse> Of = FromTransaction.Compile();
 }
 

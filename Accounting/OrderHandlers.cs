@@ -5,7 +5,7 @@ using Rebus.Handlers;
 
 namespace MicroPlatform.Accounting;
 
-/// <summary>An order that was taken back; kept so that a confirmation which comes late is booked and voided at once.</summary>
+/// <summary>A cancelled order; kept so that a late confirmation is booked and voided at once.</summary>
 public sealed class CancelledOrder
 {
     /// <summary>The order of Sales.</summary>
@@ -23,7 +23,7 @@ internal sealed class OrderConfirmedHandler(AccountingDbContext db, EventBus<Acc
     {
         await db.LockOrderAsync(message.OrderId, cancellationToken);
         var source = Transaction.SourceOf(message.OrderId);
-        // Sales repeats its answer when the warehouse's is redelivered; that is a new message about the same order.
+        // When the answer of Warehouse is redelivered, Sales publishes the confirmation again, as a new message.
         if (await db.Transactions.AnyAsync(transaction => transaction.Source == source, cancellationToken))
         {
             return;
@@ -41,7 +41,7 @@ internal sealed class OrderConfirmedHandler(AccountingDbContext db, EventBus<Acc
     });
 }
 
-/// <summary>Voids the transaction of an order that was taken back.</summary>
+/// <summary>Voids the transaction of a cancelled order.</summary>
 internal sealed class OrderCancelledHandler(AccountingDbContext db, EventBus<AccountingDbContext> events, TimeProvider time)
     : IHandleMessages<OrderCancelled>
 {
@@ -63,7 +63,7 @@ internal sealed class OrderCancelledHandler(AccountingDbContext db, EventBus<Acc
 internal static class OrderLock
 {
     /// <summary>
-    /// Held until the transaction ends: what concerns one order is booked one after the other, whichever replica books it.
+    /// Locks the order until the transaction ends, so that all replicas book the events of one order one after the other.
     /// </summary>
     public static Task<int> LockOrderAsync(this AccountingDbContext db, long orderId, CancellationToken cancellationToken) =>
         db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('order', {orderId}))", cancellationToken);

@@ -25,7 +25,7 @@ public sealed class Transaction
     /// <summary>What posted it without a person, such as <c>order:1</c>, at most once; null when staff entered it.</summary>
     public string? Source { get; init; }
 
-    /// <summary>The <see cref="Source"/> of what a confirmed order posts.</summary>
+    /// <summary>The <see cref="Source"/> of the transaction of a confirmed order.</summary>
     public static string SourceOf(long orderId) => FormattableString.Invariant($"order:{orderId}");
 
     /// <summary>Row version.</summary>
@@ -45,7 +45,7 @@ public sealed class Transaction
         OrderId = orderId;
     }
 
-    /// <summary>Staff take it out of every total; a second time changes nothing.</summary>
+    /// <summary>Voids it for staff; a repeated call changes nothing.</summary>
     /// <exception cref="ProblemException">409 when it belongs to a confirmed order.</exception>
     public void VoidManually(DateTimeOffset now)
     {
@@ -56,10 +56,10 @@ public sealed class Transaction
         }
     }
 
-    /// <summary>Takes it out of every total; a second time changes nothing.</summary>
+    /// <summary>Takes it out of every total; a repeated call changes nothing.</summary>
     public void Void(DateTimeOffset now) => VoidedAt ??= now;
 
-    // A confirmed order has exactly one live transaction, so the two end together.
+    // A confirmed order has exactly one valid transaction, so only the cancellation of the order voids it.
     private void RequireManual()
     {
         if (Source is not null)

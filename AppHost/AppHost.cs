@@ -8,13 +8,13 @@ var settings = PlatformSettings.From(builder, args);
 builder.RequireManifest();
 var folder = builder.ExecutionContext.IsRunMode ? DataFolder.Open(settings, Path.Combine(builder.AppHostDirectory, "..", ".data")) : null;
 
-// A server for all, a database and a login for each. Events between services travel through a database of their own.
+// All services share a server; each has its own database and login. Events between services go through a separate database.
 IPlatformDatabases postgres = folder is null
     ? AzurePostgres.Add(builder, "postgres")
     : await PostgresServer.AddAsync(builder, "postgres", settings, folder);
 var bus = postgres.AddDatabase("busdb");
 
-// The two authorities: Customers for those who buy, Users for those who keep to-dos and run the business.
+// The two authorities: Customers for the shop's customers, Users for users of the to-do application and staff.
 // The keys that sign their tokens are encrypted in their databases.
 var keySecret = builder.AddGeneratedSecret("account-key-secret", folder);
 var customers = AddService<Projects.Customers>("customers", "PersonAccounts").WithEnvironment("Accounts__KeySecret", keySecret);
@@ -37,7 +37,7 @@ var gateway = builder.AddProject<Projects.Gateway>("gateway", options => options
     .AsPublicEntrance(settings, folder)
     .WithIconName("DoorArrowRight");
 
-// gRPC that only the platform may call: those who serve it and those who call it share a key.
+// Services that serve or call internal gRPC share a key.
 var callKey = builder.AddGeneratedSecret("internal-call-key", folder);
 foreach (var service in new[] { customers, warehouse, sales, cart, gateway })
 {
@@ -51,7 +51,7 @@ if (postgres is PostgresServer server)
 
 await builder.Build().RunAsync();
 
-// Services wait for their databases and not for each other: each bears the absence of those it calls.
+// Services wait for their databases and not for each other: each tolerates that a service it calls is absent.
 IResourceBuilder<ProjectResource> AddService<TProject>(string name, string icon)
     where TProject : IProjectMetadata, new()
 {

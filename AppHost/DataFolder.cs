@@ -119,7 +119,7 @@ internal sealed class DataFolder : IDisposable
     {
         if (!_lock.CanWrite)
         {
-            return; // given up already, and perhaps another run's by now
+            return; // disposed already; another run may use the folder by now
         }
 
         if (OperatingSystem.IsWindows())
@@ -160,7 +160,7 @@ internal sealed class DataFolder : IDisposable
         }
     }
 
-    // Temporary folders of killed runs.
+    // Deletes the temporary folders of killed runs.
     private static void DeleteAbandoned()
     {
         var folders = new DirectoryInfo(ServerAccount.TemporaryFolder).EnumerateDirectories(Prefix + "*");
@@ -172,12 +172,12 @@ internal sealed class DataFolder : IDisposable
             }
             catch (StartupException)
             {
-                // Another account's, or a folder whose lock is not made yet.
+                // The folder belongs to another account, or its lock file does not exist yet.
             }
         }
     }
 
-    // Deletes what runs keep in the folder, and nothing else: the folder may be any that a person named.
+    // Deletes what runs keep in the folder, and nothing else, because a person may have named any folder.
     private void Clear()
     {
         if (Directory.Exists(ServerFolder))

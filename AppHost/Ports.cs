@@ -6,7 +6,7 @@ namespace MicroPlatform.AppHost;
 /// <summary>Finds ports on the loopback interface.</summary>
 internal static class Ports
 {
-    // Below the range that operating systems give to outgoing connections, so that a server can come back to its port.
+    // Below the range that operating systems give to outgoing connections, so that a restarted server can use its port again.
     private const int First = 10_240;
     private const int Last = 32_767;
 

@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.AppHost;
 
-/// <summary>What all services have in common, and what the Gateway has alone.</summary>
+/// <summary>The configuration that all services share, and that of the Gateway.</summary>
 internal static class ServiceExtensions
 {
     private const int HttpPort = 8080;
@@ -60,7 +60,7 @@ internal static class ServiceExtensions
         });
     }
 
-    /// <summary>Adds what runs beside the services: the restart after a crash, the orderly end, the commands.</summary>
+    /// <summary>Adds what runs beside the services: the restart after a crash, the orderly shutdown, the commands.</summary>
     public static void AddOperations(this IDistributedApplicationBuilder builder, PostgresServer postgres)
     {
         foreach (var address in (builder.Configuration["ASPNETCORE_URLS"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries))
@@ -70,7 +70,7 @@ internal static class ServiceExtensions
         }
 
         builder.Services.AddSingleton(_ => postgres.Folder); // a factory, so that the folder is disposed with the application
-        builder.Services.AddHostedService<OrderlyShutdown>(); // the last added stops first: nothing is started again any more
+        builder.Services.AddHostedService<OrderlyShutdown>(); // stops after CrashRestart, so that nothing is restarted meanwhile
         builder.Services.AddHostedService<CrashRestart>();
         builder.Services.AddHostedService<ReadyLine>();
         postgres.AddCommands();
@@ -81,12 +81,12 @@ internal static class ServiceExtensions
     {
         foreach (var endpoint in service.Resource.Annotations.OfType<EndpointAnnotation>())
         {
-            // The ports in a service's own settings are for running it alone: here two platforms on a machine must not meet.
+            // The ports in a service's own settings are for running it alone. Here they would collide between two platforms on a machine.
             endpoint.Port = null;
 
             if (settings.Replicas == 1)
             {
-                // The orchestrator's proxy spreads calls over replicas. Before one process it costs time and accepts calls nobody answers.
+                // The orchestrator's proxy spreads calls over replicas. With one process it takes time and accepts unanswered calls.
                 endpoint.IsProxied = false;
             }
         }
@@ -110,7 +110,7 @@ internal static class ServiceExtensions
     }
 
     /// <summary>
-    /// The program that the build made of the service, beside that of the AppHost. The orchestrator would start it through
+    /// The compiled program of the service, in the folder beside that of the AppHost. The orchestrator would start it through
     /// <c>dotnet run</c>, which takes 155 MB and seconds of processor time for each service while the service runs.
     /// Null for a debugger or <c>dotnet watch</c>, which start services their own way.
     /// </summary>

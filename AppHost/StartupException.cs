@@ -1,7 +1,7 @@
 namespace MicroPlatform.AppHost;
 
 /// <summary>
-/// A reason not to start that a person can remove. The message says what is wrong and what to do; no stack trace accompanies it.
+/// A startup error that a person can fix. The message says what is wrong and what to do; no stack trace accompanies it.
 /// </summary>
 internal sealed class StartupException(string message, Exception? innerException = null) : Exception(message, innerException)
 {

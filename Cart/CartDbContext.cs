@@ -6,7 +6,7 @@ namespace MicroPlatform.Cart;
 /// <summary>The database of Cart.</summary>
 public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : ServiceDbContext(options)
 {
-    /// <summary>Name of the unique index that keeps a product in a cart once.</summary>
+    /// <summary>Name of the unique index that allows a product only once in a cart.</summary>
     public const string OncePerCartIndex = "ix_cart_items_customer_id_product_id";
 
     /// <summary>Name of the foreign key from an item to its product.</summary>
@@ -21,13 +21,13 @@ public sealed class CartDbContext(DbContextOptions<CartDbContext> options) : Ser
     /// <summary>The carts.</summary>
     public DbSet<ShoppingCart> Carts => Set<ShoppingCart>();
 
-    /// <summary>What is in the carts.</summary>
+    /// <summary>The items in the carts.</summary>
     public DbSet<CartItem> CartItems => Set<CartItem>();
 
-    /// <summary>Carts on their way to becoming orders, and those that did.</summary>
+    /// <summary>Checkouts of carts, open and settled.</summary>
     public DbSet<Checkout> Checkouts => Set<Checkout>();
 
-    /// <summary>Customers who will have no cart again.</summary>
+    /// <summary>Deleted customers, who can have no cart again.</summary>
     public DbSet<DeletedCustomer> DeletedCustomers => Set<DeletedCustomer>();
 
     /// <summary>Adds the demo products and a cart with one item for each of the four demo customers, once.</summary>

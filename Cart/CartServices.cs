@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>The cart that a path names, and what its handlers work with.</summary>
+/// <summary>The cart that a path names, and the services that its handlers use.</summary>
 internal readonly record struct CartServices
 {
     [FromRoute(Name = "customerId"), Description("A customer id, or me.")]
@@ -21,7 +21,7 @@ internal readonly record struct CartServices
 
     public required TimeProvider Time { get; init; }
 
-    /// <summary>The customer whose cart it is: the caller, or, for an admin, anyone whom Customers knows.</summary>
+    /// <summary>The customer whose cart it is: the caller, or, if the caller is an admin, any existing customer.</summary>
     /// <exception cref="ProblemException">404 when there is no such customer.</exception>
     public async Task<long> OwnerAsync(CancellationToken cancellationToken)
     {

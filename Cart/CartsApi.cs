@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>Carts: each of its owner, all of them of the shop's admins.</summary>
+/// <summary>Carts: customers use only their own cart, shop admins use all carts.</summary>
 internal static class CartsApi
 {
     // PostgreSQL's invalid transaction id: no row has this version.
@@ -31,7 +31,7 @@ internal static class CartsApi
         carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Take a product out of a cart");
     }
 
-    /// <summary>Held until the transaction ends: writers of one cart take turns.</summary>
+    /// <summary>Locks the cart until the transaction ends, so that only one writer at a time changes it.</summary>
     public static Task<ShoppingCart?> LockCartAsync(this CartDbContext db, long customerId, CancellationToken cancellationToken) =>
         db.Carts.FromSql($"SELECT *, xmin FROM carts WHERE customer_id = {customerId} FOR UPDATE").SingleOrDefaultAsync(cancellationToken);
 
@@ -134,7 +134,7 @@ internal static class CartsApi
         }, cancellationToken);
     }
 
-    /// <summary>Makes sure that there is a cart, however many ask for it at once; not for a customer who is gone.</summary>
+    /// <summary>Creates the cart unless it exists; concurrent calls are safe. Refuses a deleted customer.</summary>
     private static async Task<bool> OpenAsync(CartDbContext db, long owner, DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (await db.Carts.AnyAsync(c => c.CustomerId == owner, cancellationToken))
@@ -154,7 +154,7 @@ internal static class CartsApi
         }
     }
 
-    /// <summary>The cart, locked and marked as changed: writers take turns, and its version is new when they are done.</summary>
+    /// <summary>Locks the cart and gives it a new version. Only one writer at a time changes it.</summary>
     private static async Task<ShoppingCart> LockAsync(
         CartServices services, long owner, Preconditions preconditions, CancellationToken cancellationToken)
     {

@@ -2,28 +2,30 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>A cart on its way to becoming an order. While it is open, its cart stays as it is.</summary>
+/// <summary>The checkout of a cart. While it is open, the cart cannot change.</summary>
 public sealed class Checkout
 {
-    /// <summary>Names the checkout to Sales, once and for all: the same one never makes two orders.</summary>
+    /// <summary>The id of the checkout, also in Sales, which creates at most one order for it.</summary>
     public Guid Id { get; init; } = Guid.CreateVersion7();
 
     /// <summary>Whose cart it is.</summary>
     public required long CustomerId { get; init; }
 
-    /// <summary>The Idempotency-Key it began with, if there was one; it is another's to take after 24 hours.</summary>
+    /// <summary>The Idempotency-Key of the request that began it, if any. Another checkout may use the key after 24 hours.</summary>
     public string? IdempotencyKey { get; set; }
 
-    /// <summary>The keys of requests that found it open: they mean it as well, whatever is in the cart by then.</summary>
+    /// <summary>
+    /// The keys of later requests that found it open. Their repeats get this checkout too, even if the cart has changed since.
+    /// </summary>
     public List<string> FoundWith { get; init; } = [];
 
-    /// <summary>The total the caller expected, if it said one.</summary>
+    /// <summary>The total the caller expected, if the request contained one.</summary>
     public decimal? ExpectedTotal { get; init; }
 
-    /// <summary>What is ordered, at the prices of that moment.</summary>
+    /// <summary>The ordered products, at the prices of that moment.</summary>
     public List<CheckoutLine> Lines { get; init; } = [];
 
-    /// <summary>What all lines cost together.</summary>
+    /// <summary>The sum of all lines.</summary>
     public decimal Total => Lines.Sum(line => line.Quantity * line.UnitPrice);
 
     /// <summary>The order of Sales; null until Sales has answered.</summary>
@@ -38,7 +40,7 @@ public sealed class Checkout
     /// <summary>When it was given up (UTC), by its customer or because Sales did not answer for too long; null otherwise.</summary>
     public DateTimeOffset? GivenUpAt { get; private set; }
 
-    /// <summary>Gives it up: whatever order comes of it is cancelled.</summary>
+    /// <summary>Gives it up: an order that results from it is cancelled.</summary>
     public void GiveUp(DateTimeOffset now)
     {
         SettledAt ??= now;
@@ -56,7 +58,7 @@ public sealed class Checkout
 /// <summary>A product of a checkout.</summary>
 public sealed class CheckoutLine
 {
-    /// <summary>The product; null in lines that were stored before it was noted.</summary>
+    /// <summary>The product; null in old lines, which were stored without it.</summary>
     public long? ProductId { get; init; }
 
     /// <summary>The warehouse item that the product sells.</summary>

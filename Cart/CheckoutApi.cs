@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>From a cart to an order, and back while the order is not decided.</summary>
+/// <summary>Turns a cart into an order, and gives the checkout up while the order is not decided.</summary>
 internal static class CheckoutApi
 {
     private const string Whose = "The own customer id, or me.";

@@ -10,7 +10,7 @@ namespace MicroPlatform.Cart;
 /// <summary>Settings of checkouts, section <c>Checkout</c>.</summary>
 public sealed class CheckoutOptions
 {
-    /// <summary>After this time without an answer from Sales, a checkout gives itself up. It is looked for five times as often.</summary>
+    /// <summary>After this time without an answer from Sales, a checkout is given up. The check runs five times as often.</summary>
     [Range(typeof(TimeSpan), "00:00:05", "1.00:00:00")]
     public TimeSpan GiveUpAfter { get; set; } = TimeSpan.FromMinutes(5);
 }

@@ -8,14 +8,14 @@ using Microsoft.EntityFrameworkCore;
 namespace MicroPlatform.Cart;
 
 /// <summary>
-/// Checkouts are remembered here first and then placed with Sales under their own id, so that whatever breaks in between is repeated
-/// and not doubled. Sales is never asked within a transaction.
+/// Stores a checkout first and then places it with Sales under its own id, so that a repeat after a failure creates no second order. No
+/// transaction is open during a call to Sales.
 /// </summary>
 internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events, Orders.OrdersClient orders, TimeProvider time)
 {
     private const string GivenUp = "This checkout was given up; begin a new one.";
 
-    /// <summary>The checkout that this key, or this cart, has already; or a new one.</summary>
+    /// <summary>Finds the checkout of this key or the open one of this cart, or begins a new one.</summary>
     /// <exception cref="ProblemException">
     /// 409 when the cart is empty, the total is another or the checkout was given up; 422 when the key was used with another total.
     /// </exception>
@@ -25,7 +25,7 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
         return checkout.GivenUpAt is null ? checkout : throw ProblemException.Conflict(GivenUp);
     }
 
-    /// <summary>Places the order of a checkout with Sales; again under the same checkout gives the same order.</summary>
+    /// <summary>Places the order of a checkout with Sales. A repeated call for the same checkout gives the same order.</summary>
     /// <returns>The order's id.</returns>
     /// <exception cref="ProblemException">
     /// 401 when the token has expired meanwhile; 409 when Sales will not take the order, or the checkout was given up meanwhile.
@@ -44,7 +44,7 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
         }
         catch (RpcException refusal) when (refusal.StatusCode is StatusCode.InvalidArgument)
         {
-            // Sales will never take it, so it does not hold the cart. Any other failure leaves the checkout open: the order may exist.
+            // Sales will never accept this checkout, so it is deleted. After any other failure it stays open, because the order may exist.
             await db.Checkouts.Where(c => c.Id == checkout.Id).ExecuteDeleteAsync(cancellationToken);
             throw ProblemException.Conflict($"This cart cannot be ordered: {refusal.Status.Detail}");
         }
@@ -59,8 +59,8 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
     }
 
     /// <summary>
-    /// Gives up the cart's last checkout; a second time changes nothing. Sales refuses the order from then on, or has cancelled it.
-    /// A Sales that does not answer is told by an event, so that the cart is free at once.
+    /// Gives up the cart's last checkout; a repeated call changes nothing. Sales refuses the order from then on, or has cancelled it. If
+    /// Sales does not answer, an event tells it later, so that the cart is free at once.
     /// </summary>
     /// <exception cref="ProblemException">
     /// 401 when the token has expired meanwhile; 404 when the cart was never checked out; 409 when the order is decided.
@@ -80,7 +80,7 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
             throw Decided();
         }
 
-        // Sales may have settled it here by now with the cancellation of its order, even where its answer was lost.
+        // The cancellation event of Sales may have settled the checkout meanwhile, even if the answer of Sales was lost.
         var isSalesTold = await TellSalesAsync(last.Id, authorization, cancellationToken);
         if (!await GiveUpAsync(last, isSalesTold, _ => true, cancellationToken))
         {
@@ -88,7 +88,7 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
         }
     }
 
-    /// <summary>Gives up a checkout of which Sales has not said a word.</summary>
+    /// <summary>Gives up a checkout that Sales has not answered.</summary>
     /// <returns>Whether it is given up; false when Sales has answered meanwhile.</returns>
     public Task<bool> GiveUpUnansweredAsync(Checkout unanswered, CancellationToken cancellationToken) =>
         GiveUpAsync(unanswered, isSalesTold: false, checkout => checkout is { SettledAt: null, OrderId: null }, cancellationToken);
@@ -131,7 +131,7 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
         }
         catch (RpcException silence) when (silence.StatusCode is StatusCode.Unimplemented)
         {
-            return false; // a Sales of the version before; the event waits for the next
+            return false; // Sales still runs the previous version; the event waits for the new one
         }
         catch (RpcException refusal) when (refusal.StatusCode is StatusCode.FailedPrecondition)
         {
@@ -147,7 +147,7 @@ internal sealed class Checkouts(CartDbContext db, EventBus<CartDbContext> events
 
     private async Task<Checkout> FindOrStoreAsync(long owner, string? key, decimal? expectedTotal, CancellationToken cancellationToken)
     {
-        // The lock lets one of several checkouts at once begin; the others find it.
+        // The lock lets only one of several concurrent requests begin a checkout; the others find it.
         var cart = await db.LockCartAsync(owner, cancellationToken);
         var now = time.GetUtcNow();
         var same = key is null

@@ -17,11 +17,11 @@ public sealed record ProductResponse(
     long Id, string Sku, string Name, string Description, decimal Price, DateTimeOffset CreatedAt,
     [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of a product to show it.</summary>
+    /// <summary>The columns that a response needs of a product.</summary>
     public static readonly Expression<Func<Product, ProductResponse>> FromProduct =
         p => new(p.Id, p.Sku, p.Name, p.Description, p.Price, p.CreatedAt, p.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps a product that is already loaded.</summary>
     public static readonly Func<Product, ProductResponse> Of = FromProduct.Compile();
 }
 
@@ -55,7 +55,7 @@ public sealed record ProductRequest
 /// <param name="Version">Sent as ETag.</param>
 public sealed record CartResponse(long CustomerId, IReadOnlyList<CartItemResponse> Items, [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of a cart to show it.</summary>
+    /// <summary>The columns that a response needs of a cart.</summary>
     public static readonly Expression<Func<ShoppingCart, CartResponse>> FromCart = c => new(
         c.CustomerId,
         c.Items.OrderBy(i => i.Id).Select(i => new CartItemResponse(i.Id, i.ProductId, i.Product!.Name, i.Product.Price, i.Quantity))

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Options;
 namespace MicroPlatform.Cart;
 
 /// <summary>
-/// Who calls, according to Customers at this moment: an ended session, a deleted account or a lost role take effect at once.
+/// Authenticates callers with the Customers service, so that an ended session, a deleted account or a lost role takes effect at once.
 /// </summary>
 internal static class CustomerAuthentication
 {
@@ -25,7 +25,9 @@ internal static class CustomerAuthentication
     }
 }
 
-/// <summary>Asks Customers about the token of every request that needs one. What it does not answer is never guessed.</summary>
+/// <summary>
+/// Validates the token of every request that needs one with Customers. If Customers does not answer, the request gets 503.
+/// </summary>
 internal sealed class CustomerAuthenticationHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder,
     TokenValidation.TokenValidationClient customers)
@@ -33,7 +35,7 @@ internal sealed class CustomerAuthenticationHandler(
 {
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        // What is open to anyone stays open when Customers is down, also to those who send a token along.
+        // Public endpoints stay available when Customers is down, even for requests with a token.
         if (Context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null || Authentication.TokenOf(Request) is not { } token)
         {
             return AuthenticateResult.NoResult();

@@ -6,8 +6,8 @@ using Rebus.Handlers;
 namespace MicroPlatform.Cart;
 
 /// <summary>
-/// Removes the cart of a deleted customer. A trigger refuses a new one from then on; the lock, which the trigger shares, leaves no gap
-/// between the two.
+/// Removes the cart of a deleted customer. From then on a trigger refuses a new one. Handler and trigger take the same lock, so that no
+/// cart is created in between.
 /// </summary>
 internal sealed class CustomerDeletedHandler(CartDbContext db, EventBus<CartDbContext> events, TimeProvider time)
     : IHandleMessages<CustomerDeleted>

@@ -1,6 +1,6 @@
 namespace MicroPlatform.Cart;
 
-/// <summary>One of each body that is sent or answered, shown in the API reference.</summary>
+/// <summary>An example of each request and response body, shown in the API reference.</summary>
 internal static class Examples
 {
     public static readonly object[] All =

@@ -5,7 +5,7 @@ using Rebus.Handlers;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>The order of a checkout is decided: the cart is free again, and empty if the order holds.</summary>
+/// <summary>Settles a checkout when its order is decided: the cart can change again, and a confirmed order empties it.</summary>
 internal sealed class OrderHandlers(CartDbContext db, EventBus<CartDbContext> events, TimeProvider time)
     : IHandleMessages<OrderConfirmed>, IHandleMessages<OrderRejected>, IHandleMessages<OrderCancelled>
 {
@@ -20,7 +20,7 @@ internal sealed class OrderHandlers(CartDbContext db, EventBus<CartDbContext> ev
         : events.HandleOnceAsync("cart.settle-checkout", async cancellationToken =>
         {
             var open = db.Checkouts.Where(c => c.Id == checkoutId && c.SettledAt == null);
-            // The cart before its checkout, as everywhere: whoever needs both waits, and never in a circle.
+            // Every transaction locks the cart before its checkout, so that no deadlock can occur.
             if (await open.Select(c => (long?)c.CustomerId).SingleOrDefaultAsync(cancellationToken) is not { } owner
                 || await db.LockCartAsync(owner, cancellationToken) is not { } cart)
             {
@@ -28,10 +28,10 @@ internal sealed class OrderHandlers(CartDbContext db, EventBus<CartDbContext> ev
             }
 
             var now = time.GetUtcNow();
-            // One that was given up meanwhile stays so, and its cart as it is: Sales cancels the order.
+            // A checkout that was given up meanwhile does not change, nor does its cart: Sales cancels the order.
             if (await open.ExecuteUpdateAsync(checkout => checkout.SetProperty(c => c.SettledAt, now), cancellationToken) == 1)
             {
-                db.Touch(cart, time); // it shows present prices again
+                db.Touch(cart, time); // the cart shows present prices again
                 await db.SaveChangesAsync(cancellationToken);
                 if (empties)
                 {

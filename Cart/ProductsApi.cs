@@ -5,7 +5,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>The catalogue: anyone reads it, shop admins keep it.</summary>
+/// <summary>The catalogue: anyone may read it, shop admins maintain it.</summary>
 internal static class ProductsApi
 {
     private const string ResourceName = "product";
@@ -67,7 +67,7 @@ internal static class ProductsApi
             var found = await LockAsync(db, id, preconditions, token);
             if (found.Price != request.Price || !string.Equals(found.Name, request.Name, StringComparison.Ordinal))
             {
-                // Whoever sends the ETag of a cart knows what it showed, prices and all.
+                // The ETag of a cart covers names and prices, so it changes with them.
                 await TouchCartsAsync(db, id, time, token);
             }
 
@@ -104,7 +104,7 @@ internal static class ProductsApi
         }
     }
 
-    /// <summary>The product, locked: nobody changes it or puts it into a cart until this is over.</summary>
+    /// <summary>Locks the product: nobody changes it or puts it into a cart until the transaction ends.</summary>
     private static async Task<Product> LockAsync(
         CartDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {

@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.Cart;
 
-/// <summary>A customer's cart. Every change of its content touches this row too, so its version is the version of all of it.</summary>
+/// <summary>A customer's cart. Every change of its content updates this row too, so its version covers the whole cart.</summary>
 public sealed class ShoppingCart
 {
     /// <summary>Whose cart it is, and its key.</summary>
@@ -11,10 +11,10 @@ public sealed class ShoppingCart
     /// <summary>When it was first opened (UTC).</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>When what it shows last changed (UTC).</summary>
+    /// <summary>When its content, or the name or price of a product in it, last changed (UTC).</summary>
     public DateTimeOffset UpdatedAt { get; set; }
 
-    /// <summary>What is in it, each product once.</summary>
+    /// <summary>The items in it, each product once.</summary>
     public List<CartItem> Items { get; init; } = [];
 
     /// <summary>Row version.</summary>
@@ -22,7 +22,7 @@ public sealed class ShoppingCart
     public uint Version { get; private set; }
 }
 
-/// <summary>A product in a cart, some pieces of it.</summary>
+/// <summary>A product in a cart, with the number of pieces.</summary>
 public sealed class CartItem
 {
     /// <summary>The fewest pieces of a product.</summary>
@@ -51,12 +51,12 @@ public sealed class CartItem
 }
 
 /// <summary>
-/// A customer whose account is gone. Without this mark, a request that was let in just before the deletion
-/// could open a cart just after the deletion was handled, and nobody would ever remove it.
+/// A customer whose account is deleted. Without this row, a request that was authorized just before the deletion could create a cart just
+/// after the deletion was handled, and nothing would remove that cart.
 /// </summary>
 public sealed class DeletedCustomer
 {
-    /// <summary>The customer that was; ids are never used again.</summary>
+    /// <summary>The id of the deleted customer; ids are never reused.</summary>
     public long CustomerId { get; init; }
 
     /// <summary>When the deletion was handled here (UTC).</summary>

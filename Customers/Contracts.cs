@@ -18,11 +18,11 @@ public sealed record CustomerResponse(
     long Id, string Email, string FirstName, string LastName, bool IsAdmin, DateTimeOffset CreatedAt,
     [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of a customer to show it.</summary>
+    /// <summary>The columns that a response needs of a customer.</summary>
     public static readonly Expression<Func<Customer, CustomerResponse>> FromCustomer =
         c => new(c.Id, c.Email, c.FirstName, c.LastName, c.IsAdmin, c.CreatedAt, c.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps a customer that is already loaded.</summary>
     public static readonly Func<Customer, CustomerResponse> Of = FromCustomer.Compile();
 }
 

@@ -3,13 +3,13 @@ using MicroPlatform.ServiceDefaults.Accounts;
 
 namespace MicroPlatform.Customers;
 
-/// <summary>Somebody who buys in the shop.</summary>
+/// <summary>A customer of the shop.</summary>
 public sealed class Customer : Account<long>
 {
     /// <summary>E-mail address; unique, whatever the case of its letters.</summary>
     public required string Email { get; set { field = value; EmailKey = Names.KeyOf(value); } }
 
-    /// <summary>What uniqueness of the address and sign-in go by.</summary>
+    /// <summary>The lookup key of the address, for uniqueness and sign-in.</summary>
     public string EmailKey { get; private set; } = "";
 
     /// <summary>Given name, may be empty.</summary>

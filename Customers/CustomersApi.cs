@@ -106,7 +106,7 @@ internal static class CustomersApi
                 await ChangeRoleAsync(db, customer, isAdmin, caller, token);
             }
 
-            // An address that stays keeps its key, which may be older than the rules of today.
+            // An unchanged address keeps its key, which older rules may have made.
             if (request.Email is { } email && !string.Equals(email, customer.Email, StringComparison.Ordinal))
             {
                 customer.Email = email;
@@ -165,7 +165,9 @@ internal static class CustomersApi
         customer.IsAdmin = isAdmin;
     }
 
-    /// <summary>Only an admin can make another. The lock makes admins who leave at the same time do so one after the other.</summary>
+    /// <summary>
+    /// Keeps one admin, because only an admin can appoint another. The lock serializes admins who leave at the same time.
+    /// </summary>
     private static async Task RequireNotLastAdminAsync(CustomersDbContext db, Customer customer, CancellationToken cancellationToken)
     {
         var admins = db.Database.SqlQuery<long>($"SELECT id FROM customers WHERE is_admin ORDER BY id FOR UPDATE");

@@ -2,7 +2,7 @@ using MicroPlatform.ServiceDefaults.Messaging;
 
 namespace MicroPlatform.Customers.Events;
 
-/// <summary>An account of the shop is gone: what others keep for it goes too.</summary>
+/// <summary>A customer account was deleted: other services delete their data about it.</summary>
 /// <param name="CustomerId">The customer that was deleted.</param>
 [Event("customers.customer-deleted.v1", "cart")]
 internal sealed record CustomerDeleted(long CustomerId);

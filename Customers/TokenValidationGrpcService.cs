@@ -5,7 +5,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Customers;
 
-/// <summary>Answers the other services of the shop: is this token good, and whose is it?</summary>
+/// <summary>Tells the other services of the shop whether a token is valid and whose it is.</summary>
 internal sealed class TokenValidationGrpcService(CustomersDbContext db, SignIn signIn) : TokenValidation.TokenValidationBase
 {
     /// <summary>Verifies the token as if it came with a request to this service, session included.</summary>

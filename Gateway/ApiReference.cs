@@ -4,12 +4,12 @@ using Scalar.AspNetCore;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>The documents of every service on one page, served from here to the last byte.</summary>
+/// <summary>The API reference of all services on one page. The Gateway serves all its files itself.</summary>
 internal static class ApiReference
 {
     private const string OwnDocument = "gateway";
 
-    // With a query of their own the links load the page anew: a change of the fragment alone does not change the document.
+    // Each link has its own query, so that the browser reloads the page: a changed fragment alone does not change the document.
     private const string Header = """
         <style>
           :root { --scalar-custom-header-height: 48px }
@@ -62,7 +62,7 @@ internal static class ApiReference
         app.MapOpenApi($"/openapi/{{documentName:regex(^{OwnDocument}$)}}.json").AnswerHead().AllowAnonymous();
         app.MapScalarApiReference("/scalar", (options, context) =>
         {
-            // The page writes its own styles while it runs; its scripts come from here alone, and it calls nothing but the Gateway.
+            // The page creates styles at run time. Its scripts come only from the Gateway, and it calls only the Gateway.
             var nonce = RandomNumberGenerator.GetHexString(32, lowercase: true);
             context.Response.Headers.ContentSecurityPolicy =
                 $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 namespace MicroPlatform.Gateway;
 
 /// <summary>
-/// The back office at a glance, for staff: gathered from the services once for all who look, and again only while somebody does.
+/// An overview of the back office, for staff. One query to the services serves all viewers, and none runs without a viewer.
 /// </summary>
 internal static class BoardApi
 {
@@ -49,7 +49,7 @@ internal static class BoardApi
         HttpContext context, BoardGatherer gatherer, LiveStreams streams, IOptions<JsonOptions> json)
     {
         var token = Authentication.TokenOf(context.Request);
-        // Asked before the answer starts, so that a refusal is one.
+        // The first query runs before the response starts, so that a refusal gets its own status code.
         await gatherer.GetAsync(token, context.RequestAborted);
         var expires = DateTimeOffset.FromUnixTimeSeconds(long.Parse(context.User.FindFirst("exp")!.Value, CultureInfo.InvariantCulture));
         return TypedResults.ServerSentEvents(streams.WatchAsync("board", LookAsync, expires, context.RequestAborted));
@@ -67,7 +67,7 @@ internal static class BoardApi
         }
     }
 
-    /// <summary>Asks the services with the token of whoever looks: each of them decides by itself whether to answer.</summary>
+    /// <summary>Calls the services with the viewer's token, so that each service authorizes the call itself.</summary>
     private sealed class BoardGatherer(CoalescedQuery<Board> query, IHttpClientFactory http, ILogger<Board> logger)
     {
         public Task<Board> GetAsync(string? token, CancellationToken cancellationToken) =>
@@ -108,6 +108,6 @@ internal static class BoardApi
         }
     }
 
-    /// <summary>What Sales sums up.</summary>
+    /// <summary>The summary of Sales.</summary>
     private sealed record BoardSales(BoardOrders Orders, IReadOnlyList<BoardDay> Days, BoardEvents Events);
 }

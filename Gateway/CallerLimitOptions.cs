@@ -2,14 +2,14 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>How fast one caller may call, section <c>RateLimit</c>; strict unless the settings say otherwise.</summary>
+/// <summary>Rate limits for one caller, section <c>RateLimit</c>; strict by default.</summary>
 internal sealed class CallerLimitOptions
 {
     /// <summary>Calls a second in the long run.</summary>
     [Range(1, 1_000_000)]
     public int PermitsPerSecond { get; set; } = 20;
 
-    /// <summary>Calls at once.</summary>
+    /// <summary>The most calls at once.</summary>
     [Range(1, 1_000_000)]
     public int Burst { get; set; } = 60;
 

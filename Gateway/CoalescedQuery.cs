@@ -4,8 +4,7 @@ using System.Runtime.CompilerServices;
 namespace MicroPlatform.Gateway;
 
 /// <summary>
-/// One answer for all who ask at about the same time: gathered when somebody asks, at most once in its lifetime, and not at all while
-/// nobody does.
+/// Shares one answer between all callers. A call gathers a new answer only if the last one is older than <see cref="Lifetime"/>.
 /// </summary>
 internal sealed class CoalescedQuery<T>(TimeProvider time) : IDisposable
     where T : class
@@ -48,16 +47,16 @@ internal sealed class CoalescedQuery<T>(TimeProvider time) : IDisposable
     private sealed record Answer(T Value, long At);
 }
 
-/// <summary>Server-sent events of something that changes.</summary>
+/// <summary>Sends a changing value as server-sent events.</summary>
 internal sealed class LiveStreams(TimeProvider time, IHostApplicationLifetime host)
 {
-    // Shorter than the patience of any proxy on the way.
+    // Shorter than the idle time-out of any proxy on the way.
     private static readonly TimeSpan HeartbeatPeriod = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Sends what <paramref name="look"/> sees, at once and then whenever it is another, and a <c>heartbeat</c> while it is the same.
-    /// Ends when the Gateway stops, and with the event <c>expired</c> at the time <paramref name="until"/> or when <paramref name="look"/>
-    /// sees nothing any more.
+    /// Sends the value of <paramref name="look"/> at once and whenever it changes, and a <c>heartbeat</c> while it stays the same. Ends
+    /// when the Gateway stops, and with the event <c>expired</c> at the time <paramref name="until"/> or when <paramref name="look"/>
+    /// returns null.
     /// </summary>
     public async IAsyncEnumerable<SseItem<string>> WatchAsync(
         string name, Func<CancellationToken, Task<string?>> look, DateTimeOffset until,
@@ -90,7 +89,7 @@ internal sealed class LiveStreams(TimeProvider time, IHostApplicationLifetime ho
                 yield return new("still here", "heartbeat");
             }
 
-            // Who leaves, or a Gateway that stops, is no failure.
+            // A caller that disconnects, or a Gateway that stops, is no failure.
             await Task.Delay(CoalescedQuery<string>.Lifetime, time, leaving.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 

@@ -98,13 +98,13 @@ public sealed record BoardEvents(long Unsent, DateTimeOffset? OldestUnsentAt, Da
 /// <param name="OrderId">The order it is about, if it is about one.</param>
 public sealed record BoardDeadLetter(long Id, string Event, DateTimeOffset At, string Queue, string Reason, long? OrderId);
 
-/// <summary>How well something can be used.</summary>
+/// <summary>The health of a service or of the platform.</summary>
 public enum ServiceStatus
 {
-    /// <summary>All of it takes calls.</summary>
+    /// <summary>All parts take calls.</summary>
     Ready,
 
-    /// <summary>A part of it does not.</summary>
+    /// <summary>Some parts do not take calls.</summary>
     Degraded,
 
     /// <summary>It answers, but cannot work: its database or its keys are missing.</summary>
@@ -114,14 +114,14 @@ public enum ServiceStatus
     Down,
 }
 
-/// <summary>How the platform is.</summary>
+/// <summary>The health of the platform.</summary>
 /// <param name="Status">Ready when every service is.</param>
 /// <param name="Services">Its services, the Gateway first.</param>
 public sealed record PlatformHealth(ServiceStatus Status, IReadOnlyList<ServiceHealth> Services);
 
-/// <summary>How a service is.</summary>
+/// <summary>The health of a service.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Status">How it is.</param>
+/// <param name="Status">Its status.</param>
 /// <param name="Ready">Its processes that take calls.</param>
 /// <param name="Replicas">All of its processes that are known.</param>
 public sealed record ServiceHealth(string Name, ServiceStatus Status, int Ready, int Replicas);

@@ -9,7 +9,7 @@ using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>What every call meets on its way in and out, wherever it goes: limits, identifiers, browsers' rules, compression.</summary>
+/// <summary>Middleware for every call: limits, identifiers, browser rules and compression.</summary>
 internal static class Edge
 {
     private static readonly string[] ReadableHeaders =
@@ -30,7 +30,7 @@ internal static class Edge
                     StreamLimitOf(context, CallerOf(context), limits.Value.StreamsPerCaller)),
                 PartitionedRateLimiter.Create<HttpContext, string>(context => StreamLimitOf(context, "all", limits.Value.Streams)));
             limiter.AddPolicy(Routes.SignInLimit, context => SignInLimitOf(context, limits.Value));
-            // Only the bucket knows when there is room again; of open streams nobody does.
+            // A token bucket knows when the next call may succeed; for open streams that time is unknown.
             limiter.OnRejected = (rejected, _) =>
                 new(rejected.HttpContext.WriteProblemAsync(rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait)
                 ? ProblemException.TooManyRequests(
@@ -52,7 +52,7 @@ internal static class Edge
         builder.Services.AddResponseCompression(options => options.EnableForHttps = true);
     }
 
-    /// <summary>What comes before anything can fail.</summary>
+    /// <summary>Adds the middleware that runs first, so that it covers errors too.</summary>
     public static void UseEdge(this WebApplication app)
     {
         if (!app.Environment.IsDevelopment())
@@ -69,7 +69,7 @@ internal static class Edge
         }
     }
 
-    /// <summary>What needs to know who calls.</summary>
+    /// <summary>Adds the middleware that needs the authenticated caller.</summary>
     public static void UseLimits(this WebApplication app)
     {
         app.UseRateLimiter();
@@ -83,7 +83,7 @@ internal static class Edge
     }
 
     /// <summary>
-    /// Gives the request an id that it keeps through the platform, and tells the caller; and tells browsers to trust no page but ours.
+    /// Gives the request an id for the whole platform and returns it to the caller. Also sets the security headers for browsers.
     /// </summary>
     private static Task IdentifyAsync(HttpContext context, RequestDelegate next)
     {
@@ -108,7 +108,9 @@ internal static class Edge
         return next(context);
     }
 
-    /// <summary>A cache must not give one origin's answer to another; the framework says so only where several origins may call.</summary>
+    /// <summary>
+    /// A cache must not give one origin's answer to another. The framework sends <c>Vary: Origin</c> only if several origins may call.
+    /// </summary>
     private static Task VaryByOriginAsync(HttpContext context, RequestDelegate next)
     {
         context.Response.OnStarting(() =>
@@ -124,7 +126,7 @@ internal static class Edge
         return next(context);
     }
 
-    /// <summary>A bucket of tokens for each caller: the account of a verified token, else the address.</summary>
+    /// <summary>One token bucket per caller: the account of a verified token, else the address.</summary>
     private static RateLimitPartition<string> LimitOf(HttpContext context, CallerLimitOptions limits) =>
         context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
             ? RateLimitPartition.GetNoLimiter("")
@@ -136,7 +138,7 @@ internal static class Edge
                 QueueLimit = 0,
             });
 
-    /// <summary>A bucket for each address, whatever token comes with the request: signing in and registering need none.</summary>
+    /// <summary>One token bucket per address, even for a request with a token, because signing in and registering need none.</summary>
     private static RateLimitPartition<string> SignInLimitOf(HttpContext context, CallerLimitOptions limits) =>
         RateLimitPartition.GetTokenBucketLimiter(CallerAddress.Of(context), _ => new()
         {
@@ -159,8 +161,8 @@ internal static class Edge
         : CallerAddress.Of(context);
 
     /// <summary>
-    /// Compresses what is worth it, but nothing that carries tokens: the length of what is compressed speaks of its content.
-    /// And nothing with a strong entity tag: it names these very bytes (RFC 9110, 8.8.1), and what a caller reads with it is small.
+    /// Does not compress answers that carry tokens, because the compressed length reveals content. Does not compress answers with a strong
+    /// entity tag, because the tag identifies the exact bytes (RFC 9110, 8.8.1); these answers are small anyway.
     /// </summary>
     private sealed class Compression(IServiceProvider services, IOptions<ResponseCompressionOptions> options)
         : ResponseCompressionProvider(services, options)

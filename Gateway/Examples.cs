@@ -1,6 +1,6 @@
 namespace MicroPlatform.Gateway;
 
-/// <summary>One of each body that is answered here, shown in the API reference.</summary>
+/// <summary>An example of each response body of the Gateway, shown in the API reference.</summary>
 internal static class Examples
 {
     private static readonly DateTimeOffset Day = new(2026, 1, 5, 10, 0, 0, TimeSpan.Zero);

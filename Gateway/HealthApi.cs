@@ -7,7 +7,7 @@ using Microsoft.Extensions.ServiceDiscovery;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>How the services are, for everyone: asked for once for all who look, with no word about where they are.</summary>
+/// <summary>The health of the services, open to everyone. One query serves all viewers, and the answer contains no addresses.</summary>
 internal static class HealthApi
 {
     private const string Probe = "health-probe";

@@ -9,8 +9,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace MicroPlatform.Gateway;
 
 /// <summary>
-/// What no service alone can tell: one order as four of them see it, gathered at once and whole as far as they answer; and beside it the
-/// board and the health of all.
+/// Views that combine several services: the board, the health of all services, and one order with the data of four services, queried in
+/// parallel and complete as far as they answer.
 /// </summary>
 internal static class OverviewApi
 {

@@ -10,10 +10,10 @@ using Microsoft.Net.Http.Headers;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>The Gateway's own pages and the <c>.proto</c> files: text that is part of the program.</summary>
+/// <summary>The Gateway's own pages and the <c>.proto</c> files, which are embedded in the program.</summary>
 internal static class Pages
 {
-    // Nothing from elsewhere, nothing inline, and no markup made from text by a script.
+    // The policy forbids external and inline content, and scripts that make markup from text.
     private const string Policy =
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action "
             + "'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
@@ -42,11 +42,11 @@ internal static class Pages
         foreach (var (file, mediaType) in Assets)
         {
             var content = Encoding.UTF8.GetBytes(Read("pages/" + file));
-            // Weak, for the same file compressed or not.
+            // The tag is weak, because it stands for the file both compressed and uncompressed.
             var tag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..16]}\"", isWeak: true);
             pages.MapGet("/pages/" + file, (HttpResponse response) =>
             {
-                // Asked for each time, and sent only when it has changed: what is shown is always of one version.
+                // The browser revalidates each file every time, so that all files of a page have the same version.
                 (response.Headers.CacheControl, response.Headers.Vary) = ("no-cache", HeaderNames.AcceptEncoding);
                 return TypedResults.Bytes(content, $"{mediaType}; charset=utf-8", entityTag: tag);
             });
@@ -57,7 +57,7 @@ internal static class Pages
             : NotFound(context, $"There is no such file; there is {string.Join(", ", Protos.Keys)}."));
     }
 
-    /// <summary>Says what there is instead: to a person as a page, to a program as problem details.</summary>
+    /// <summary>Answers 404 and says what exists instead: a browser gets a page, a program gets problem details.</summary>
     /// <exception cref="ProblemException">404, when the caller is not a browser.</exception>
     public static IResult NotFound(HttpContext context, string why)
     {
@@ -84,16 +84,16 @@ internal static class Pages
             .Replace("{{password}}", isDemo ? "testPass123" : "your password", StringComparison.Ordinal);
     }
 
-    /// <summary>The page as it is true where the caller reached it: what a terminal would call.</summary>
+    /// <summary>Fills in the address at which the caller reached the page, for the commands that it shows.</summary>
     private static string For(this string page, HttpContext context)
     {
         var request = context.Request;
         var addresses = context.RequestServices.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
         var https = addresses.Select(BindingAddress.Parse)
             .FirstOrDefault(address => string.Equals(address.Scheme, Uri.UriSchemeHttps, StringComparison.OrdinalIgnoreCase));
-        // gRPC clients want the port, and the one of TLS.
+        // gRPC clients need an explicit port, that of TLS.
         var port = request.IsHttps || https is null ? request.Host.Port ?? (request.IsHttps ? 443 : 80) : https.Port;
-        // In development the certificate is self-made.
+        // In development the certificate is self-signed.
         var isSelfMade = context.RequestServices.GetRequiredService<IHostEnvironment>().IsDevelopment();
         return page
             .Replace("{{insecure}}", isSelfMade ? "-insecure " : "", StringComparison.Ordinal)
@@ -102,7 +102,7 @@ internal static class Pages
             .Replace("{{authority}}", HtmlEncoder.Default.Encode($"{request.Host.Host}:{port}"), StringComparison.Ordinal);
     }
 
-    /// <summary>The first page, with the demo accounts only where there are some, and the dashboard only where one runs.</summary>
+    /// <summary>The home page. It shows the demo accounts and the dashboard only if they exist.</summary>
     private static string Home(IConfiguration configuration)
     {
         var dashboard = configuration["Dashboard:Url"];
@@ -113,7 +113,7 @@ internal static class Pages
         return Keep(page, "dashboard", Uri.TryCreate(dashboard, UriKind.Absolute, out var address) && address.Scheme is "http" or "https");
     }
 
-    /// <summary>Keeps what stands between the comments of this name, or leaves it out.</summary>
+    /// <summary>Keeps or removes the text between the comments of this name.</summary>
     private static string Keep(string page, string name, bool isShown)
     {
         var (from, to) = ($"<!--{name}-->", $"<!--/{name}-->");

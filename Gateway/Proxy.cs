@@ -9,7 +9,7 @@ using Yarp.ReverseProxy.Transforms;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>Passes calls on to the services, and says in the platform's own words when one does not answer.</summary>
+/// <summary>Forwards calls to the services, and answers with problem details when a service does not answer.</summary>
 internal static class Proxy
 {
     private const int MaxRounds = 5;
@@ -30,7 +30,7 @@ internal static class Proxy
             .AddTransforms(transforms => transforms.AddResponseTransform(async response =>
             {
                 var context = response.HttpContext;
-                // Between a replica and the Gateway only.
+                // This header is only for the Gateway, not for callers.
                 if (context.Response.Headers.Remove(Draining.HeaderName))
                 {
                     context.Features.GetRequiredFeature<Attempt>().IsDraining = true;
@@ -72,12 +72,12 @@ internal static class Proxy
             || Routes.IsGrpcRead(context.Request.Path);
         if (isRead && !HttpMethods.IsGet(context.Request.Method))
         {
-            context.Request.EnableBuffering(); // the message of a call that may have to be sent again
+            context.Request.EnableBuffering(); // the message may have to be sent again
         }
 
         if (!isRead && !context.Request.Headers.ContainsKey(Idempotency.HeaderName))
         {
-            // It will not be tried elsewhere, so it is no test of whether a replica that failed is back.
+            // This request is not retried, so it goes to a recently failed replica only if there is no other.
             var trusted = proxy.AvailableDestinations.Where(FirstFailurePolicy.IsTrusted).ToList();
             proxy.AvailableDestinations = trusted.Count > 0 ? trusted : proxy.AvailableDestinations;
         }
@@ -97,7 +97,7 @@ internal static class Proxy
 
             if (untried.Count == 0)
             {
-                // One address may stand for several replicas, and another of them may answer there.
+                // One address may stand for several replicas, and another replica may answer.
                 await Task.Delay(BeforeNextRound * round, context.RequestAborted);
                 untried = [.. proxy.AllDestinations];
             }
@@ -115,15 +115,15 @@ internal static class Proxy
         }
     }
 
-    /// <summary>Whether it is an error without a body, as a server sends when it refuses a request itself.</summary>
+    /// <summary>Whether the answer is an error without a body. A server sends one when it refuses a request itself.</summary>
     private static bool IsBareError(HttpRequest request, HttpResponseMessage answer) =>
         (int)answer.StatusCode >= StatusCodes.Status400BadRequest
         && !HttpMethods.IsHead(request.Method)
         && answer.Content.Headers is { ContentLength: 0 } or { ContentLength: null, ContentType: null };
 
     /// <summary>
-    /// A read is sent again when a replica gave no answer. A write is sent again only if it carries a key that makes it happen once,
-    /// and only if the replica never saw it.
+    /// A read is sent again when a replica gave no answer. A write is sent again only if it carries an idempotency key and never reached
+    /// the replica.
     /// </summary>
     private static bool MayTryAgain(HttpRequest request, bool isRead, IForwarderErrorFeature failure) => isRead
         ? failure.Exception.NeverArrived() || failure.Error is ForwarderError.Request or ForwarderError.RequestBodyDestination
@@ -134,7 +134,7 @@ internal static class Proxy
         switch (failure.Error)
         {
             case ForwarderError.RequestBodyClient:
-                // Its status says what was wrong with the body (413, 408, 400); the body is written where all such are.
+                // The status says what was wrong with the request body (413, 408, 400); the error middleware writes the problem details.
                 return Task.CompletedTask;
             case ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled or ForwarderError.ResponseBodyCanceled:
                 context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
@@ -161,12 +161,12 @@ internal sealed class Attempt
     public bool IsDraining { get; set; }
 }
 
-/// <summary>Leaves a replica alone as soon as it fails once: another answers meanwhile, and it gets its next chance soon.</summary>
+/// <summary>Marks a replica as unhealthy at its first failure. Others answer meanwhile, and it is tried again soon.</summary>
 internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPassiveHealthCheckPolicy
 {
     public const string PolicyName = "FirstFailure";
 
-    // Long enough for a replica that is restarted, and an end to being left out where nothing but writes would find out that it is back.
+    // Long enough for a restart. The limit also brings a replica back where only writes arrive, which do not test failed replicas.
     private static readonly TimeSpan Distrust = TimeSpan.FromMinutes(1);
     private static readonly ConditionalWeakTable<DestinationState, StrongBox<long>> FailedAt = [];
 
@@ -191,7 +191,7 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
         {
             if (now == DestinationHealth.Healthy)
             {
-                // The answer to what was sent before it failed says nothing of now.
+                // The answer to a request sent before the failure says nothing about the present state.
                 if (FailedAt.TryGetValue(destination, out var failed) && failed.Value > attempt.StartedAt)
                 {
                     return;

@@ -17,7 +17,7 @@ internal sealed class ProxyOptions
     [Range(typeof(TimeSpan), "00:00:00.05", "00:01:00")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a replica that failed is left alone while others answer.</summary>
+    /// <summary>How long a failed replica is avoided while others answer.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan ReactivationPeriod { get; set; } = TimeSpan.FromSeconds(5);
 }

@@ -6,13 +6,13 @@ using Yarp.ReverseProxy.LoadBalancing;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>What can be reached from outside: all of it is in these tables, and what is not does not exist for callers.</summary>
+/// <summary>The public routes. Callers can reach only what these tables list.</summary>
 internal static class Routes
 {
     /// <summary>The policy of the limit for signing in and registering.</summary>
     public const string SignInLimit = "sign-in";
 
-    /// <summary>The services, in the order people meet them.</summary>
+    /// <summary>The services, in the order in which people see them.</summary>
     public static readonly string[] Services = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
     /// <summary>
@@ -61,7 +61,7 @@ internal static class Routes
     /// <summary>Whether this is a gRPC method that changes nothing.</summary>
     public static bool IsGrpcRead(PathString path) => path.Value is { } method && GrpcReads.Contains(method);
 
-    /// <summary>Says to a caller who lost the way where there is something.</summary>
+    /// <summary>Tells the caller of an unknown address which addresses exist.</summary>
     public static string WhatThereIs(HttpContext context) => context switch
     {
         _ when context.IsGrpc() =>
@@ -78,7 +78,7 @@ internal static class Routes
         && rest.HasValue
         && !Versions.Any(version => path.StartsWithSegments(version, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>The endpoints of services that the Gateway cannot do without, and a route that shows why.</summary>
+    /// <summary>The service endpoints that the Gateway needs, each with a route that uses it.</summary>
     public static IEnumerable<(string Route, string Service, string Endpoint)> Endpoints =>
     [
         .. Rest.Select(rest => (rest.Path, rest.Service, "http")),
@@ -91,7 +91,7 @@ internal static class Routes
     public static IReadOnlyList<RouteConfig> ForYarp() =>
     [
         .. Rest.Select(rest => Route(rest.Service, "ANY", $"{rest.Path}/{{**rest}}")),
-        // What a path answers to is no secret.
+        // OPTIONS needs no token: the verbs of a path are public.
         .. Rest.Select(rest => Public(rest.Service, "OPTIONS", $"{rest.Path}/{{**rest}}")),
         .. Rest.SelectMany(rest => rest.Listed, (rest, listed) => Public(rest.Service, "ANY", rest.Path + listed.Path)),
         .. from rest in Rest
@@ -126,7 +126,7 @@ internal static class Routes
             ClusterId = id,
             Destinations = new Dictionary<string, DestinationConfig>(StringComparer.Ordinal) { [id] = new() { Address = address } },
             LoadBalancingPolicy = LoadBalancingPolicies.PowerOfTwoChoices,
-            // For callers; what a service may take is limited by SilenceHandler.
+            // This time-out is for slow callers; SilenceHandler limits the time of a service.
             HttpRequest = new()
             {
                 ActivityTimeout = options.CallerPause,
@@ -136,7 +136,7 @@ internal static class Routes
             HealthCheck = new()
             {
                 Passive = new() { Enabled = true, Policy = FirstFailurePolicy.PolicyName, ReactivationPeriod = options.ReactivationPeriod },
-                // When all have failed, trying beats refusing: whichever is back answers at once.
+                // When all replicas have failed, they are still tried, so that one that is back answers at once.
                 AvailableDestinationsPolicy = HealthCheckConstants.AvailableDestinations.HealthyOrPanic,
             },
         };
@@ -157,12 +157,12 @@ internal static class Routes
     private static RouteConfig SignIn(string cluster, string verbs, string path) =>
         Public(cluster, verbs, path) with { RateLimiterPolicy = SignInLimit };
 
-    /// <summary>A resource and all that is below it; a second version of it is a second row.</summary>
+    /// <summary>A resource and all paths below it; each version has a row of its own.</summary>
     private sealed record Resource(string Prefix, string Service, params string[] Paths)
     {
         public int Version { get; init; } = 1;
 
-        /// <summary>What is open as well, and has a stricter limit: signing in and registering.</summary>
+        /// <summary>Further open paths, with a stricter limit: signing in and registering.</summary>
         public string[] SignIn { get; init; } = [];
 
         public string Path => Api.PrefixOf(Version) + Prefix;

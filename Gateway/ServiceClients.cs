@@ -8,10 +8,10 @@ using Polly;
 
 namespace MicroPlatform.Gateway;
 
-/// <summary>Reading from the services' REST with the caller's own token.</summary>
+/// <summary>Reads from the services over REST with the caller's own token.</summary>
 internal static class ServiceClients
 {
-    // The services may tell more than is shown here.
+    // The services may return more fields than the Gateway shows.
     private static readonly JsonSerializerOptions Reading =
         new(Json.Apply(new(JsonSerializerDefaults.Web))) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
 
@@ -24,13 +24,13 @@ internal static class ServiceClients
             {
                 options.AttemptTimeout.Timeout = deadline;
                 options.TotalRequestTimeout.Timeout = 2 * deadline;
-                // At once: who asks waits.
+                // Retries run at once, because the caller waits.
                 options.Retry.BackoffType = DelayBackoffType.Constant;
                 options.Retry.Delay = TimeSpan.Zero;
                 options.Retry.MaxRetryAttempts = 2;
                 options.Retry.DisableForUnsafeHttpMethods();
             })
-            .SelectPipelineByAuthority(); // a dead replica breaks its own circuit, and not that of the others
+            .SelectPipelineByAuthority(); // each replica has its own circuit breaker
     }
 
     public static async Task<T> FetchAsync<T>(
@@ -43,7 +43,7 @@ internal static class ServiceClients
         return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<T>(Reading, cancellationToken))!;
     }
 
-    /// <summary>Refused, silent for too long, or broken: to the caller it is all the same.</summary>
+    /// <summary>Whether the service refused, took too long or failed; callers get the same answer in all cases.</summary>
     public static bool IsDown(this Exception failure) =>
         failure is HttpRequestException or ExecutionRejectedException or RpcException { StatusCode: not StatusCode.Cancelled };
 }

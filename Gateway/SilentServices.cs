@@ -11,9 +11,9 @@ internal sealed class ServiceHttpClientFactory(ProxyOptions options) : Forwarder
     {
         base.ConfigureHandler(context, handler);
         handler.ConnectTimeout = options.ConnectTimeout;
-        // As the server reads them; otherwise a header beyond ASCII cannot be sent, and the replica would be thought dead.
+        // The server reads headers as UTF-8 too. Otherwise a non-ASCII header could not be sent, and the replica would count as failed.
         handler.RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8;
-        // A name may come to mean other machines.
+        // A name may resolve to other machines later.
         handler.PooledConnectionLifetime = TimeSpan.FromMinutes(2);
         handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
@@ -74,7 +74,7 @@ internal sealed class SilenceHandler(HttpMessageHandler inner, TimeSpan deadline
         protected override bool TryComputeLength(out long length)
         {
             length = 0;
-            return false; // the header says it where it is known
+            return false; // the header contains the length if it is known
         }
     }
 

@@ -18,13 +18,13 @@ public sealed record OrderResponse(
     long Id, long CustomerId, DateTimeOffset Date, OrderStatus Status, string? Reason,
     IReadOnlyList<OrderItemResponse> Items, IReadOnlyList<OrderStep> Steps, [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of an order to show it.</summary>
+    /// <summary>The columns that a response needs of an order.</summary>
     public static readonly Expression<Func<Order, OrderResponse>> FromOrder = o => new(
         o.Id, o.CustomerId, o.Date, o.Status, o.Reason,
         o.Lines.OrderBy(l => l.Line).Select(l => new OrderItemResponse(l.ItemId, l.Sku, l.Quantity, l.UnitPrice)).ToList(),
         StepsOf(o.Date, o.ConfirmedAt, o.RejectedAt, o.CancelledAt, o.Reason), o.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps an order that is already loaded.</summary>
     public static readonly Func<Order, OrderResponse> Of = FromOrder.Compile();
 
     /// <summary>What it costs: the sum of its lines.</summary>

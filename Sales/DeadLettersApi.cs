@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace MicroPlatform.Sales;
 
 /// <summary>
-/// Events between the services that could not be handled, of all services: staff see why, and try again once the cause is mended.
+/// Events that a service could not handle, of all services: staff see why, and retry them after the cause is fixed.
 /// </summary>
 internal static class DeadLettersApi
 {

@@ -2,7 +2,7 @@ using MicroPlatform.ServiceDefaults.Messaging;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>One of each body that is sent or answered, shown in the API reference.</summary>
+/// <summary>An example of each request and response body, shown in the API reference.</summary>
 internal static class Examples
 {
     private static readonly DateTimeOffset Day = new(2026, 1, 5, 10, 0, 0, TimeSpan.Zero);

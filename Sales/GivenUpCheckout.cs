@@ -5,7 +5,7 @@ using Rebus.Handlers;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>A checkout that was given up; kept so that an order of it which comes late is refused.</summary>
+/// <summary>A checkout that was given up; kept so that a late order for it is refused.</summary>
 public sealed class GivenUpCheckout
 {
     /// <summary>The checkout of Cart.</summary>
@@ -16,8 +16,8 @@ public sealed class GivenUpCheckout
 }
 
 /// <summary>
-/// A checkout was given up while Sales did not answer. An order that came of it is cancelled even if it is confirmed by now: its customer
-/// does not know of it. A redelivery finds the order cancelled and says so again.
+/// A checkout was given up while Sales did not answer. Its order, if any, is cancelled even if it is confirmed, because the customer does
+/// not know of it. A redelivery finds the order cancelled and publishes the cancellation again.
 /// </summary>
 internal sealed class CheckoutGivenUpHandler(
     SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time) : IHandleMessages<CheckoutGivenUp>
@@ -25,7 +25,7 @@ internal sealed class CheckoutGivenUpHandler(
     public Task Handle(CheckoutGivenUp message) => events.ReplyAsync(async cancellationToken =>
     {
         var order = await db.GiveUpCheckoutAsync(message.CheckoutId, time.GetUtcNow(), cancellationToken);
-        // One that staff gave to somebody else is no longer this customer's to give up.
+        // A customer cannot give up an order that staff assigned to another customer.
         if (order is null or { Status: OrderStatus.Rejected } || order.CustomerId != message.CustomerId)
         {
             return Array.Empty<object>();
@@ -41,14 +41,14 @@ internal sealed class CheckoutGivenUpHandler(
     });
 }
 
-/// <summary>An order and the giving up of its checkout, in either sequence.</summary>
+/// <summary>Handles an order and the giving up of its checkout, in either sequence.</summary>
 internal static class GivenUpCheckouts
 {
-    /// <summary>Held until the transaction ends: whoever comes second sees what the first did.</summary>
+    /// <summary>Locks the checkout until the transaction ends: the second transaction sees the change of the first.</summary>
     public static Task<int> LockCheckoutAsync(this SalesDbContext db, Guid checkoutId, CancellationToken cancellationToken) =>
         db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended({checkoutId}::text, 0))", cancellationToken);
 
-    /// <summary>Notes that no order is to be placed for a checkout any more.</summary>
+    /// <summary>Records that no order may be placed for a checkout any more.</summary>
     /// <returns>The order that was placed before, locked; null when there is none.</returns>
     public static async Task<Order?> GiveUpCheckoutAsync(
         this SalesDbContext db, Guid checkoutId, DateTimeOffset now, CancellationToken cancellationToken)

@@ -20,7 +20,7 @@ public enum OrderStatus
 }
 
 /// <summary>
-/// An order: what it holds and costs is fixed when it is placed, what becomes of it is written here with the time of each step.
+/// An order. Its lines and prices are fixed when it is placed. Its status is stored with the time of each change.
 /// </summary>
 public sealed class Order
 {
@@ -54,10 +54,10 @@ public sealed class Order
     /// <summary>When it was cancelled (UTC), if it was.</summary>
     public DateTimeOffset? CancelledAt { get; private set; }
 
-    /// <summary>The checkout that placed it, so that none does twice; null for orders entered by staff.</summary>
+    /// <summary>The checkout that placed it, unique so that a checkout places one order only; null for orders entered by staff.</summary>
     public Guid? CheckoutId { get; init; }
 
-    /// <summary>What was ordered, in the order it was given.</summary>
+    /// <summary>The ordered items, in the sequence of the request.</summary>
     public List<OrderLine> Lines { get; } = [];
 
     /// <summary>Row version.</summary>
@@ -68,7 +68,7 @@ public sealed class Order
     public void Add(string sku, long? itemId, int quantity, decimal unitPrice) =>
         Lines.Add(new() { Line = (short)Lines.Count, Sku = sku, ItemId = itemId, Quantity = quantity, UnitPrice = unitPrice });
 
-    /// <summary>Refuses an order that could not be put on the books.</summary>
+    /// <summary>Refuses an order whose total Accounting could not book.</summary>
     /// <exception cref="ProblemException">400 on <paramref name="field"/> when the total is not 0.01 to <see cref="MaxTotal"/>.</exception>
     public void RequireTotal(string field)
     {
@@ -78,7 +78,7 @@ public sealed class Order
         }
     }
 
-    /// <summary>The goods are set aside. What is no longer pending stays as it is.</summary>
+    /// <summary>Confirms the order, whose goods are reserved. An order that is not pending does not change.</summary>
     /// <param name="itemIds">The warehouse's item of each line.</param>
     /// <param name="now">The time.</param>
     /// <returns>Whether this confirmed it.</returns>
@@ -98,7 +98,7 @@ public sealed class Order
         return true;
     }
 
-    /// <summary>It cannot be served. What is no longer pending stays as it is.</summary>
+    /// <summary>Rejects the order. An order that is not pending does not change.</summary>
     /// <returns>Whether this rejected it.</returns>
     public bool Reject(string reason, DateTimeOffset now)
     {
@@ -111,7 +111,7 @@ public sealed class Order
         return true;
     }
 
-    /// <summary>Calls it off; a second time changes nothing.</summary>
+    /// <summary>Cancels the order; a repeated call changes nothing.</summary>
     /// <returns>Whether this cancelled it.</returns>
     /// <exception cref="ProblemException">409 when it was rejected.</exception>
     public bool Cancel(DateTimeOffset now)
@@ -152,8 +152,8 @@ public sealed class OrderLine
 }
 
 /// <summary>
-/// What confirmed orders have sold of an item. A trigger (Migrations/20261122180443_Initial.up.sql) keeps it in the transaction in which
-/// an order becomes confirmed or stops being so: reading it costs the same after a thousand order lines and after a billion.
+/// The sales of an item by confirmed orders. A trigger (Migrations/20261122180443_Initial.up.sql) updates it in the transaction that
+/// confirms an order or cancels a confirmed one. The cost of reading it does not depend on the number of orders.
 /// </summary>
 public sealed class SoldItem
 {

@@ -7,7 +7,7 @@ using Rebus.Handlers;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>The goods are set aside: the order holds. A redelivery gives the answer that fits what the order is by now.</summary>
+/// <summary>The goods are reserved: the order is confirmed. A redelivery gets the answer that fits the order's present status.</summary>
 internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time)
     : IHandleMessages<StockReserved>
 {
@@ -29,7 +29,7 @@ internal sealed class StockReservedHandler(SalesDbContext db, EventBus<SalesDbCo
     });
 }
 
-/// <summary>The goods cannot be had: the order comes to nothing.</summary>
+/// <summary>The goods are not available: the order is rejected.</summary>
 internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time)
     : IHandleMessages<StockRejected>
 {
@@ -48,7 +48,7 @@ internal sealed class StockRejectedHandler(SalesDbContext db, EventBus<SalesDbCo
     });
 }
 
-/// <summary>An order's events, and reading one to change it.</summary>
+/// <summary>Creates the events of an order, and locks an order for a change.</summary>
 internal static class OrderFlow
 {
     public static OrderPlaced ToPlaced(this Order order) => new(order.Id, [.. order.Lines.OrderBy(line => line.Line)
@@ -59,7 +59,9 @@ internal static class OrderFlow
 
     public static OrderCancelled ToCancelled(this Order order) => new(order.Id, order.CheckoutId);
 
-    /// <summary>Its row stays locked until the transaction ends: staff who cancel and the warehouse's answer take turns.</summary>
+    /// <summary>
+    /// Locks the order until the transaction ends, so that a cancellation by staff and the answer of Warehouse run one after the other.
+    /// </summary>
     public static async Task<Order> LockOrderAsync(
         this SalesDbContext db, long id, Preconditions preconditions, CancellationToken cancellationToken)
     {

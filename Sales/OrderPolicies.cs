@@ -3,10 +3,10 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>Who may read orders: staff all of them, a customer the own ones.</summary>
+/// <summary>Who may read orders: staff read all orders, customers read their own.</summary>
 internal static class OrderPolicies
 {
-    /// <summary>Staff, or any customer; whose orders, the handler says.</summary>
+    /// <summary>Staff, or any customer; the handler limits customers to their own orders.</summary>
     public const string Reader = "order-reader";
 
     public static void AddOrderPolicies(this IServiceCollection services) => services.AddAuthorizationBuilder()
@@ -26,6 +26,6 @@ internal static class OrderPolicies
         return orders.Where(order => order.CustomerId == self);
     }
 
-    // The shop's admins are customers here too: the back office belongs to the staff of Users.
+    // Shop admins count as customers here, because the back office belongs to the staff of Users.
     private static bool IsCustomer(this ClaimsPrincipal caller) => caller.HasClaim("iss", Issuers.Customers);
 }

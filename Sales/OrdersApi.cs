@@ -40,7 +40,7 @@ internal static class OrdersApi
         [AsParameters] PageQuery page, [AsParameters] OrderFilter filter, ClaimsPrincipal caller, HttpRequest request, SalesDbContext db,
         CancellationToken cancellationToken)
     {
-        // Binding takes numbers too, and of several names it makes one that nobody asked for.
+        // Model binding also accepts numbers, and combines several names into a value that the caller did not send.
         if (filter.Status is not null
             && !Enum.GetNames<OrderStatus>().Contains(request.Query["status"].ToString(), StringComparer.Ordinal))
         {
@@ -151,7 +151,7 @@ internal static class OrdersApi
     }
 }
 
-/// <summary>Which orders a list is to hold.</summary>
+/// <summary>The filters of a list of orders.</summary>
 internal sealed record OrderFilter
 {
     [FromQuery(Name = "customerId"), Description("Only those of this customer.")]
@@ -161,6 +161,6 @@ internal sealed record OrderFilter
     public OrderStatus? Status { get; init; }
 }
 
-/// <summary>What it takes to change an order and to publish that.</summary>
+/// <summary>What a handler needs to change an order and to publish the change.</summary>
 internal readonly record struct OrderServices(
     SalesDbContext Db, EventBus<SalesDbContext> Events, SalesTelemetry Telemetry, TimeProvider Time);

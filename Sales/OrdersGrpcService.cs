@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>Orders that customers place themselves: whose order it is, the token of the call says.</summary>
+/// <summary>Orders that customers place themselves. The token of the call identifies the customer.</summary>
 [Authorize(Policies.Customer)]
 internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbContext> events, SalesTelemetry telemetry, TimeProvider time)
     : Orders.OrdersBase
@@ -26,13 +26,13 @@ internal sealed class OrdersGrpcService(SalesDbContext db, EventBus<SalesDbConte
             }
             catch (DbUpdateException failure) when (failure.Violates(SalesDbContext.CheckoutIndex))
             {
-                // The same checkout came twice at once and the other one was first.
+                // A concurrent call for the same checkout committed first.
                 db.ChangeTracker.Clear();
                 placed = await FindPlacedAsync(checkoutId, context.CancellationToken);
             }
         }
 
-        // Prices are not compared: whoever repeats a checkout gets the prices of the first time.
+        // Prices are not compared: a repeated checkout keeps the prices of the first call.
         return placed!.CustomerId == customerId
             && placed.Lines.OrderBy(l => l.Line).Select(l => (l.Sku, l.Quantity))
                 .SequenceEqual(request.Lines.Select(l => (l.Sku, l.Quantity)))

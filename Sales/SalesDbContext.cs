@@ -12,13 +12,13 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
     /// <summary>The orders.</summary>
     public DbSet<Order> Orders => Set<Order>();
 
-    /// <summary>Checkouts of which no order is to come any more.</summary>
+    /// <summary>Checkouts that were given up.</summary>
     public DbSet<GivenUpCheckout> GivenUpCheckouts => Set<GivenUpCheckout>();
 
-    /// <summary>What confirmed orders have sold; the database keeps it, it is only read here.</summary>
+    /// <summary>What confirmed orders have sold. A trigger maintains it; the service only reads it.</summary>
     public DbSet<SoldItem> SoldItems => Set<SoldItem>();
 
-    /// <summary>What each day brought; the database keeps it, it is only read here.</summary>
+    /// <summary>The sales of each day. A trigger maintains them; the service only reads them.</summary>
     public DbSet<DailySales> DailySales => Set<DailySales>();
 
     /// <summary>Adds the two demo orders, once.</summary>
@@ -55,7 +55,7 @@ public sealed class SalesDbContext(DbContextOptions<SalesDbContext> options) : S
         {
             order.ToTable("orders", table =>
             {
-                // The status says no more and no less than the steps taken.
+                // The status agrees with the times of the steps.
                 table.HasCheckConstraint("ck_orders_status", """
                     CASE status
                         WHEN 'Pending' THEN confirmed_at IS NULL AND rejected_at IS NULL AND cancelled_at IS NULL

@@ -3,7 +3,7 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>What the business counts.</summary>
+/// <summary>The business metrics.</summary>
 internal sealed class SalesTelemetry
 {
     private readonly Counter<long> confirmed;

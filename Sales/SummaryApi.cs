@@ -5,7 +5,7 @@ using Rebus.Messages;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>How business goes, in figures that cost next to nothing to read.</summary>
+/// <summary>A summary of the business, from figures that are cheap to read.</summary>
 internal static class SummaryApi
 {
     private const int Days = 14;
@@ -27,7 +27,7 @@ internal static class SummaryApi
             .Select(day => new DaySummary(day.Key, day.Sum(d => d.Confirmed), day.Sum(d => d.Revenue)))
             .ToDictionaryAsync(day => day.Day, cancellationToken);
         var oldestPending = await pending.OrderBy(o => o.Id).Select(o => (DateTimeOffset?)o.Date).FirstOrDefaultAsync(cancellationToken);
-        // The outbox is the bus's table, not the model's; what has been sent is deleted from it.
+        // The outbox table belongs to the message bus, not to the EF model. Sent events are deleted from it.
         var outbox = await db.Database.SqlQuery<OutboxState>($"""
             SELECT count(*) AS count,
                 (SELECT "Headers"::json ->> {Headers.SentTime} FROM outbox ORDER BY "Id" LIMIT 1)::timestamptz AS oldest

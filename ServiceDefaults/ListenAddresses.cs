@@ -9,13 +9,13 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Where a service is to listen.</summary>
+/// <summary>The addresses at which a service listens.</summary>
 internal static class ListenAddresses
 {
-    /// <summary>The message about the first address that the service cannot listen at; null when it can listen at all.</summary>
+    /// <summary>The message about the first address that the service cannot listen at; null when every address is free.</summary>
     public static string? FirstUnusableAddress(this WebApplication app)
     {
-        // Kestrel itself would only find out after the migrations. Tests and the build of the OpenAPI documents use another server.
+        // Kestrel would report the error only after the migrations. Tests and the build of the OpenAPI documents use another server.
         if (app.Services.GetRequiredService<IServer>().GetType().Assembly != typeof(KestrelServer).Assembly)
         {
             return null;

@@ -26,7 +26,7 @@ public static class Replicas
 /// </summary>
 internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvider time) : DelegatingHandler
 {
-    // By then an orchestrator has usually started another; otherwise a new attempt costs one refused connection.
+    // Within this time an orchestrator has usually started another replica; otherwise a new attempt costs one refused connection.
     private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(2);
     private static readonly ConcurrentDictionary<string, long> FailedAt = new(StringComparer.Ordinal);
     private static int turn;

@@ -80,7 +80,7 @@ public static class ServiceDefaultsExtensions
 
     /// <summary>
     /// Runs the service, or, with <c>--migrate</c>, only brings its database up to date (exit code 0, or 1 if that failed). A wrong setting
-    /// stops both at once, an address in use the first.
+    /// ends both at once; an address in use ends only a normal run.
     /// </summary>
     public static async Task<int> RunServiceAsync(this WebApplication app, string[] args)
     {
@@ -103,8 +103,8 @@ public static class ServiceDefaultsExtensions
     }
 
     /// <summary>
-    /// Answers 404, 405 and 415 of routing before authorization: a 401 would be wrong advice there. Answers OPTIONS with the verbs of the
-    /// path.
+    /// Answers 404, 405 and 415 of routing before authorization, because a 401 would mislead the caller. Answers OPTIONS with the verbs of
+    /// the path.
     /// </summary>
     private static void UseRoutingAnswers(this WebApplication app) => app.Use(async (context, next) =>
     {

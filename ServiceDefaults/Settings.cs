@@ -16,8 +16,8 @@ using Microsoft.Extensions.Options;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// Settings are options that are validated before the service starts. A missing or malformed one stops it before it does anything, with
-/// one line that names the key and what it expects, and the exit code <see cref="ExitCode"/>.
+/// Settings are options that are validated before the service starts. A missing or malformed setting stops the service before it does
+/// anything. One line names the key and the expected value, and the exit code is <see cref="ExitCode"/>.
 /// </summary>
 public static class Settings
 {
@@ -56,7 +56,7 @@ public static class Settings
     }
 
     /// <summary>Binds a section to options, whose values must pass the annotations of their properties before the service starts.</summary>
-    /// <returns>The options, for what is decided while building; the defaults where a value cannot be read.</returns>
+    /// <returns>The options, for decisions while the service is built. A value that cannot be read keeps its default.</returns>
     public static TOptions AddSettings<TOptions>(this WebApplicationBuilder builder, string section)
         where TOptions : class, new()
     {
@@ -77,7 +77,7 @@ public static class Settings
                 var expected = property is null
                     ? $"none of that name; {section} has {string.Join(", ", properties.Keys)}"
                     : ExpectationOf(property);
-                // A misspelt name may be that of a secret.
+                // An unknown name may be the misspelt name of a secret.
                 builder.RejectSetting(setting.Path, expected, isSecret: property is null);
             }
         }
@@ -233,7 +233,7 @@ public static class Settings
 
     /// <summary>The line that says which setting is wrong; null when none is.</summary>
     /// <param name="app">The service.</param>
-    /// <param name="migrating">Whether it only migrates: then only its databases matter.</param>
+    /// <param name="migrating">Whether the service only migrates; then only its database settings are checked.</param>
     internal static string? FirstWrongSetting(this WebApplication app, bool migrating)
     {
         try

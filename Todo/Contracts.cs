@@ -18,11 +18,11 @@ public sealed record TodoResponse(
     long Id, string Title, string Text, bool Completed, DateTimeOffset? DueAt, DateTimeOffset CreatedAt, DateTimeOffset? UpdatedAt,
     [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of a to-do to show it.</summary>
+    /// <summary>The columns that a response needs of a to-do.</summary>
     public static readonly Expression<Func<TodoItem, TodoResponse>> FromTodo =
         t => new(t.Id, t.Title, t.Text, t.Completed, t.DueAt, t.CreatedAt, t.UpdatedAt, t.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps a to-do that is already loaded.</summary>
     public static readonly Func<TodoItem, TodoResponse> Of = FromTodo.Compile();
 }
 

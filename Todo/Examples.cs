@@ -1,6 +1,6 @@
 namespace MicroPlatform.Todo;
 
-/// <summary>One of each body that is sent or answered, shown in the API reference.</summary>
+/// <summary>An example of each request and response body, shown in the API reference.</summary>
 internal static class Examples
 {
     private static readonly DateTimeOffset Monday = new(2026, 1, 5, 9, 0, 0, TimeSpan.Zero);

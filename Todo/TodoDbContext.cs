@@ -6,13 +6,13 @@ namespace MicroPlatform.Todo;
 /// <summary>The database of Todo.</summary>
 public sealed class TodoDbContext(DbContextOptions<TodoDbContext> options) : ServiceDbContext(options)
 {
-    /// <summary>What a trigger calls its refusal of a to-do for a deleted user; see the migration.</summary>
+    /// <summary>Name under which a trigger refuses a to-do for a deleted user; see the migration.</summary>
     public const string OwnerLivesConstraint = "ck_todos_owner_lives";
 
     /// <summary>The to-dos of all users.</summary>
     public DbSet<TodoItem> Todos => Set<TodoItem>();
 
-    /// <summary>Users that are gone.</summary>
+    /// <summary>The deleted users.</summary>
     public DbSet<DeletedUser> DeletedUsers => Set<DeletedUser>();
 
     /// <summary>Adds a few to-dos for Users' demo accounts alice and bob, once.</summary>
@@ -50,7 +50,7 @@ public sealed class TodoDbContext(DbContextOptions<TodoDbContext> options) : Ser
         modelBuilder.Entity<TodoItem>(todo =>
         {
             todo.ToTable("todos", table => table.HasCheckConstraint("ck_todos_title", "title <> ''"));
-            // The key is the order and the owner of every list; its index serves them all.
+            // The key contains the owner and the order of every list, so its index serves all lists.
             todo.HasKey(t => new { t.UserId, t.Id });
             todo.Property(t => t.Id).UseIdentityByDefaultColumn();
             todo.Property(t => t.Title).HasMaxLength(TodoRequest.MaxTitleLength);

@@ -2,10 +2,10 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.Todo;
 
-/// <summary>Something that somebody means to do.</summary>
+/// <summary>A to-do of a user.</summary>
 public sealed class TodoItem
 {
-    /// <summary>Whose it is; part of the key, so that whatever reads or writes one names the owner.</summary>
+    /// <summary>The owner; part of the key, so that every read and write names the owner.</summary>
     public Guid UserId { get; init; }
 
     /// <summary>The to-do's id.</summary>
@@ -34,12 +34,12 @@ public sealed class TodoItem
     public uint Version { get; private set; }
 }
 
-/// <summary>Remembers that a user is gone, so that a token which still lives makes no to-do that nobody could ever delete.</summary>
+/// <summary>Records that a user is deleted. Otherwise a token that is still valid could create a to-do that nobody can delete.</summary>
 public sealed class DeletedUser
 {
     /// <summary>The user that was deleted.</summary>
     public Guid UserId { get; init; }
 
-    /// <summary>When this service heard of it.</summary>
+    /// <summary>When this service learned of the deletion.</summary>
     public DateTimeOffset DeletedAt { get; init; }
 }

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace MicroPlatform.Todo;
 
-/// <summary>One's own to-dos over REST.</summary>
+/// <summary>The caller's own to-dos over REST.</summary>
 internal static class TodosApi
 {
     public static void MapTodosApi(this IEndpointRouteBuilder app)

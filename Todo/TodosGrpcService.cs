@@ -4,7 +4,7 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Todo;
 
-/// <summary>One's own to-dos over gRPC, by the rules and limits of the REST contract.</summary>
+/// <summary>The caller's own to-dos over gRPC, with the rules and limits of the REST contract.</summary>
 internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
 {
     public override async Task<V1.CreateResponse> Create(V1.CreateRequest request, ServerCallContext context)
@@ -33,7 +33,7 @@ internal sealed class TodosGrpcService(UserTodos todos) : V1.Todos.TodosBase
     [Reads]
     public override async Task<V1.ListResponse> List(V1.ListRequest request, ServerCallContext context)
     {
-        // A number that is not set cannot be told from 0, and clients of the original ask for more than a page holds.
+        // An unset number cannot be distinguished from 0, and clients of the original version ask for more than a page holds.
         var limit = request.Limit == 0 ? PageQuery.DefaultLimit : (int)Math.Min(request.Limit, PageQuery.MaxLimit);
         var page = await todos.ListAsync(
             OwnerOf(context), request.HasCompleted

@@ -6,8 +6,8 @@ using Rebus.Handlers;
 namespace MicroPlatform.Todo;
 
 /// <summary>
-/// Removes the to-dos of a deleted user. A trigger refuses new ones from then on; the lock, which the trigger shares, leaves no gap
-/// between the two.
+/// Removes the to-dos of a deleted user. From then on a trigger refuses new ones. Handler and trigger take the same lock, so that no to-do
+/// is created in between.
 /// </summary>
 internal sealed class UserDeletedHandler(TodoDbContext db, EventBus<TodoDbContext> events, TimeProvider time) : IHandleMessages<UserDeleted>
 {

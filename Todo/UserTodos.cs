@@ -3,7 +3,9 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Todo;
 
-/// <summary>The rules of to-dos, the same over REST and gRPC. Every statement names the owner: a stranger's to-do does not exist.</summary>
+/// <summary>
+/// The rules of to-dos, the same over REST and gRPC. Every statement filters by the owner, so another user's to-do is not found.
+/// </summary>
 internal sealed class UserTodos(TodoDbContext db, TimeProvider time)
 {
     private const string ResourceName = "to-do";

@@ -16,11 +16,11 @@ namespace MicroPlatform.Users;
 public sealed record UserResponse(
     Guid Id, string Username, string Email, string Role, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of an account to show it.</summary>
+    /// <summary>The columns that a response needs of an account.</summary>
     public static readonly Expression<Func<User, UserResponse>> FromUser = u =>
         new(u.Id, u.Username, u.Email, u.Role, u.CreatedAt, u.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps an account that is already loaded.</summary>
     public static readonly Func<User, UserResponse> Of = FromUser.Compile();
 }
 
@@ -85,7 +85,8 @@ public sealed record LoginRequest
 }
 
 /// <summary>
-/// Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>: nothing invisible, nothing that another name could hide in.
+/// Requires 1 to 100 letters and digits of any script, and <c>. _ - @ +</c>. Invisible characters are refused, because they make
+/// different names look the same.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class UsernameAttribute() : TextLengthAttribute(MaxLength)

@@ -16,7 +16,7 @@ public static class Roles
     public const string Admin = "admin";
 }
 
-/// <summary>Somebody who keeps to-dos or runs the business.</summary>
+/// <summary>A user of the to-do application or a member of staff.</summary>
 public sealed class User : Account<Guid>
 {
     private string role = Roles.User;
@@ -24,13 +24,13 @@ public sealed class User : Account<Guid>
     /// <summary>The name to sign in with; unique, whatever the case of its letters.</summary>
     public required string Username { get; set { field = value; UsernameKey = Names.KeyOf(value); } }
 
-    /// <summary>What uniqueness of the name and sign-in go by.</summary>
+    /// <summary>The lookup key of the name, for uniqueness and sign-in.</summary>
     public string UsernameKey { get; private set; } = "";
 
     /// <summary>E-mail address; unique, whatever the case of its letters.</summary>
     public required string Email { get; set { field = value; EmailKey = Names.KeyOf(value); } }
 
-    /// <summary>What uniqueness of the address goes by.</summary>
+    /// <summary>The lookup key of the address, for uniqueness.</summary>
     public string EmailKey { get; private set; } = "";
 
     /// <inheritdoc />

@@ -41,7 +41,7 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         }
 
         var user = await FindAsync(id, preconditions, cancellationToken);
-        // What stays keeps its key, which may be older than the rules of today.
+        // An unchanged value keeps its key, which older rules may have made.
         if (request.Username is { } username && !string.Equals(username, user.Username, StringComparison.Ordinal))
         {
             user.Username = username;
@@ -63,7 +63,7 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         return await signIn.ChangePasswordAsync(user, request, cancellationToken);
     }
 
-    /// <summary>Gives another role and ends every session, so that no token says the old one for longer than it lives.</summary>
+    /// <summary>Changes the role and ends every session, so that the old role ends at the latest when its access tokens expire.</summary>
     public Task<UserResponse> ChangeRoleAsync(Guid id, string role, Preconditions preconditions, CancellationToken cancellationToken) =>
         db.InTransactionAsync(async token =>
         {
@@ -90,7 +90,7 @@ internal sealed class UserAccounts(UsersDbContext db, SignIn signIn, EventBus<Us
         }, cancellationToken);
 
     /// <summary>
-    /// Without any admin nobody could ever grant a role again. The lock lets two admins who leave at once do so one after the other.
+    /// Keeps one admin, because only an admin can grant roles. The lock serializes admins who leave at the same time.
     /// </summary>
     private async Task RequireNotLastAdminAsync(User user, CancellationToken cancellationToken)
     {

@@ -8,7 +8,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Users;
 
-/// <summary>Accounts over REST: signing in by anyone, one's own account by oneself, roles by an admin.</summary>
+/// <summary>Accounts over REST: anyone may sign in, users manage their own account, admins manage roles.</summary>
 internal static class UsersApi
 {
     public static void MapUsersApi(this IEndpointRouteBuilder app)

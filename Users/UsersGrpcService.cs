@@ -8,7 +8,7 @@ using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace MicroPlatform.Users;
 
-/// <summary>Accounts over gRPC, by the rules and limits of the REST contract.</summary>
+/// <summary>Accounts over gRPC, with the rules and limits of the REST contract.</summary>
 internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V1.Users.UsersBase
 {
     [AllowAnonymous]
@@ -63,7 +63,7 @@ internal sealed class UsersGrpcService(UserAccounts accounts, SignIn signIn) : V
         {
             CurrentPassword = request.CurrentPassword,
             NewPassword = request.NewPassword,
-            // Typing it twice is for people in front of a form.
+            // Only a form has to ask for the new password twice.
             ConfirmNewPassword = request.NewPassword,
         }.Validated();
         return new() { Tokens = MessageOf(await accounts.ChangePasswordAsync(CallerOf(context), body, context.CancellationToken)) };

@@ -19,11 +19,11 @@ public sealed record ItemResponse(
     long Id, string Sku, string Name, string Description, string CountryOfOrigin, decimal Price, long Quantity, long Reserved,
     [property: JsonIgnore] uint Version) : IVersioned
 {
-    /// <summary>What is read of an item to show it.</summary>
+    /// <summary>The columns that a response needs of an item.</summary>
     public static readonly Expression<Func<Item, ItemResponse>> FromItem =
         i => new(i.Id, i.Sku, i.Name, i.Description, i.CountryOfOrigin, i.Price, i.Free, i.Reserved, i.Version);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps an item that is already loaded.</summary>
     public static readonly Func<Item, ItemResponse> Of = FromItem.Compile();
 }
 
@@ -97,11 +97,11 @@ public sealed record UpdateItemRequest
 /// <param name="By">The user who made it; null for the platform itself.</param>
 public sealed record StockAdjustmentResponse(long Id, long ItemId, long Delta, long Quantity, string Reason, DateTimeOffset At, Guid? By)
 {
-    /// <summary>What is read of an adjustment to show it.</summary>
+    /// <summary>The columns that a response needs of an adjustment.</summary>
     public static readonly Expression<Func<StockAdjustment, StockAdjustmentResponse>> FromAdjustment =
         a => new(a.Id, a.ItemId, a.Delta, a.Quantity, a.Reason, a.At, a.By);
 
-    /// <summary>The same for one that is at hand.</summary>
+    /// <summary>Maps an adjustment that is already loaded.</summary>
     public static readonly Func<StockAdjustment, StockAdjustmentResponse> Of = FromAdjustment.Compile();
 }
 

@@ -5,7 +5,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Warehouse;
 
-/// <summary>Answers the other services: what are these items, what do they cost, how many are there?</summary>
+/// <summary>Gives the other services the names, prices and stock of items.</summary>
 internal sealed class InventoryGrpcService(WarehouseDbContext db) : Inventory.InventoryBase
 {
     private const int MaxKeys = 1000;

@@ -3,16 +3,15 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Warehouse;
 
-/// <summary>Something the warehouse keeps. Its stock is consistent at all times: received = free + reserved + shipped.</summary>
+/// <summary>An item of the warehouse. Its stock is consistent at all times: received = free + reserved + shipped.</summary>
 public sealed class Item
 {
     /// <summary>
-    /// The most free pieces that an adjustment can lead to, and the largest change at once; what cancelled orders bring back is never
-    /// refused.
+    /// The most free pieces after an adjustment, and the largest single adjustment. Pieces that cancelled orders return are never refused.
     /// </summary>
     public const long MaxStock = 1_000_000_000;
 
-    /// <summary>An item with so many free pieces or fewer runs low.</summary>
+    /// <summary>An item with this number of free pieces or fewer runs low.</summary>
     public const long LowStock = 5;
 
     /// <summary>The item's id.</summary>
@@ -40,8 +39,8 @@ public sealed class Item
     public long Free { get; private set; }
 
     /// <summary>
-    /// Whether it runs low. The database computes it and has it in an index, instead of the stock itself: PostgreSQL writes to
-    /// an item's indexes only when this changes, not with every order.
+    /// Whether it runs low. The database computes this value and indexes it instead of the stock, so PostgreSQL writes to an item's indexes
+    /// only when this value changes, not with every order.
     /// </summary>
     public bool IsLow { get; private set; }
 
@@ -51,7 +50,7 @@ public sealed class Item
     /// <summary>Pieces that have left with an order.</summary>
     public long Shipped { get; private set; }
 
-    /// <summary>Every change of stock that was not an order's.</summary>
+    /// <summary>Every change of stock that no order caused.</summary>
     public List<StockAdjustment> Adjustments { get; } = [];
 
     /// <summary>Row version.</summary>
@@ -104,7 +103,7 @@ public sealed class Item
     }
 }
 
-/// <summary>A change of an item's stock that was not an order's: goods received, lost, found, counted.</summary>
+/// <summary>A change of an item's stock that no order caused: goods received, lost, found, counted.</summary>
 public sealed class StockAdjustment
 {
     /// <summary>The adjustment's id.</summary>

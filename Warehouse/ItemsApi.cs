@@ -19,7 +19,7 @@ internal static class ItemsApi
 
         var one = items.MapGroup("/{id:long}");
         one.MapGet("/", GetAsync).WithSummary("Show an item");
-        // One behaviour under both verbs: clients of old send PUT with only what changes.
+        // Both verbs behave the same, because old clients send PUT with only the changed fields.
         one.MapMethods("/", [HttpMethods.Put, HttpMethods.Patch], UpdateAsync)
             .WithSummary("Change an item; what is absent stays");
         one.MapDelete("/", DeleteAsync)
@@ -147,7 +147,7 @@ internal static class ItemsApi
     }
 }
 
-/// <summary>Which items a list is to hold.</summary>
+/// <summary>The filters of a list of items.</summary>
 internal sealed record ItemFilter
 {
     [FromQuery(Name = "name"), Description("Part of the name, in any case; taken literally.")]
@@ -164,5 +164,5 @@ internal sealed record ItemFilter
     public bool? LowStock { get; init; }
 }
 
-/// <summary>What it takes to change an item's stock: who does it, where, and when.</summary>
+/// <summary>What a change of stock needs: the caller, the database and the clock.</summary>
 internal readonly record struct StockServices(ClaimsPrincipal Caller, WarehouseDbContext Db, TimeProvider Time);

@@ -7,14 +7,14 @@ using Rebus.Handlers;
 namespace MicroPlatform.Warehouse;
 
 /// <summary>
-/// Sets the goods of an order aside, all or none, and answers Sales. A redelivery finds the reservation and gives the same answer.
+/// Reserves the goods of an order, all or none, and answers Sales. A redelivery finds the reservation and gives the same answer.
 /// </summary>
 internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time)
     : IHandleMessages<OrderPlaced>
 {
     public Task Handle(OrderPlaced message) => events.ReplyAsync(async cancellationToken =>
     {
-        // Equal messages at the same moment meet at the primary key: the second waits here for the first to commit.
+        // When two replicas handle equal messages at once, the second waits at the primary key until the first commits.
         var isFirst = await db.ClaimReservationAsync(message.OrderId, ReservationStatus.Rejected, time.GetUtcNow(), cancellationToken);
         var reservation = await db.Reservations.Include(r => r.Lines).SingleAsync(r => r.OrderId == message.OrderId, cancellationToken);
         if (isFirst)
@@ -29,18 +29,18 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
             ReservationStatus.Reserved or ReservationStatus.Shipped =>
                 [new StockReserved(message.OrderId, [.. reservation.Lines.OrderBy(line => line.Line).Select(line => line.ItemId)])],
             ReservationStatus.Rejected => [new StockRejected(message.OrderId, reservation.Reason!)],
-            // Cancelled before it came here: Sales knows, and waits for nothing.
+            // The order was cancelled before it arrived here; Sales knows that and expects no answer.
             _ => Array.Empty<object>(),
         };
     });
 
-    /// <returns>Why it is not possible, or null when it is done.</returns>
+    /// <returns>The reason for a refusal; null when the goods are reserved.</returns>
     private async Task<string?> ReserveAsync(
         Reservation reservation, IReadOnlyList<OrderedItem> wanted, CancellationToken cancellationToken)
     {
         var ids = wanted.Select(item => item.ItemId ?? 0).ToArray();
         var skus = wanted.Select(item => item.Sku ?? "").ToArray();
-        // Locked in the order of their ids, as everywhere: orders for the same items wait for one another and never in a circle.
+        // Every transaction locks items in the order of their ids, so that no deadlock can occur.
         var items = await db.Items.FromSql(
             $"SELECT *, xmin FROM items WHERE id = ANY({ids}) OR sku = ANY({skus}) ORDER BY id FOR NO KEY UPDATE").ToListAsync(
                 cancellationToken);
@@ -64,7 +64,7 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
 
         return null;
 
-        // What was set aside for the lines before was so in memory only, and is forgotten.
+        // The reservations of earlier lines exist only in memory; they are discarded.
         string Refuse(string reason)
         {
             reservation.Lines.Clear();
@@ -78,7 +78,7 @@ internal sealed class OrderPlacedHandler(WarehouseDbContext db, EventBus<Warehou
     }
 }
 
-/// <summary>The order holds: its goods go out.</summary>
+/// <summary>The order is confirmed: its goods are shipped.</summary>
 internal sealed class OrderConfirmedHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time)
     : IHandleMessages<OrderConfirmed>
 {
@@ -95,8 +95,8 @@ internal sealed class OrderConfirmedHandler(WarehouseDbContext db, EventBus<Ware
 }
 
 /// <summary>
-/// The order was taken back: its goods are free again. When this comes before the order itself, it leaves a note, and nothing is ever set
-/// aside.
+/// The order was cancelled: its goods are free again. If this message arrives before the order itself, a released reservation is stored, so
+/// that nothing is reserved later.
 /// </summary>
 internal sealed class OrderCancelledHandler(WarehouseDbContext db, EventBus<WarehouseDbContext> events, TimeProvider time)
     : IHandleMessages<OrderCancelled>

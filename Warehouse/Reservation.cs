@@ -1,28 +1,28 @@
 namespace MicroPlatform.Warehouse;
 
-/// <summary>What became of an order's goods.</summary>
+/// <summary>The state of an order's goods.</summary>
 public enum ReservationStatus
 {
-    /// <summary>Set aside, all of them.</summary>
+    /// <summary>All goods are reserved.</summary>
     Reserved,
 
-    /// <summary>They could not be had; the reason says why.</summary>
+    /// <summary>The goods were not available; the reason says why.</summary>
     Rejected,
 
-    /// <summary>Gone out with the order.</summary>
+    /// <summary>Shipped with the order.</summary>
     Shipped,
 
-    /// <summary>Called off; what was set aside or gone out is free again.</summary>
+    /// <summary>The order was cancelled; its goods are free again.</summary>
     Released,
 }
 
-/// <summary>The goods of one order. There is at most one for an order, whatever arrives how often and in whatever sequence.</summary>
+/// <summary>The goods of one order. An order has at most one, however often and in whatever sequence messages arrive.</summary>
 public sealed class Reservation
 {
     /// <summary>The order of Sales, and the key.</summary>
     public required long OrderId { get; init; }
 
-    /// <summary>What became of it.</summary>
+    /// <summary>Its state.</summary>
     public ReservationStatus Status { get; set; }
 
     /// <summary>Why it was rejected; null otherwise.</summary>

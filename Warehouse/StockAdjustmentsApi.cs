@@ -4,7 +4,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.Warehouse;
 
-/// <summary>Changes of stock that are not an order's, and their history.</summary>
+/// <summary>Changes of stock that no order caused, and their history.</summary>
 internal static class StockAdjustmentsApi
 {
     public static void MapStockAdjustmentsApi(this IEndpointRouteBuilder app)

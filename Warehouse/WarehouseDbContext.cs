@@ -12,7 +12,7 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
     /// <summary>Name of the unique index on name and country of origin.</summary>
     public const string NameIndex = "ix_items_name_country_of_origin";
 
-    /// <summary>What the warehouse keeps.</summary>
+    /// <summary>The items.</summary>
     public DbSet<Item> Items => Set<Item>();
 
     /// <summary>The history of the stock.</summary>
@@ -21,7 +21,7 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
     /// <summary>The goods of the orders.</summary>
     public DbSet<Reservation> Reservations => Set<Reservation>();
 
-    /// <summary>Adds the demo items, once; what the two demo orders sold has left the warehouse.</summary>
+    /// <summary>Adds the demo items, once; the goods of the two demo orders are already shipped.</summary>
     public static async Task SeedAsync(WarehouseDbContext db, CancellationToken cancellationToken)
     {
         if (await db.Items.AnyAsync(cancellationToken))
@@ -69,8 +69,8 @@ public sealed class WarehouseDbContext(DbContextOptions<WarehouseDbContext> opti
     }
 
     /// <summary>
-    /// Reads an item to change it. Its row stays locked until the transaction ends: who comes second waits, and sees what the first one
-    /// did.
+    /// Reads an item to change it. Its row stays locked until the transaction ends: a second transaction waits, and then sees the change of
+    /// the first.
     /// </summary>
     internal async Task<Item> LockItemAsync(long id, Preconditions preconditions, CancellationToken cancellationToken)
     {

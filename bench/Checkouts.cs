@@ -3,10 +3,10 @@ using System.Diagnostics;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>From the checkout of a cart to the posted transaction, at a steady rate.</summary>
+/// <summary>Measures the path from the checkout of a cart to the posted transaction, at a steady rate.</summary>
 /// <param name="Accepted">How many carts were checked out.</param>
-/// <param name="Request">What the requests took, in milliseconds, sorted.</param>
-/// <param name="Posted">From the request to the posted transaction, in milliseconds, sorted.</param>
+/// <param name="Request">The times of the requests, in milliseconds, sorted.</param>
+/// <param name="Posted">The times from the request to the posted transaction, in milliseconds, sorted.</param>
 /// <param name="CpuMicroseconds">Processor time for one checkout with all that follows, by process.</param>
 internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted, IReadOnlyDictionary<string, double> CpuMicroseconds)
 {

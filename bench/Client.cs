@@ -38,7 +38,7 @@ internal sealed class Client : IDisposable
         using var response = await _http.SendAsync(request, CancellationToken.None);
         await response.Content.CopyToAsync(Stream.Null);
         Sent++;
-        // A refused call has its status in the header, one that was answered in the trailer.
+        // A refused call has its status in the header, an answered call has it in the trailer.
         return response.IsSuccessStatusCode && !response.Headers.Contains("grpc-status")
             && (!response.TrailingHeaders.TryGetValues("grpc-status", out var status) || status.Single() is "0");
     }
@@ -89,7 +89,7 @@ internal sealed class Client : IDisposable
     public void Dispose() => _http.Dispose();
 }
 
-/// <summary>A customer of its own for each client, and the two users that all share.</summary>
+/// <summary>The accounts of a client: a customer of its own, and two users that all clients share.</summary>
 /// <param name="Email">The customer's address.</param>
 /// <param name="Customer">The customer's token.</param>
 /// <param name="User">Alice's token, who keeps the to-dos.</param>

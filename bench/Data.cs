@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>What the benchmark does with the databases directly: rows for the lists, and the count of statements.</summary>
+/// <summary>Direct access to the databases: adds rows for the lists, and counts statements.</summary>
 internal sealed class Data(Platform platform)
 {
     private static readonly (string Database, string Insert)[] Rows =
@@ -11,7 +11,7 @@ internal sealed class Data(Platform platform)
             INSERT INTO products (sku, name, description, price, created_at)
             SELECT 'SKU-1', 'Widget ' || n, 'A widget that does its one job well', 1 + n % 500, now() FROM generate_series(1, $1) n
             """),
-        // Stock enough that no checkout is rejected.
+        // Enough stock, so that no checkout is rejected.
         ("warehousedb", """
             INSERT INTO items (sku, name, description, country_of_origin, price, received, free, reserved, shipped)
             SELECT 'W-' || n, 'widget ' || n, 'A widget that does its one job well', 'Land ' || n % 200, 1 + n % 500, 100, 100, 0, 0
@@ -23,7 +23,7 @@ internal sealed class Data(Platform platform)
             SELECT '01900000-0000-7000-8000-000000000003', 'Task ' || n, 'What there is to do', n % 2 = 0, now()
             FROM generate_series(1, $1) n
             """),
-        // Cancelled, so that neither goods nor books have to know of them.
+        // These orders are cancelled, so that they need no goods and no transactions.
         ("salesdb", """
             WITH placed AS (
                 INSERT INTO orders (customer_id, date, status, cancelled_at)

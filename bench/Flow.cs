@@ -9,7 +9,7 @@ internal sealed record Flow(string Name, string Service, Func<Client, Task<bool>
 {
     public const string Checkout = "checkout";
 
-    // A cart is emptied by every eleventh request of its client, whose time counts as that of the ten before it.
+    // Every eleventh request of a client empties its cart; the time of that request counts too.
     private const int ItemsInCart = 10;
 
     /// <summary>Message of <c>todo.v1.Todos/Get</c> with id 1.</summary>

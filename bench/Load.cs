@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>What requests took.</summary>
+/// <summary>The measured throughput, latency and cost of requests.</summary>
 /// <param name="PerSecond">Requests answered in a second.</param>
 /// <param name="P50">Half of them took no longer, in milliseconds.</param>
 /// <param name="P99">99 of 100 took no longer, in milliseconds.</param>
@@ -15,7 +15,9 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
 
     public double TotalMicroseconds => CpuMicroseconds.Values.Sum();
 
-    /// <summary>Lets all clients ask until the JIT has compiled for good what answers them: so many requests, or half a minute.</summary>
+    /// <summary>
+    /// Sends requests until the JIT has fully optimized the code that answers them: a fixed number of requests, or half a minute.
+    /// </summary>
     public static async Task WarmUpAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync)
     {
         const int requests = 5_000;
@@ -29,7 +31,7 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
         })));
     }
 
-    /// <summary>Lets all clients ask again and again, and measures once their connections are open.</summary>
+    /// <summary>Lets all clients send requests in a loop, and measures once their connections are open.</summary>
     public static async Task<Load> RunAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, TimeSpan time,
         Processes processes)
     {

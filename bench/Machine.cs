@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>The machine: whether it is enough, and how it is named in the results.</summary>
+/// <summary>The machine: whether it is large enough, and its description in the results.</summary>
 internal static class Machine
 {
     private const int LeastCores = 2;

@@ -11,7 +11,7 @@ internal static class Measurement
     private const int RatioClients = 16;
     private static readonly TimeSpan BeforeIdle = TimeSpan.FromSeconds(10);
 
-    // Pages of one row, so that they hold the same whatever the table holds: the first, the last, and filters that find nothing.
+    // Pages of one row, so that their size does not depend on the table: the first, the last, and filters that find nothing.
     private static readonly (string Name, string Service, string Path)[] Pages =
     [
         ("products, first page", "Cart", "/api/v1/products?limit=1"),

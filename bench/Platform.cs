@@ -22,7 +22,7 @@ internal sealed partial class Platform : IAsyncDisposable
         SecondsToReady = double.Parse(ready.Groups["seconds"].Value, CultureInfo.InvariantCulture);
         _connectionStrings = ReadServiceFile(ready.Groups["databases"].Value);
         Processes = FindProcesses();
-        // The Gateway knows where every service is.
+        // The environment of the Gateway contains the address of every service.
         _addresses = Processes.EnvironmentOf(Processes.IdOf("Gateway")).Where(variable =>
             variable.Key.StartsWith("services__", StringComparison.Ordinal))
             .ToDictionary(variable => string.Join('.', variable.Key.Split("__")[1..3]), variable => variable.Value, StringComparer.Ordinal);
@@ -128,13 +128,13 @@ internal sealed partial class Platform : IAsyncDisposable
     [
         ("ASPNETCORE_ENVIRONMENT", "Development"),
         ("DOTNET_ENVIRONMENT", "Development"),
-        // The dashboard belongs to every run; it is not counted.
+        // Every run has the dashboard; it is not measured.
         ("ASPIRE_ALLOW_UNSECURED_TRANSPORT", "true"),
         ("ASPNETCORE_URLS", $"http://localhost:{Machine.FreePort()}"),
         ("ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", $"http://localhost:{Machine.FreePort()}"),
         ("ASPIRE_RESOURCE_SERVICE_ENDPOINT_URL", $"http://localhost:{Machine.FreePort()}"),
         ("Accounts__AccessTokenLifetime", "04:00:00"), // so that nobody has to sign in again while it runs
-        // A machine that is busy with other things too is slow at first, and nothing here is about who answers too late.
+        // Long deadlines, because a busy machine is slow at first and the benchmark does not test deadlines.
         ("Requests__Deadline", "00:00:30"),
         ("Proxy__Deadline", "00:00:40"),
         ("Calls__Deadline", "00:00:15"),
@@ -158,7 +158,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Username = values["user"],
                 Password = values["password"],
                 Database = values["dbname"],
-                // As the services set it.
+                // The same values as in the services.
                 MaxAutoPrepare = 50,
                 NoResetOnClose = true,
                 MaxPoolSize = 30,

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>What processes have used: processor time and memory from /proc, allocations from the hook inside them.</summary>
+/// <summary>Measures what processes use: processor time and memory from /proc, allocations from the hook inside them.</summary>
 /// <param name="ids">The process of each name; those of <c>postgres</c> include its children.</param>
 /// <param name="sockets">The folder of the hooks' sockets.</param>
 internal sealed class Processes(IReadOnlyDictionary<string, int> ids, string sockets)
@@ -20,7 +20,7 @@ internal sealed class Processes(IReadOnlyDictionary<string, int> ids, string soc
     public Dictionary<string, double> CpuSeconds() => ids.ToDictionary(
         process => process.Key,
         process => process.Key is Postgres
-            // Backends that have ended count with their parent.
+            // The parent's figures include ended backends.
             ? Ticks(process.Value, withEnded: true) + ChildrenOf(process.Value).Sum(child => Ticks(child, withEnded: false))
             : Ticks(process.Value, withEnded: false),
         StringComparer.Ordinal);

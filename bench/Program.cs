@@ -1,7 +1,7 @@
 using System.Globalization;
 using MicroPlatform.Bench;
 
-CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture; // figures read the same everywhere
+CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture; // the same number format everywhere
 if (await References.TryRunAsync(args))
 {
     return 0;

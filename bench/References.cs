@@ -11,16 +11,16 @@ using Yarp.ReverseProxy.Configuration;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>What the same work costs where nothing but the framework does it. Runs in processes of its own.</summary>
+/// <summary>Measures the same work with the bare framework, in separate processes.</summary>
 internal static class References
 {
     private const string Server = "bare-server";
     private const string Proxy = "bare-proxy";
 
-    // Behind the four demo customers, who have not signed in.
+    // The first id after the four demo customers, who have not signed in.
     private const long FirstRegistered = 5;
 
-    /// <summary>The statements of the services' reads, as EF Core writes them, and what becomes of a row.</summary>
+    /// <summary>The statements of the services' reads, as EF Core writes them, and the conversion of a row.</summary>
     private static readonly (string Path, string Database, string Sql, long Id, Func<NpgsqlDataReader, object> Row)[] Reads =
     [
         ("/todo", "tododb", """
@@ -51,8 +51,8 @@ internal static class References
                 row.GetInt64(0), row.GetInt64(2), row.GetInt64(3), row.GetString(4), row.GetDecimal(5), row.GetInt32(6))),
     ];
 
-    /// <summary>Runs a role that the benchmark gives to a process of its own.</summary>
-    /// <param name="args">The role, its ports, and where a proxy leads.</param>
+    /// <summary>Runs a role that the benchmark starts as a separate process.</summary>
+    /// <param name="args">The role, its ports, and the destination of a proxy.</param>
     /// <returns>Whether there is such a role.</returns>
     public static async Task<bool> TryRunAsync(string[] args)
     {
@@ -69,7 +69,7 @@ internal static class References
         }
     }
 
-    /// <summary>Measures all references with so many clients.</summary>
+    /// <summary>Measures all references with this number of clients.</summary>
     public static async Task<Dictionary<string, Load>> MeasureAsync(Platform platform, int count, Options options)
     {
         var (http, grpc, proxy) = (Machine.FreePort(), Machine.FreePort(), Machine.FreePort());

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace MicroPlatform.Bench;
 
-/// <summary>A flow measured one way with so many clients.</summary>
+/// <summary>The result of a flow over one path with a number of clients.</summary>
 internal sealed record Row(Flow Flow, string Via, int Clients, Load Load, double Statements, double Bytes);
 
 /// <summary>Collects the figures and writes them.</summary>
@@ -41,7 +41,7 @@ internal sealed class Report(Options options)
 
     public void References(int clients, Dictionary<string, Load> found) => _references[clients] = found;
 
-    /// <summary>Writes the results to the console and to a file; what soak runs have added to it stays.</summary>
+    /// <summary>Writes the results to the console and to a file, and keeps the results of soak runs in the file.</summary>
     public async Task WriteAsync(string file)
     {
         var text = Text();

@@ -6,7 +6,7 @@ namespace MicroPlatform.AppHost.Deployment;
 internal sealed class AzurePostgres : IPlatformDatabases
 {
     // 28 replicas (7 services, at most 4 of each) have two pools each, and twice as many while a new version replaces the old one:
-    // 1,344 connections and those that listen, of the 1,718 of a server with 4 cores (Azure's limits for flexible servers).
+    // 1,344 connections plus the listeners, of the 1,718 that a server with 4 cores allows (Azure's limits for flexible servers).
     private const string PoolSize = "12";
 
     private readonly IDistributedApplicationBuilder _builder;

@@ -2,7 +2,7 @@ using Aspire.Hosting.Publishing;
 
 namespace MicroPlatform.AppHost.Deployment;
 
-/// <summary>A Bicep module of ours, which azd deploys.</summary>
+/// <summary>A Bicep module of this repository, which azd deploys.</summary>
 /// <param name="name">The name of the resource.</param>
 /// <param name="file">The full path of the module.</param>
 internal sealed class BicepResource(string name, string file) : Resource(name)
@@ -10,10 +10,10 @@ internal sealed class BicepResource(string name, string file) : Resource(name)
     /// <summary>The module's parameters: texts, and expressions of the manifest such as <c>{postgres-password.value}</c>.</summary>
     public SortedDictionary<string, string> Parameters { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>What the module will say when it is deployed.</summary>
+    /// <summary>An output of the module, known after the deployment.</summary>
     public BicepOutput Output(string output) => new($"{{{Name}.outputs.{output}}}");
 
-    /// <summary>Writes the resource as azd reads it.</summary>
+    /// <summary>Writes the resource in the form that azd reads.</summary>
     public void WriteToManifest(ManifestPublishingContext context)
     {
         context.Writer.WriteString("type", "azure.bicep.v0");

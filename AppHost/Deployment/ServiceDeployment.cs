@@ -1,11 +1,11 @@
 namespace MicroPlatform.AppHost.Deployment;
 
-/// <summary>What a service needs where it is deployed, beyond what it needs when run.</summary>
+/// <summary>What a service needs in a deployment, beyond what it needs in a local run.</summary>
 internal static class ServiceDeployment
 {
     private const int GatewayHttp2Port = 8443;
 
-    /// <summary>Checks that publishing, when it is asked for, means writing the manifest: all that this platform publishes.</summary>
+    /// <summary>Refuses to publish anything but the manifest, the only target that this platform supports.</summary>
     /// <exception cref="StartupException">Another target is asked for, or no file is named.</exception>
     public static void RequireManifest(this IDistributedApplicationBuilder builder)
     {
@@ -50,16 +50,16 @@ internal static class ServiceDeployment
     public static IResourceBuilder<ProjectResource> DeployAtTheEdge(this IResourceBuilder<ProjectResource> gateway) => gateway
         .WithEndpoint("https", endpoint =>
         {
-            endpoint.UriScheme = "http"; // as it arrives here
+            endpoint.UriScheme = "http"; // the ingress forwards clear text
             (endpoint.TargetPort, endpoint.Transport, endpoint.IsExternal) = (GatewayHttp2Port, "http2", true);
         })
         .WithEnvironment("Kestrel__Endpoints__https__Protocols", "Http2")
-        // Only the ingress can reach that port, so what it says of the caller is believed, and nothing said before it.
+        // Only the ingress can reach that port, so its forwarded headers are trusted, but not those of its callers.
         .WithEnvironment("TrustedProxies__0", "0.0.0.0/0")
         .WithEnvironment("TrustedProxies__1", "::/0")
         .DeployWithoutDemoData();
 
-    // The Gateway reads forwarded headers itself, from TrustedProxies; read twice, the second would be the caller's invention.
+    // The Gateway reads forwarded headers itself, by TrustedProxies. A second reading would trust a value that the caller invented.
     private static IResourceBuilder<ProjectResource> DeployWithoutDemoData(this IResourceBuilder<ProjectResource> service) =>
         service.DisableForwardedHeaders().WithEnvironment("SeedDemoData", "false");
 }

@@ -5,7 +5,9 @@ using Microsoft.Extensions.Logging;
 
 namespace MicroPlatform.AppHost.Operations;
 
-/// <summary>Starts a process again when it crashes: at once, then with growing pauses. One that a person stops stays stopped.</summary>
+/// <summary>
+/// Starts a process again when it crashes: at once, then with growing pauses. It does not start a process that a person stopped.
+/// </summary>
 internal sealed class CrashRestart(
     ResourceNotificationService notifications, ResourceCommandService commands, ResourceLoggerService logs, ILogger<CrashRestart> console)
     : BackgroundService
@@ -39,7 +41,7 @@ internal sealed class CrashRestart(
         var isRunning = string.Equals(state, KnownResourceStates.Running, StringComparison.Ordinal);
         if (run.IsRunning && KnownResourceStates.TerminalStates.Contains(state, StringComparer.Ordinal))
         {
-            // A process that a person stops goes through the state Stopping, so it is not seen to end while it runs.
+            // A process that a person stops goes through the state Stopping, so it never ends directly from the state Running.
             run.Pause = Stopwatch.GetElapsedTime(run.Since) > Steady ? TimeSpan.Zero : Longer(run.Pause);
             _ = RestartAsync(change, run.Pause.Value, ct);
         }

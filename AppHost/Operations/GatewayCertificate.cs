@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace MicroPlatform.AppHost.Operations;
 
-/// <summary>A certificate for <c>localhost</c> that lives as long as the data folder does.</summary>
+/// <summary>A certificate for <c>localhost</c>, kept in the data folder.</summary>
 internal sealed record GatewayCertificate(string CertificateFile, string KeyFile)
 {
     public const string FileName = "gateway.crt";
@@ -13,7 +13,7 @@ internal sealed record GatewayCertificate(string CertificateFile, string KeyFile
     private static readonly TimeSpan Validity = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(30);
 
-    /// <summary>Takes the one in the folder, or makes one when there is none or it is about to expire.</summary>
+    /// <summary>Uses the certificate in the folder, or creates one if there is none or it is about to expire.</summary>
     public static GatewayCertificate In(string folder)
     {
         var files = new GatewayCertificate(Path.Combine(folder, FileName), Path.Combine(folder, KeyFileName));
@@ -39,7 +39,7 @@ internal sealed record GatewayCertificate(string CertificateFile, string KeyFile
         }
         catch (CryptographicException)
         {
-            return false; // half of it is missing, or from another run: this one was killed between the two
+            return false; // a killed run left files that are incomplete or do not match
         }
     }
 

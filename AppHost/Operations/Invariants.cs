@@ -3,9 +3,9 @@ using Npgsql;
 
 namespace MicroPlatform.AppHost.Operations;
 
-/// <summary>One thing that must hold.</summary>
-/// <param name="Name">What it is, as a sentence.</param>
-/// <param name="Subject">What it was checked of, in the plural.</param>
+/// <summary>A condition that must hold.</summary>
+/// <param name="Name">The condition, as a sentence.</param>
+/// <param name="Subject">The kind of things that were checked, in the plural.</param>
 public sealed record Invariant(string Name, string Subject)
 {
     private readonly List<string> _violations = [];
@@ -13,7 +13,7 @@ public sealed record Invariant(string Name, string Subject)
     /// <summary>How many checks were made.</summary>
     public int Checked { get; private set; }
 
-    /// <summary>Where it does not hold, a line each, naming the order or the item.</summary>
+    /// <summary>The violations, one line each, with the order or the item.</summary>
     public IReadOnlyList<string> Violations => _violations;
 
     internal Invariant KeepOnly(IReadOnlySet<string> violations)
@@ -33,13 +33,13 @@ public sealed record Invariant(string Name, string Subject)
 }
 
 /// <summary>
-/// What must hold over the carts, the orders, the stock and the books once everything in flight is settled, whatever crashed on the way.
+/// The conditions that carts, orders, stock and books must meet once all events in flight are handled, even after crashes.
 /// </summary>
 public static class Invariants
 {
     /// <summary>
     /// Reads the databases of Cart, Sales, Warehouse and Accounting.
-    /// What is in flight meanwhile may show as a violation that is gone the next time.
+    /// An event in flight may appear as a violation that is gone at the next check.
     /// </summary>
     /// <param name="connectionString">Gives the connection string of a database, such as <c>salesdb</c>.</param>
     /// <param name="ct">Stops the check.</param>
@@ -154,7 +154,7 @@ public static class Invariants
         return [free, received, accounted, settled, goods, books, checkouts, strays];
     }
 
-    /// <summary>All that <see cref="CheckAsync"/> finds, one line each; an empty list is good.</summary>
+    /// <summary>All violations that <see cref="CheckAsync"/> finds, one line each; empty when all conditions hold.</summary>
     /// <param name="connectionString">Gives the connection string of a database.</param>
     /// <param name="ct">Stops the check.</param>
     /// <returns>The violations.</returns>

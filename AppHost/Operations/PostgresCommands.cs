@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace MicroPlatform.AppHost.Operations;
 
-/// <summary>What a person can do with the data of a running platform, in the dashboard or with <c>aspire resource postgres</c>.</summary>
+/// <summary>Commands on the data of a running platform, in the dashboard or with <c>aspire resource postgres</c>.</summary>
 internal static class PostgresCommands
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(1);
@@ -57,7 +57,7 @@ internal static class PostgresCommands
         return [$"{verdict}  {invariant.Name}: {counts}", .. invariant.Violations.Select(violation => $"      {violation}")];
     }
 
-    // A busy platform always has something in flight: only what every look finds is wrong.
+    // A busy platform always has events in flight, so only a violation that every check finds is real.
     private static async Task<IReadOnlyList<Invariant>> SettledAsync(Func<string, string> connectionString, CancellationToken ct)
     {
         HashSet<string>? persistent = null;

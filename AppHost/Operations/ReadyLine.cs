@@ -6,7 +6,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace MicroPlatform.AppHost.Operations;
 
-/// <summary>Says on the console that all is healthy, where it is, and how long that took.</summary>
+/// <summary>Writes to the console when everything is healthy, with the addresses and the time it took.</summary>
 internal sealed class ReadyLine(
     DistributedApplicationModel model, ResourceNotificationService notifications, IConfiguration configuration, DataFolder folder)
     : BackgroundService

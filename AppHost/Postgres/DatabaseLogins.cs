@@ -107,7 +107,7 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
         await command.ExecuteNonQueryAsync(ct);
     }
 
-    // The pool ends with the data source, so another run in this process never finds its connections dead.
+    // The pool ends with the data source, so another run in this process never gets its dead connections.
     private async Task<NpgsqlDataSource> CreateSourceAsync(CancellationToken ct)
     {
         var connectionString = await server.GetConnectionStringAsync(ct);

@@ -29,7 +29,7 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
         "-D", Data, $"--port={Port}", "--listen_addresses=127.0.0.1", "--unix_socket_directories=",
         "--password_encryption=scram-sha-256", "--jit=off", "--log_checkpoints=off", "--log_line_prefix=",
         "--log_min_messages=log", // the service that sent a failed statement reports it
-        // A temporary folder need not survive the machine, and surviving the process takes no fsync.
+        // A temporary folder need not survive a crash of the machine, and data survives a crash of the process without fsync.
         .. folder.IsTemporary ? ["--fsync=off", "--full_page_writes=off"] : (string[])[],
     ];
 
@@ -72,13 +72,13 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
     {
         if (File.Exists(Path.Combine(Data, "postmaster.pid")))
         {
-            // A folder that is deleted next needs no tidy shutdown.
+            // A folder that is deleted next needs no clean shutdown.
             string[] arguments = ["stop", "--pgdata", Data, "--mode", folder.IsTemporary ? "immediate" : "fast", "--timeout", "20"];
             await ServerAccount.TryRunAsync(programs.Program("pg_ctl"), arguments, folder: folder.ServerFolder, ct: ct);
         }
     }
 
-    // Stops what a killed run left. Creates the files of a new server beside their place: half of them must never look like data.
+    // Stops the server of a killed run. Creates the files of a new server in another folder, so that incomplete files never look like data.
     private async Task PrepareAsync(CancellationToken ct)
     {
         await ServerAccount.OwnAsync(folder.ServerFolder, ct);
@@ -107,14 +107,14 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
         Directory.Move(fresh, Data);
     }
 
-    // Letters of every language and the same order of strings, whatever the machine's own locale.
+    // Supports the letters of every language and sorts strings independently of the machine's locale.
     private string[] LocaleArguments() =>
         programs.Major >= 17 ? ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
         : OperatingSystem.IsLinux() ? ["--locale", "C.UTF-8"]
         : OperatingSystem.IsMacOS() ? ["--locale", "en_US.UTF-8"]
         : [];
 
-    // The first check comes when the process has just started, and the next a second later: so each waits a moment.
+    // The first check runs when the process has just started, and the next a second later, so each check waits for a moment.
     private async Task<HealthCheckResult> CheckAsync(CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);

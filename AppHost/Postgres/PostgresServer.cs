@@ -70,7 +70,7 @@ internal sealed class PostgresServer(IResourceBuilder<IResourceWithConnectionStr
         };
     }
 
-    // The volume is named after a secret of the data folder, so that a new folder never meets the password of an old volume.
+    // The volume is named after a secret of the data folder, so that a new folder never gets an old volume with another password.
     private static IResourceBuilder<PostgresServerResource> AddContainer(
         IDistributedApplicationBuilder builder, string name, DataFolder folder)
     {

@@ -7,11 +7,11 @@ namespace MicroPlatform.AppHost.Postgres;
 /// <summary>PostgreSQL refuses to run as root. There it runs as <c>postgres</c> or <c>nobody</c>, which owns its files.</summary>
 internal static class ServerAccount
 {
-    // The server's account cannot enter root's home, and anyone may plant folders in the temporary folder that all share.
+    // The server's account cannot enter root's home, and any user may create folders in the shared temporary folder.
     private const string RootFolder = "/var/lib/microplatform";
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>The account; null where our own will do.</summary>
+    /// <summary>The account; null if the current account can run PostgreSQL.</summary>
     public static string? Name { get; } = !OperatingSystem.IsWindows() && Environment.IsPrivilegedProcess ? Find() : null;
 
     /// <summary>The parent of temporary data folders.</summary>

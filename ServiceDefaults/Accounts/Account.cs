@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
-/// <summary>What every account has, whatever its service calls it.</summary>
+/// <summary>The properties that all kinds of accounts share.</summary>
 public abstract class Account<TKey>
     where TKey : struct
 {
@@ -43,7 +43,7 @@ public sealed class Session<TKey>
     public DateTimeOffset ExpiresAt { get; init; }
 }
 
-/// <summary>A refresh token, known only by its hash; its first use replaces it.</summary>
+/// <summary>A refresh token, stored only as a hash. Its first use replaces it.</summary>
 public sealed class RefreshToken
 {
     /// <summary>SHA-256 of the token.</summary>
@@ -65,20 +65,22 @@ public sealed class SigningKey
     /// <summary>The private key, PKCS#8, encrypted with <see cref="AccountOptions.KeySecret"/>.</summary>
     public required byte[] PrivateKey { get; init; }
 
-    /// <summary>From when it signs; it is published before that, so that every service knows it in time.</summary>
+    /// <summary>When the key begins to sign. It is published earlier, so that every service knows it in time.</summary>
     public DateTimeOffset ActiveFrom { get; init; }
 
-    /// <summary>Until when it is published: its last token has expired by then.</summary>
+    /// <summary>When its publication ends; its last token has expired by then.</summary>
     public DateTimeOffset PublishedUntil { get; init; }
 }
 
 /// <summary>
-/// Failures of one kind: sign-ins under a name, whether it exists or not, from one address or from all of them, or wrong current passwords
-/// of an account.
+/// Counts failures of one kind: failed sign-ins under a name (existing or not) from one address or from all addresses, or wrong current
+/// passwords of an account.
 /// </summary>
 public sealed class SignInFailures
 {
-    /// <summary>SHA-256 of the kind and the name: what people mistype into the name field is nobody's business.</summary>
+    /// <summary>
+    /// SHA-256 of the kind and the name. It is hashed because people may type private data, such as a password, into the name field.
+    /// </summary>
     public required byte[] NameHash { get; init; }
 
     /// <summary>Failures since <see cref="WindowStart"/>.</summary>
@@ -100,8 +102,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     public DbSet<Session<TKey>> Sessions => Set<Session<TKey>>();
 
     /// <summary>
-    /// The properties that name an account, the one to sign in with first. Each has its lookup key in a property of the same name and
-    /// <c>Key</c>.
+    /// The properties that name an account; the first is the name to sign in with. The lookup key of each is in the property with the same
+    /// name and the suffix <c>Key</c>.
     /// </summary>
     protected abstract IReadOnlyList<string> NameProperties { get; }
 
@@ -112,8 +114,8 @@ public abstract class AccountsDbContext<TAccount, TKey>(DbContextOptions options
     internal DbSet<SignInFailures> SignInFailures => Set<SignInFailures>();
 
     /// <summary>
-    /// The account with this name, whatever its case and composition. An account whose name collides with an older account's is found
-    /// by its exact spelling, and takes precedence there.
+    /// The account with this name, regardless of case and composition. An account whose name collides with an older account's is found by
+    /// its exact spelling, and an exact match takes precedence.
     /// </summary>
     public Task<TAccount?> FindByNameAsync(string name, CancellationToken cancellationToken)
     {

@@ -5,7 +5,7 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 /// <summary>Settings of an authority, section <c>Accounts</c>.</summary>
 public sealed class AccountOptions
 {
-    /// <summary>Life of an access token; what ends a session elsewhere holds at the latest after this.</summary>
+    /// <summary>Lifetime of an access token. Other services accept the token of an ended session for at most this long.</summary>
     [Range(typeof(TimeSpan), "00:00:10", "1.00:00:00")]
     public TimeSpan AccessTokenLifetime { get; set; } = TimeSpan.FromMinutes(15);
 
@@ -17,7 +17,7 @@ public sealed class AccountOptions
     [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
     public TimeSpan KeyLifetime { get; set; } = TimeSpan.FromDays(30);
 
-    /// <summary>How long a new key is published before it signs; at least as long as others keep a key set.</summary>
+    /// <summary>How long a new key is published before it signs; at least as long as other services cache a key set.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "7.00:00:00")]
     public TimeSpan KeyAnnouncement { get; set; } = TimeSpan.FromDays(2);
 
@@ -46,6 +46,8 @@ public sealed class AccountOptions
     /// <summary>The secret that encrypts the signing keys in the database, at least 32 characters. There is no default.</summary>
     public string KeySecret { get; set; } = "";
 
-    /// <summary>The secret before, while it is being changed: keys that it opens are encrypted anew with <see cref="KeySecret"/>.</summary>
+    /// <summary>
+    /// The previous secret, set while the secret is being changed. Keys that it decrypts are encrypted again with <see cref="KeySecret"/>.
+    /// </summary>
     public string PreviousKeySecret { get; set; } = "";
 }

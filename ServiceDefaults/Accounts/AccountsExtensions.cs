@@ -11,7 +11,7 @@ using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
-/// <summary>Makes a service the authority for its accounts: tokens, sessions, keys, and the check that a session still lives.</summary>
+/// <summary>Makes a service the authority for its accounts: tokens, sessions, keys, and the check that a session is still active.</summary>
 public static class AccountsExtensions
 {
     /// <summary>
@@ -81,7 +81,7 @@ public static class AccountsExtensions
         }
     }
 
-    /// <summary>In the authority itself a token is worth no more than its session, and the role is the present one.</summary>
+    /// <summary>The authority accepts a token only while its session is active, and reads the present role from the database.</summary>
     private static async Task RequireLiveSessionAsync<TContext, TAccount, TKey>(TokenValidatedContext context)
         where TContext : AccountsDbContext<TAccount, TKey>
         where TAccount : Account<TKey>
@@ -97,18 +97,20 @@ public static class AccountsExtensions
 
         identity.RemoveClaim(identity.FindFirst("role"));
         identity.AddClaim(new("role", account.Role));
-        context.HttpContext.Features.Set(account); // so that nobody reads it a second time
+        context.HttpContext.Features.Set(account); // so that handlers need not read it again
     }
 }
 
-/// <summary>Who the authority is.</summary>
+/// <summary>The identity of the authority.</summary>
 internal sealed class AccountAuthority(string issuer)
 {
     private string? dummyPasswordHash;
 
     public string Issuer { get; } = issuer;
 
-    /// <summary>The hash of a random password, made with the settings of the real ones: an unknown name costs the same work.</summary>
+    /// <summary>
+    /// The hash of a random password with the settings of real ones, so that a sign-in with an unknown name takes the same time.
+    /// </summary>
     public string DummyPasswordHash<TContext, TAccount, TKey>(SignIn<TContext, TAccount, TKey> signIn)
         where TContext : AccountsDbContext<TAccount, TKey>
         where TAccount : Account<TKey>
@@ -116,7 +118,7 @@ internal sealed class AccountAuthority(string issuer)
         dummyPasswordHash ??= signIn.Hash(Guid.NewGuid().ToString());
 }
 
-/// <summary>Opens the signing keys before the service takes calls, and stops it when the secret is wrong.</summary>
+/// <summary>Decrypts the signing keys before the service takes calls, and stops the service when the secret is wrong.</summary>
 internal sealed class SigningKeysStart<TContext>(SigningKeys<TContext> keys) : IHostedService
     where TContext : ServiceDbContext
 {
@@ -136,7 +138,7 @@ internal sealed class SigningKeysStart<TContext>(SigningKeys<TContext> keys) : I
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }
 
-/// <summary>Ready means, for an authority, that it can sign.</summary>
+/// <summary>An authority is ready when it can sign tokens.</summary>
 internal sealed class SigningKeysCheck<TContext>(SigningKeys<TContext> keys) : IHealthCheck
     where TContext : ServiceDbContext
 {

@@ -42,12 +42,12 @@ public static class Names
     }
 
     /// <summary>
-    /// The lookup key of an account whose name collides with an older account's: its exact spelling. The space sets it apart, since no name
-    /// begins with one.
+    /// The lookup key of an account whose name collides with an older account's: its exact spelling. The leading space makes it distinct,
+    /// because no name begins with a space.
     /// </summary>
     public static string ExactKeyOf(string name) => " " + name;
 
-    /// <summary>Whether a text shows nothing: it is empty or holds white space and invisible characters only.</summary>
+    /// <summary>Whether a text has no visible character: it is empty or holds only white space and invisible characters.</summary>
     public static bool IsBlank(string text) => text.EnumerateRunes().All(rune => Rune.IsWhiteSpace(rune) || IsInvisible(rune));
 
     /// <summary>Whether a text holds only letters, marks, digits and <c>. _ - @ +</c>, as every username ever accepted does.</summary>
@@ -86,8 +86,8 @@ public static class Names
             is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
 
     /// <summary>
-    /// Full case folding (CaseFolding.txt, statuses C and F) of a character in form D. .NET has no table for it: upper case and back gives
-    /// the simple folding, and those that fold to several characters are <c>ß</c> and a few with a compatibility decomposition.
+    /// Full case folding (CaseFolding.txt, statuses C and F) of a character in form D. .NET has no table for it. Conversion to upper case
+    /// and back gives the simple folding. The characters that fold to several are <c>ß</c> and a few with a compatibility decomposition.
     /// </summary>
     private static string Fold(Rune rune)
     {

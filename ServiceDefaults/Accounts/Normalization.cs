@@ -5,7 +5,7 @@ using System.Text;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// Unicode normalization (UAX #15). <see cref="string.Normalize()"/> needs ICU, which the images do not carry: under
+/// Unicode normalization (UAX #15). <see cref="string.Normalize()"/> needs ICU, which the container images lack: under
 /// <c>InvariantGlobalization</c> it returns its argument unchanged.
 /// </summary>
 internal static class Normalization
@@ -31,7 +31,7 @@ internal static class Normalization
             Add(rune.Value);
         }
 
-        // Marks of one letter come in the order of their classes; equal classes keep theirs.
+        // Sorts the marks of a letter by their combining class; marks of the same class keep their order.
         for (var i = 1; i < result.Count; i++)
         {
             for (var j = i; j > 0 && ClassOf(result[j]) is > 0 and var own && ClassOf(result[j - 1]) > own; j--)

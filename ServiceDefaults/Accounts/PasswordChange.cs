@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
-/// <summary>A request to change a password; a service adds who has to know the current one.</summary>
+/// <summary>A request to change a password; each service decides who must send the current one.</summary>
 public abstract record PasswordChange : IValidatableObject
 {
     /// <summary>The present password.</summary>

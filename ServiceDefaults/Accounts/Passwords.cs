@@ -16,7 +16,7 @@ public static class Passwords
     /// <summary>The longest password, in characters (code points of its form KC).</summary>
     public const int MaxLength = 128;
 
-    // Normalization shortens no text of this length to a password, and its cost grows faster than the text.
+    // Normalization cannot shorten a longer text to a valid password, and its cost grows faster than the text.
     private const int MaxLengthAsSent = 8 * MaxLength;
 
     /// <summary>The hash of a password, with the default number of iterations.</summary>
@@ -25,11 +25,11 @@ public static class Passwords
     internal static PasswordHasher<object> Hasher(int iterations) =>
         new(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
 
-    /// <summary>The hash of a password, however its characters were typed (RFC 8265, section 4.2: form KC).</summary>
+    /// <summary>The hash of a password in form KC, so that equivalent characters give the same password (RFC 8265, section 4.2).</summary>
     internal static string Hash(this PasswordHasher<object> hasher, string password) =>
         hasher.HashPassword(hasher, Normalization.ToFormKC(password));
 
-    /// <summary>Whether the hash is that of the password. A hash made without normalization is accepted, to be renewed.</summary>
+    /// <summary>Whether the hash is that of the password. A hash made without normalization is accepted and must be renewed.</summary>
     internal static PasswordVerificationResult Verify(this PasswordHasher<object> hasher, string hash, string password)
     {
         var normalized = Normalization.ToFormKC(password);
@@ -40,7 +40,7 @@ public static class Passwords
                 : result;
     }
 
-    /// <summary>Characters of the password's form KC; null for a text that no password is as long as.</summary>
+    /// <summary>Characters of the password's form KC; null for a text that is longer than any password.</summary>
     internal static int? LengthOf(string password) =>
         password.Length > MaxLengthAsSent ? null : Normalization.ToFormKC(password).EnumerateRunes().Count();
 }
@@ -58,7 +58,7 @@ public sealed class NewPasswordAttribute() : StringLengthAttribute(Passwords.Max
         $"The password has {Passwords.MinLength} to {Passwords.MaxLength} characters.";
 }
 
-/// <summary>Refuses what is too long for any password, before work is spent on it.</summary>
+/// <summary>Refuses a text that is too long for any password, before it is hashed.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class PasswordAttribute() : TextLengthAttribute(Passwords.MaxLength)
 {

@@ -22,7 +22,7 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 /// <param name="RefreshToken">Exchange it for the next pair; sent again more than 10 seconds later, it ends the session.</param>
 public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken)
 {
-    /// <summary>How a pair looks, for the API reference.</summary>
+    /// <summary>An example for the API reference.</summary>
     public static readonly TokenPair Example = new(
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIzIn0.c2lnbmF0dXJl", "Bearer", 900, "Ya7oVv9cJ4b2u3Wq0x8LkR1tZ5sN6dHfGmPeQiBnTyE");
 }
@@ -43,7 +43,9 @@ public sealed class SignIn<TContext, TAccount, TKey>
 {
     private const string WrongPassword = "The name or the password is wrong.";
 
-    /// <summary>How long a refresh token may be sent again: its answer was lost, or a second tab sent it too (RFC 9700, 4.14.2).</summary>
+    /// <summary>
+    /// How long a used refresh token is still accepted, because its answer was lost or a second tab sent it too (RFC 9700, 4.14.2).
+    /// </summary>
     private static readonly TimeSpan RefreshLeeway = TimeSpan.FromSeconds(10);
 
     private static readonly Counter<long> Failures = new Meter(Telemetry.Prefix + "Accounts").CreateCounter<long>(
@@ -86,8 +88,8 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     /// <summary>Signs in: starts a session and gives its first tokens.</summary>
     /// <param name="name">The name as given.</param>
-    /// <param name="looksLikeName">Whether it has the form of a name; if not, it is not looked up or counted, and answered as a wrong
-    /// password.</param>
+    /// <param name="looksLikeName">Whether it has the form of a name; if not, it is not looked up or counted, and the answer is that of a
+    /// wrong password.</param>
     /// <param name="password">The password as given.</param>
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
@@ -98,7 +100,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
             : [];
         await RequireNotThrottledAsync(counters, cancellationToken);
         var account = looksLikeName ? await db.FindByNameAsync(name, cancellationToken) : null;
-        // The same work for an unknown name, so that the time does not reveal whether it exists.
+        // An unknown name takes the same work, so that the time does not reveal whether it exists.
         var verified = hasher.Verify(account?.PasswordHash ?? authority.DummyPasswordHash(this), password);
         if (account is null || verified == PasswordVerificationResult.Failed)
         {
@@ -131,7 +133,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return pair;
     }
 
-    /// <summary>Starts a session for an account that has proved itself otherwise, after a change of password for example.</summary>
+    /// <summary>Starts a session for an account that is already authenticated, for example after a password change.</summary>
     public async Task<TokenPair> StartSessionAsync(TAccount account, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
@@ -142,9 +144,12 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return pair;
     }
 
-    /// <summary>Exchanges a refresh token for the next pair, and for another one within 10 seconds of that.</summary>
+    /// <summary>
+    /// Exchanges a refresh token for the next pair. Within 10 seconds of the first use, the same token gives another pair.
+    /// </summary>
     /// <exception cref="ProblemException">
-    /// 401 when it is unknown, expired, or was used too long ago; the last also ends the session, since one of the two users is a thief.
+    /// 401 when it is unknown, expired, or was first used too long ago. The last case also ends the session, because the token was probably
+    /// stolen.
     /// </exception>
     public async Task<TokenPair> RefreshAsync(string refreshToken, CancellationToken cancellationToken)
     {
@@ -153,7 +158,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         var usableSince = now - RefreshLeeway;
         var pair = await db.InTransactionAsync(async token =>
         {
-            // Serializes the users of one token and the end of its session.
+            // Serializes concurrent uses of one token and the end of its session.
             var session = await db.Sessions.FromSql(
                 $"SELECT * FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = {hash}) FOR UPDATE")
                 .AsNoTracking().SingleOrDefaultAsync(token);
@@ -179,7 +184,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return pair ?? throw ProblemException.Unauthorized("This refresh token is not, or no longer, valid; sign in again.");
     }
 
-    /// <summary>The account of an access token that came in a message, checked as one that comes with a request.</summary>
+    /// <summary>The account of an access token in a message, with the same checks as for the token of a request.</summary>
     /// <returns>Null when the token is malformed, forged or expired, or its session has ended.</returns>
     public async Task<TAccount?> FindAccountAsync(string accessToken, CancellationToken cancellationToken)
     {
@@ -243,7 +248,9 @@ public sealed class SignIn<TContext, TAccount, TKey>
         }, cancellationToken);
     }
 
-    /// <summary>Sets the password of somebody else's account and ends every session; the tokens of the next are for its owner.</summary>
+    /// <summary>
+    /// Sets the password of another person's account and ends its sessions. It returns no tokens, because only the owner may get them.
+    /// </summary>
     public Task ResetPasswordAsync(TAccount account, string newPassword, CancellationToken cancellationToken)
     {
         var hash = Hash(newPassword);
@@ -334,7 +341,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
 
     private static byte[] HashOf(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Counts failures of a kind under a name, up to so many.</summary>
+    /// <summary>A counter of failures under a name, with its limit.</summary>
     private sealed record Counter(string Name, int Most)
     {
         public byte[] Hash { get; } = HashOf(Name);

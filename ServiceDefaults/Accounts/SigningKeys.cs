@@ -16,7 +16,7 @@ internal static class SigningKeys
     public const string SecretKey = "Accounts:KeySecret";
     public const string PreviousSecretKey = "Accounts:PreviousKeySecret";
 
-    // The secret is generated and long; the iterations protect one that a person chose (NIST SP 800-132 asks for at least 1,000).
+    // A generated secret is strong by itself; the iterations protect a secret that a person chose (NIST SP 800-132: at least 1,000).
     public static readonly PbeParameters Encryption =
         new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, iterationCount: 100_000);
 }
@@ -35,7 +35,7 @@ internal sealed class SigningKeys<TContext>(
     : IConfigurationManager<OpenIdConnectConfiguration>, IDisposable
     where TContext : ServiceDbContext
 {
-    // How soon a replica sees a new key of another replica; it is published long before it signs.
+    // How soon a replica sees a new key of another replica. A key is published long before it signs.
     private static readonly TimeSpan CacheLifetime = TimeSpan.FromMinutes(1);
 
     private readonly SemaphoreSlim refreshing = new(1, 1);
@@ -81,7 +81,7 @@ internal sealed class SigningKeys<TContext>(
     public async Task<IEnumerable<SecurityKey>> GetValidationKeysAsync(CancellationToken cancellationToken) =>
         (await GetRingAsync(cancellationToken)).Configuration.SigningKeys;
 
-    /// <summary>Reads the keys again, unless that was done moments ago.</summary>
+    /// <summary>Reads the keys again, unless they were read moments ago.</summary>
     public void RequestRefresh()
     {
         if (ring is { } known && known.LoadedAt + KeySet.AskAgainAfter <= time.GetUtcNow())
@@ -112,7 +112,7 @@ internal sealed class SigningKeys<TContext>(
         }
     }
 
-    /// <summary>Reads the keys, and makes the next one when it is due; a table lock lets one replica do so.</summary>
+    /// <summary>Reads the keys, and creates the next one when it is due. A table lock ensures that only one replica creates it.</summary>
     private async Task<KeyRing> LoadAsync(CancellationToken cancellationToken)
     {
         await using var scope = scopes.CreateAsyncScope();
@@ -129,7 +129,7 @@ internal sealed class SigningKeys<TContext>(
                 {
                     // The first key signs at once, because no older key set exists.
                     var activeFrom = keys.Count == 0 ? now : now + options.Value.KeyAnnouncement;
-                    // The last key signs until then, even if its successor is late because the service was not running.
+                    // The last key signs until the new key is active, even if the new key is late because the service was not running.
                     await db.Set<SigningKey>().Where(key =>
                         key.ActiveFrom <= now
                             && key.PublishedUntil >= now
@@ -165,8 +165,10 @@ internal sealed class SigningKeys<TContext>(
         bool IsNextDue() => keys.Count == 0 || keys[^1].ActiveFrom + options.Value.KeyLifetime - options.Value.KeyAnnouncement <= now;
     }
 
-    /// <summary>Opens the keys. Plain ones and those of the previous secret are stored anew, encrypted with the present one.</summary>
-    /// <exception cref="WrongKeySecretException">No secret opens a key, and no key was ever open here.</exception>
+    /// <summary>
+    /// Decrypts the keys. Unencrypted keys and keys of the previous secret are stored again, encrypted with the present secret.
+    /// </summary>
+    /// <exception cref="WrongKeySecretException">No secret decrypts a key, and this process has not decrypted one before.</exception>
     private async Task<Dictionary<string, RSA>> OpenAsync(TContext db, List<SigningKey> keys, CancellationToken cancellationToken)
     {
         var result = new Dictionary<string, RSA>(StringComparer.Ordinal);
@@ -199,7 +201,7 @@ internal sealed class SigningKeys<TContext>(
 
     private byte[] Encrypt(RSA key) => key.ExportEncryptedPkcs8PrivateKey(options.Value.KeySecret, SigningKeys.Encryption);
 
-    /// <summary>Opens a key with the secret; a plain one without.</summary>
+    /// <summary>Decrypts a key with the secret; without a secret, reads an unencrypted key.</summary>
     private static bool TryOpen(byte[] privateKey, string? secret, [NotNullWhen(true)] out RSA? key)
     {
         key = RSA.Create();
@@ -226,7 +228,7 @@ internal sealed class SigningKeys<TContext>(
 
     private sealed record KeyRing(DateTimeOffset LoadedAt, IReadOnlyList<RingKey> Keys)
     {
-        /// <summary>The keys as authentication takes them, at every request.</summary>
+        /// <summary>The keys in the form that authentication reads at every request.</summary>
         public OpenIdConnectConfiguration Configuration { get; } = ConfigurationOf(Keys);
 
         private static OpenIdConnectConfiguration ConfigurationOf(IReadOnlyList<RingKey> keys)

@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Routing;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>The shape that every REST resource of the platform shares.</summary>
+/// <summary>The conventions that all REST resources of the platform share.</summary>
 public static class Api
 {
-    /// <summary>What every path of the first version starts with.</summary>
+    /// <summary>The prefix of every path of the first version.</summary>
     public const string Prefix = "/api/v1";
 
-    /// <summary>What every path of a version starts with.</summary>
+    /// <summary>The prefix of every path of a version.</summary>
     public static string PrefixOf(int version) => string.Create(CultureInfo.InvariantCulture, $"/api/v{version}");
 
     /// <summary>
@@ -31,7 +31,7 @@ public static class Api
     public static TBuilder AnswerHead<TBuilder>(this TBuilder endpoints)
         where TBuilder : IEndpointConventionBuilder
     {
-        // Runs last, when the content types of the endpoint are known.
+        // This convention runs last, when the content types of the endpoint are known.
         endpoints.Finally(endpoint =>
         {
             if (endpoint.Metadata.OfType<IHttpMethodMetadata>().LastOrDefault() is { HttpMethods: [var verb] } && HttpMethods.IsGet(verb)

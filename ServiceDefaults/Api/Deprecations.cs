@@ -14,7 +14,7 @@ public static class Deprecations
 
     /// <summary>
     /// Marks the endpoints as deprecated: in OpenAPI, by <c>Deprecation</c> (RFC 9745), <c>Sunset</c> (RFC 8594) and <c>Link</c> on every
-    /// answer, and by a count of the calls that still come.
+    /// answer, and by a metric that counts the remaining calls.
     /// </summary>
     /// <param name="endpoints">One endpoint or a group.</param>
     /// <param name="since">The day (UTC) from which new callers should not use it.</param>

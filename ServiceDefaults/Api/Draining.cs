@@ -9,8 +9,8 @@ using Microsoft.Extensions.Hosting;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// After SIGTERM a replica keeps serving for a moment. Every answer and its readiness announce the stop, so that callers move to other
-/// replicas before it stops listening. Ctrl-C and SIGQUIT stop at once.
+/// After SIGTERM a replica keeps serving for a moment. Every answer and the readiness check announce the stop, so that callers move to
+/// other replicas before this one stops listening. Ctrl-C and SIGQUIT stop at once.
 /// </summary>
 public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposable
 {
@@ -76,7 +76,7 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
 /// <summary>How a replica stops, section <c>Shutdown</c>.</summary>
 internal sealed class ShutdownOptions
 {
-    /// <summary>How long it serves on after SIGTERM.</summary>
+    /// <summary>How long a replica keeps serving after SIGTERM.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:00:20")]
     public TimeSpan Drain { get; set; } = TimeSpan.FromSeconds(3);
 }

@@ -21,8 +21,8 @@ namespace MicroPlatform.ServiceDefaults;
 internal sealed class ServiceCallOptions
 {
     /// <summary>
-    /// How long a call may take, where the caller set no deadline: shorter than a request may (<c>Requests:Deadline</c>), and long enough
-    /// for the first call of a process that just started.
+    /// How long a call may take if the caller set no deadline. It is shorter than <c>Requests:Deadline</c>, and long enough for the first
+    /// call of a process that just started.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:00:15")]
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(4);
@@ -34,7 +34,7 @@ public static partial class GrpcDefaults
     private static readonly HashSet<string> ContentTypes =
         new(["application/grpc", "application/grpc+proto"], StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>How long a call to another service may take, where the caller set no deadline.</summary>
+    /// <summary>How long a call to another service may take if the caller set no deadline.</summary>
     public static TimeSpan CallDeadline(this WebApplicationBuilder builder) => builder.AddSettings<ServiceCallOptions>("Calls").Deadline;
 
     /// <summary>Adds gRPC with rich errors, the standard health service and, in development, reflection.</summary>
@@ -101,7 +101,7 @@ public static partial class GrpcDefaults
         && ContentTypes.Contains(type.MediaType.Value!)
         && MethodPath().IsMatch(context.Request.Path.Value ?? "");
 
-    /// <summary>Refuses a request to a gRPC method that is no gRPC call.</summary>
+    /// <summary>Refuses a request to a gRPC method that is not a gRPC call.</summary>
     /// <exception cref="ProblemException">426 when it came over HTTP/1.1, 415 when its content type is another.</exception>
     public static void RequireGrpc(this HttpContext context)
     {
@@ -141,8 +141,8 @@ public static partial class GrpcDefaults
     }
 
     /// <summary>
-    /// Answers INVALID_ARGUMENT to a malformed message. It fails as UNKNOWN before any interceptor runs; the interceptor translates all
-    /// other failures, so UNKNOWN has no other cause.
+    /// Answers INVALID_ARGUMENT to a malformed message. Such a message fails as UNKNOWN before any interceptor runs. The interceptor
+    /// translates all other failures, so UNKNOWN has no other cause.
     /// </summary>
     internal static void UseGrpcStatuses(this WebApplication app) => app.Use(async (context, next) =>
     {
@@ -264,7 +264,7 @@ public static partial class GrpcDefaults
             StatusCodes.Status401Unauthorized => Code.Unauthenticated,
             StatusCodes.Status403Forbidden => Code.PermissionDenied,
             StatusCodes.Status404NotFound => Code.NotFound,
-            // With a field, its value is taken already; without one, the state forbids the change.
+            // A conflict on a field means that its value is taken; a conflict without a field means that the state forbids the change.
             StatusCodes.Status409Conflict => problem.Errors.Count > 0 ? Code.AlreadyExists : Code.FailedPrecondition,
             StatusCodes.Status412PreconditionFailed => Code.Aborted,
             StatusCodes.Status422UnprocessableEntity => Code.FailedPrecondition,

@@ -12,7 +12,7 @@ namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
 /// <c>Idempotency-Key</c>: the first successful answer is replayed to the same caller for 24 hours. The key is a row with a unique
-/// constraint, written in the transaction of the work: equal requests wait for one another there, and a failed one leaves no trace.
+/// constraint, written in the transaction of the work. Equal requests wait for each other at this row, and a failed request leaves no row.
 /// </summary>
 public static class Idempotency
 {
@@ -26,8 +26,8 @@ public static class Idempotency
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(24);
 
     /// <summary>
-    /// Lets the endpoint honour <c>Idempotency-Key</c>. It asks other services first and then changes <typeparamref name="TContext"/>,
-    /// through <c>SaveChangesAsync</c> or <see cref="Postgres.InTransactionAsync"/>.
+    /// Lets the endpoint honour <c>Idempotency-Key</c>. The endpoint must call other services first and then change
+    /// <typeparamref name="TContext"/>, through <c>SaveChangesAsync</c> or <see cref="Postgres.InTransactionAsync"/>.
     /// </summary>
     public static RouteHandlerBuilder WithIdempotency<TContext>(this RouteHandlerBuilder endpoint)
         where TContext : ServiceDbContext =>
@@ -77,8 +77,8 @@ public static class Idempotency
     }
 
     /// <summary>
-    /// Lets the endpoint do its work. The transaction begins with the endpoint's first change (<see cref="Postgres.InTransactionAsync"/>):
-    /// while the endpoint asks other services before that, it holds no connection. The answer is stored in that transaction.
+    /// Runs the endpoint. The transaction begins with the endpoint's first change (<see cref="Postgres.InTransactionAsync"/>), so the
+    /// endpoint holds no connection while it calls other services before that. The answer is stored in the same transaction.
     /// </summary>
     private static async Task AnswerAsync(
         HttpContext context, ServiceDbContext db, IdempotencyClaim claim, MemoryStream answer, RequestDelegate next)
@@ -136,7 +136,7 @@ internal sealed class IdempotencyClaim(string caller, string key, byte[] fingerp
 {
     private static readonly string[] ReplayedHeaders = ["Content-Type", "Location", "ETag", "Cache-Control"];
 
-    /// <summary>Writes the key's row; an equal request at the same moment waits here until the first has committed or given up.</summary>
+    /// <summary>Writes the key's row; a concurrent equal request waits here until the first one commits or rolls back.</summary>
     /// <exception cref="AlreadyAnsweredException">The key has its answer already.</exception>
     public async Task RequireFirstAsync(ServiceDbContext db, CancellationToken cancellationToken)
     {

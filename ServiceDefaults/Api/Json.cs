@@ -11,7 +11,7 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>JSON rules of the contract: strict when reading, exact when writing.</summary>
 public static partial class Json
 {
-    /// <summary>As many significant digits as any decimal holds exactly.</summary>
+    /// <summary>The number of significant digits that every decimal can hold exactly.</summary>
     private const int MaxDigits = 28;
 
     internal static void AddJsonConventions(this IServiceCollection services) =>
@@ -40,7 +40,9 @@ public static partial class Json
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex Rfc3339();
 
-    /// <summary>Every decimal of the contract is money: a JSON number with exactly two places, on the way in at most two.</summary>
+    /// <summary>
+    /// Every decimal of the contract is money: a JSON number, written with exactly two decimal places and read with at most two.
+    /// </summary>
     private sealed class MoneyConverter : JsonConverter<decimal>
     {
         public override decimal Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
@@ -74,7 +76,7 @@ public static partial class Json
                 return false;
             }
 
-            // Power of ten of the last digit that counts.
+            // The power of ten of the last nonzero digit.
             var last = (long)power - (point < 0 ? 0 : mantissa.Length - point - 1) + (all.Length - digits.Length);
             var sign = mantissa[0] == '-' ? "-" : "";
             return last >= -2 && digits.TrimStart('0').Length <= MaxDigits
@@ -82,7 +84,7 @@ public static partial class Json
         }
     }
 
-    /// <summary>Times are RFC 3339 on the way in; on the way out they are UTC to the microsecond, PostgreSQL's precision.</summary>
+    /// <summary>Times are read as RFC 3339 and written in UTC to the microsecond, PostgreSQL's precision.</summary>
     private sealed class UtcConverter : JsonConverter<DateTimeOffset>
     {
         private const string Format = "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK";
@@ -94,7 +96,7 @@ public static partial class Json
 
         public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options)
         {
-            // The round-trip format is the fast one, and has one place too many.
+            // The round-trip format is the fastest, but has one decimal place too many.
             Span<byte> text = stackalloc byte[28];
             value.UtcDateTime.TryFormat(text, out _, "O", CultureInfo.InvariantCulture);
             text[^2] = (byte)'Z';

@@ -39,7 +39,9 @@ public static partial class OpenApi
             DescribeAnswers();
         }
 
-        /// <summary><c>CartsApi.AddItemAsync</c> is <c>cartsAddItem</c>; under several verbs, each is named.</summary>
+        /// <summary>
+        /// <c>CartsApi.AddItemAsync</c> becomes <c>cartsAddItem</c>. A handler of several verbs gets the verb as a suffix.
+        /// </summary>
         private string IdOf(MethodInfo handler)
         {
             var group = handler.DeclaringType!.Name.Replace("Api", "", StringComparison.Ordinal);
@@ -59,7 +61,7 @@ public static partial class OpenApi
             }
             else
             {
-                // An explicit empty requirement says that no token is needed; some operations answer more to a known caller.
+                // An explicit empty requirement says that no token is needed; some operations return more to an authenticated caller.
                 var asksWho = handler?.GetParameters()
                     .Any(parameter => parameter.ParameterType == typeof(System.Security.Claims.ClaimsPrincipal)) == true;
                 operation.Security = asksWho ? [new(), bearer] : [new()];

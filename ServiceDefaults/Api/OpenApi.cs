@@ -90,7 +90,7 @@ public static partial class OpenApi
             Follow(body.Schema);
         }
 
-        // Requests are closed; answers are open, because fields may be added to them.
+        // Requests allow no other fields. Answers do, because fields may be added to them later.
         foreach (var schema in schemas.Where(schema => !sent.Contains(schema.Key)).Select(schema => schema.Value))
         {
             if (schema is OpenApiSchema { Properties: { Count: > 0 } properties } answer)
@@ -170,7 +170,7 @@ public static partial class OpenApi
             schema.Enum = [.. allowed.Values.OfType<string>().Select(value => JsonValue.Create(value))];
         }
 
-        // The format says the limit; as a double it would be rounded.
+        // The format already states the limit, and a double would round it.
         if (attributes?.GetCustomAttributes(typeof(RangeAttribute), inherit: true) is [RangeAttribute range]
             && Convert.ToDouble(range.Maximum, CultureInfo.InvariantCulture) >= long.MaxValue)
         {

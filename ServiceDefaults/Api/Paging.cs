@@ -9,7 +9,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Which page of a list is asked for.</summary>
+/// <summary>The page of a list that the caller requests.</summary>
 public sealed record PageQuery
 {
     /// <summary>How many items a page holds when the caller does not say.</summary>
@@ -32,7 +32,7 @@ public sealed record PageQuery
 /// <param name="NextCursor">Pass it as <c>cursor</c> to get the next page; null on the last.</param>
 public sealed record Page<T>(IReadOnlyList<T> Items, string? NextCursor);
 
-/// <summary>Keyset paging: a page starts behind the last id of the one before, so page 10,000 costs what page 1 costs.</summary>
+/// <summary>Keyset paging: a page starts behind the last id of the one before, so page 10,000 costs the same as page 1.</summary>
 public static class Paging
 {
     /// <summary>Reads one page of <paramref name="query"/>, ordered by <paramref name="key"/>, in one statement.</summary>
@@ -62,7 +62,7 @@ public static class Paging
         where TKey : struct, IParsable<TKey> =>
         page.Cursor is { Length: > 0 } cursor ? Decode<TKey>(cursor) : null;
 
-    /// <summary>A page of what was read: up to one more than <paramref name="limit"/>, which tells that there is a next page.</summary>
+    /// <summary>A page of the items read. One item more than <paramref name="limit"/> means that there is a next page.</summary>
     internal static Page<TItem> ToPage<TItem, TKey>(List<TItem> items, int limit, Func<TItem, TKey> keyOf)
         where TKey : IFormattable
     {
@@ -76,7 +76,7 @@ public static class Paging
     }
 
     /// <summary>
-    /// A pattern for <c>ILIKE</c> that finds <paramref name="text"/> literally, wherever it stands; escape character <c>\</c>.
+    /// A pattern for <c>ILIKE</c> that finds <paramref name="text"/> literally at any position; the escape character is <c>\</c>.
     /// </summary>
     public static string ContainsPattern(string text) => "%" + text
         .Replace(@"\", @"\\", StringComparison.Ordinal)
@@ -96,6 +96,6 @@ public static class Paging
                 : throw ProblemException.Invalid("cursor", "This is not a cursor of this list; leave it out to start at the first page.");
     }
 
-    // EF Core makes a property a parameter, not a constant, so that one plan serves every page.
+    // EF Core turns a property into a parameter, not a constant, so that one plan serves every page.
     private sealed record Box<T>(T Value);
 }

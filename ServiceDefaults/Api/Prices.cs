@@ -1,6 +1,6 @@
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>What a piece may cost at most, the same wherever something is priced, sold or ordered.</summary>
+/// <summary>The maximum price of one piece, the same in all services.</summary>
 public static class Prices
 {
     /// <summary>The largest price of one piece.</summary>

@@ -18,7 +18,7 @@ using Npgsql;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>Every error leaves as problem details: refusals, malformed requests, lost dependencies and faults.</summary>
+/// <summary>Answers every error with problem details: refusals, malformed requests, lost dependencies and faults.</summary>
 public static class Problems
 {
     private const string WholeBody = "body";
@@ -49,7 +49,7 @@ public static class Problems
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
     }
 
-    /// <summary>Adds the error conventions to the pipeline; first, so that they cover all of it.</summary>
+    /// <summary>Adds the error conventions to the pipeline. They come first, so that they cover all of it.</summary>
     public static void UseProblems(this WebApplication app)
     {
         app.UseExceptionHandler();
@@ -183,7 +183,7 @@ public static class Problems
             ValueOf(parameter.Name) is { } value && !IsReadable(parameter.ParameterInfo.ParameterType, value));
         return unreadable is null ? null : JsonNamingPolicy.CamelCase.ConvertName(unreadable.Name);
 
-        // Services are parameters too, and no text converts to one.
+        // Injected services are parameters too, and no text converts to a service.
         static bool IsReadable(Type type, string value) => type == typeof(string)
             || TypeDescriptor.GetConverter(type) is var converter
                 && (!converter.CanConvertFrom(typeof(string)) || (value.Length > 0 && converter.IsValid(value)));
@@ -212,7 +212,7 @@ public static class Problems
         _ => "The request could not be served.",
     };
 
-    /// <summary>The text of an annotation, which names the field as the code does, with the field's name as callers know it.</summary>
+    /// <summary>The text of a validation annotation, with the C# name of the field replaced by the name that callers know.</summary>
     internal static string Rename(string text, string path, JsonNamingPolicy naming)
     {
         var name = path[(path.LastIndexOf('.') + 1)..].Split('[')[0];
@@ -242,8 +242,8 @@ public static class Problems
     private static string AsInJson(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.CamelCase.ConvertName));
 
     /// <summary>
-    /// Writes problem details whatever the caller accepts (RFC 9110, 12.5.1). The framework's writer writes nothing for a caller that does
-    /// not accept JSON, such as a browser's EventSource, and the answer would be 500.
+    /// Writes problem details regardless of what the caller accepts (RFC 9110, 12.5.1). The framework's writer writes nothing for a caller
+    /// that does not accept JSON, such as a browser's EventSource, and the answer would be 500.
     /// </summary>
     private sealed class UnaskedWriter : IProblemDetailsWriter
     {

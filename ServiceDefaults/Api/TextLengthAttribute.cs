@@ -3,10 +3,10 @@ using System.ComponentModel.DataAnnotations;
 namespace MicroPlatform.ServiceDefaults;
 
 /// <summary>
-/// Requires a text of up to so many characters as OpenAPI and PostgreSQL count them, code points: an emoji is one, where a .NET string has
-/// two.
+/// Limits the number of characters of a text. Characters are code points, as in OpenAPI and PostgreSQL: an emoji counts as one, although a
+/// .NET string holds it in two.
 /// </summary>
-/// <param name="maximumLength">The most characters.</param>
+/// <param name="maximumLength">The maximum number of characters.</param>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public class TextLengthAttribute(int maximumLength) : StringLengthAttribute(maximumLength)
 {

@@ -39,14 +39,15 @@ public static class Postgres
         var seeding = seed is not null && bool.TryParse(builder.Configuration[SeedKey], out var isAsked) && isAsked;
         void Configure(DbContextOptionsBuilder options)
         {
-            // A refused insert is an answer (409), and a fault is logged by the exception handler.
+            // A refused insert is a normal answer (409), and the exception handler logs faults.
             options.ConfigureWarnings(events => events.Log(
                 (CoreEventId.SaveChangesFailed, LogLevel.Debug), (CoreEventId.QueryIterationFailed, LogLevel.Debug),
                 (RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.ConnectionError, LogLevel.Debug),
                 (RelationalEventId.TransactionError, LogLevel.Debug)));
-            // MigrationTests compares the model with its migrations. At each start that would take longer than looking for new ones.
+            // MigrationTests compares the model with its migrations. At every start the same check takes longer than the search for
+            // new migrations.
             options.ConfigureWarnings(events => events.Ignore(RelationalEventId.PendingModelChangesWarning));
-            // Retries bridge a short outage, such as a cut connection; the caller learns of a longer one.
+            // Retries hide a short outage, such as a cut connection; a longer one is reported to the caller.
             options.UseNpgsql(npgsql => npgsql.EnableRetryOnFailure(MaxRetries, TimeSpan.FromSeconds(1), errorCodesToAdd: null));
             options.UseSnakeCaseNamingConvention();
             if (seeding)
@@ -84,8 +85,8 @@ public static class Postgres
     }
 
     /// <summary>
-    /// The connection string, with statements prepared by use and an application name for the server's own statistics; an unusable one
-    /// where the setting is wrong. Connections go back to the pool as they are: nothing changes their session, and a reset takes six
+    /// The connection string, with automatic preparation of statements and an application name for the server's statistics. A wrong setting
+    /// gives an unusable one. Connections return to the pool without a reset: nothing changes their session, and a reset takes six
     /// statements.
     /// </summary>
     public static string GetPostgresConnectionString(this WebApplicationBuilder builder, string name)
@@ -125,11 +126,11 @@ public static class Postgres
     }
 
     /// <summary>
-    /// Runs <paramref name="work"/> in one transaction: the open one, that of the request's <c>Idempotency-Key</c>, or one of its own.
-    /// The work loads what it changes and asks no other service. It runs again from the start when the connection is lost before the
-    /// commit. When it is lost during the commit, the outcome is unknown, so the caller gets 503 and the work is not repeated.
+    /// Runs <paramref name="work"/> in one transaction: the open one, that of the request's <c>Idempotency-Key</c>, or a new one. The work
+    /// loads what it changes and calls no other service. It runs again from the start when the connection is lost before the commit. When
+    /// the connection is lost during the commit, the outcome is unknown, so the caller gets 503 and the work is not repeated.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Entities are tracked: the work would not save what is changed in them.</exception>
+    /// <exception cref="InvalidOperationException">Entities are tracked; the work would not save their changes.</exception>
     public static Task<T> InTransactionAsync<T>(
         this ServiceDbContext db, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
         db.ChangeTracker.Entries().Any()
@@ -237,7 +238,7 @@ public static class Postgres
         Task MigrateAsync(CancellationToken cancellationToken);
     }
 
-    /// <summary>Brings the schema up to date before anything else starts, so that no request or message ever meets an old one.</summary>
+    /// <summary>Brings the schema up to date before anything else starts, so that no request or message finds an old schema.</summary>
     private sealed class DatabaseMigrator<TContext>(IServiceScopeFactory scopes, ILogger<TContext> logger)
         : IHostedService, IDatabaseMigrator
         where TContext : ServiceDbContext
@@ -280,7 +281,7 @@ public static class Postgres
             logger.LogInformation("The database is up to date");
         }
 
-        // Without a limit, because building an index on a large table has none either; the wait is logged.
+        // The wait has no limit, because another process may migrate a large table for long; the wait is logged.
         private async Task WaitForLockAsync(NpgsqlConnection migrationLock, CancellationToken cancellationToken)
         {
             var sinceStart = Stopwatch.StartNew();

@@ -53,7 +53,7 @@ public static class ReadReplicas
             options.UseApplicationServiceProvider(provider);
             configure(options);
             using var scope = provider.CreateScope();
-            options.UseModel(((TContext)primary(scope.ServiceProvider)).Model); // a compiled query serves the contexts of one model
+            options.UseModel(((TContext)primary(scope.ServiceProvider)).Model); // a compiled query works only with contexts of one model
             return new(options.Options);
         }
     }

@@ -9,7 +9,7 @@ using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>A service's database: its own tables, and the two that every service needs to do a thing exactly once.</summary>
+/// <summary>A service's database: its own tables, and the two that every service needs for exactly-once processing.</summary>
 public abstract class ServiceDbContext(DbContextOptions options) : DbContext(options)
 {
     private readonly List<Action> committed = [];
@@ -18,7 +18,7 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
 
     internal DbSet<InboxMessage> InboxMessages => Set<InboxMessage>();
 
-    /// <summary>The key of the request at hand, which the first transaction claims; null when it sent none.</summary>
+    /// <summary>The idempotency key of the current request, which the first transaction claims; null when the request has none.</summary>
     internal IdempotencyClaim? Claim { get; set; }
 
     /// <summary>
@@ -48,7 +48,7 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
     }
 
     /// <summary>
-    /// Saves in the open transaction, or in one of its own that is not repeated once it may be done (see
+    /// Saves in the open transaction, or in a new one, which is not repeated if it may have been committed (see
     /// <see cref="Postgres.InTransactionAsync"/>).
     /// </summary>
     public override async Task<int> SaveChangesAsync(bool acceptAllChangesOnSuccess, CancellationToken cancellationToken = default)
@@ -69,7 +69,7 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
         return count;
     }
 
-    /// <summary>Brings data up to date that SQL cannot; called after the migrations at every start, by one replica at a time.</summary>
+    /// <summary>Updates data that SQL cannot update. Called after the migrations at every start, by one replica at a time.</summary>
     protected internal virtual Task AfterMigrationAsync(ILogger logger, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <inheritdoc />
@@ -96,7 +96,7 @@ public abstract class ServiceDbContext(DbContextOptions options) : DbContext(opt
 /// <summary>The first answer to a request that carried an idempotency key.</summary>
 public sealed class IdempotencyKey
 {
-    /// <summary>Who sent it; keys of different callers never meet.</summary>
+    /// <summary>The caller; equal keys of different callers are independent.</summary>
     public required string Caller { get; init; }
 
     /// <summary>The key as sent, up to 255 characters.</summary>
@@ -114,11 +114,11 @@ public sealed class IdempotencyKey
     /// <summary>The body of the answer.</summary>
     public byte[]? Body { get; set; }
 
-    /// <summary>When the request came first; kept for 24 hours.</summary>
+    /// <summary>When the first request arrived; the row is kept for 24 hours.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 }
 
-/// <summary>Says that a consumer has handled a message; written in the transaction of that work.</summary>
+/// <summary>Records that a consumer has handled a message; written in the transaction of that work.</summary>
 public sealed class InboxMessage
 {
     /// <summary>The handler.</summary>
@@ -173,12 +173,12 @@ internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHeal
     };
 }
 
-/// <summary>Deletes, once an hour, what is kept only for a while.</summary>
+/// <summary>Deletes expired rows and runs the housekeeping tasks once an hour.</summary>
 internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimeProvider time, ILogger<Housekeeping<TContext>> logger)
     : BackgroundService
     where TContext : ServiceDbContext
 {
-    // Longer than any message can be redelivered.
+    // No message is redelivered after so long.
     private static readonly TimeSpan InboxLifetime = TimeSpan.FromDays(30);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -207,7 +207,7 @@ internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimePr
     }
 }
 
-/// <summary>Something that a service deletes or renews once an hour.</summary>
+/// <summary>A task that a service runs once an hour, to delete or renew something.</summary>
 internal interface IHousekeepingTask
 {
     Task RunAsync(CancellationToken cancellationToken);

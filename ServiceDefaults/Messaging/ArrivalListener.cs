@@ -7,14 +7,15 @@ using Rebus.Bus;
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
 /// <summary>
-/// Wakes the receivers of a queue when PostgreSQL notifies of a message (LISTEN). Notifications can be lost, with their connection or in
-/// a pooler without sessions. So it also polls: after <paramref name="poll"/>, or earlier when a deferred message is due.
+/// Wakes the receivers of a queue when PostgreSQL announces a message (LISTEN). Notifications are lost when the connection breaks or a
+/// pooler keeps no sessions, so the listener also polls: after <paramref name="poll"/>, or earlier when a deferred message is due.
 /// </summary>
 internal sealed class ArrivalListener(
     string connectionString, string queue, TimeSpan poll, Receivers receivers, IServiceProvider services, ILogger<ArrivalListener> logger)
     : BackgroundService
 {
-    // One channel per queue; PostgreSQL truncates its name in the same way. An update retries a dead letter.
+    // There is one channel per queue; LISTEN truncates its name to 63 bytes too. The trigger covers updates, because a retried dead letter
+    // is updated.
     private const string Install = """
         DO $do$ BEGIN
             PERFORM pg_advisory_xact_lock(hashtext('messages_signal'));

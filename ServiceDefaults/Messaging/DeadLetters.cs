@@ -31,7 +31,7 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
 
     private static readonly HeaderSerializer HeaderSerializer = new();
 
-    /// <summary>One page of them, oldest first.</summary>
+    /// <summary>One page of dead letters, oldest first.</summary>
     /// <exception cref="ProblemException">400 on <c>cursor</c> when it is not one that a page of this list gave.</exception>
     public async Task<Page<DeadLetter>> ListAsync(PageQuery page, CancellationToken cancellationToken)
     {
@@ -129,7 +129,7 @@ public sealed class DeadLetters<TContext>(TContext db, [FromKeyedServices(DeadLe
     }
 }
 
-/// <summary>What is noted on an event that is set aside.</summary>
+/// <summary>The headers that a dead letter carries.</summary>
 public static class DeadLetters
 {
     internal const string Bus = "busdb";
@@ -159,7 +159,7 @@ public static class DeadLetters
         return reason.Length <= MaxReason ? reason : reason[..MaxReason];
     }
 
-    /// <summary>Notes when, and counts.</summary>
+    /// <summary>Records when an event becomes a dead letter, and counts it.</summary>
     internal sealed class Noting(IErrorHandler inner, MessagingTelemetry telemetry, TimeProvider time) : IErrorHandler
     {
         public async Task HandlePoisonMessage(

@@ -5,7 +5,7 @@ using Rebus.Messages;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>Puts the message at hand back for a while.</summary>
+/// <summary>Defers the current message.</summary>
 /// <param name="services">Resolves the bus, which is created later.</param>
 /// <param name="limit">How often a message is deferred before it becomes a dead letter.</param>
 internal sealed class Deferral(IServiceProvider services, int limit)
@@ -20,7 +20,7 @@ internal sealed class Deferral(IServiceProvider services, int limit)
         }
 
         services.GetRequiredService<MessagingTelemetry>().CountRetry(headers.GetValueOrDefault(Headers.Type, "unknown"));
-        // The transport truncates to seconds, and some time passes on the way.
+        // Half a second is added, because the transport truncates the remaining time to whole seconds.
         await services.GetRequiredService<IBus>().Advanced.TransportMessage.Defer(TimeSpan.FromSeconds((1L << Math.Min(count, 16)) + 0.5));
         return true;
     }

@@ -1,6 +1,6 @@
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>Names an event on the wire and says which services handle it; both are contract, .NET type names are not.</summary>
+/// <summary>Names an event on the wire and the services that handle it. Both belong to the contract; .NET type names do not.</summary>
 /// <param name="name">Publisher, what happened, version: <c>customers.customer-deleted.v1</c>.</param>
 /// <param name="subscribers">The queues of the services that receive it, even if they have never run.</param>
 [AttributeUsage(AttributeTargets.Class)]

@@ -8,7 +8,7 @@ using Rebus.Transport;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>Events leave and enter in the same transaction as the work they belong to.</summary>
+/// <summary>Sends and handles events in the same transaction as the work they belong to.</summary>
 public sealed class EventBus<TContext>(TContext db, IBus bus, OutboxSignal outbox, TimeProvider time)
     where TContext : ServiceDbContext
 {

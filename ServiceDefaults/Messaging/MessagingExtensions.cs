@@ -22,7 +22,7 @@ using Rebus.Workers.ThreadPoolBased;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>How events are looked for and tried again, section <c>Messaging</c>.</summary>
+/// <summary>Settings for polling and retries, section <c>Messaging</c>.</summary>
 internal sealed class MessagingOptions
 {
     /// <summary>How often a queue is read when no signal comes, in milliseconds.</summary>
@@ -30,7 +30,7 @@ internal sealed class MessagingOptions
     public int PollingMilliseconds { get; set; } = 2_000;
 
     /// <summary>
-    /// How often an event that fails is put back before it is set aside: after 1, 2, 4 ... 64 s, so 7 bridge two minutes.
+    /// How often a failed event is retried before it becomes a dead letter: after 1, 2, 4 ... 64 s, so 7 retries take two minutes.
     /// </summary>
     [Range(0, 1_000)]
     public int Deferrals { get; set; } = 7;
@@ -127,8 +127,8 @@ public static class MessagingExtensions
             .AddTransient<IHandleMessages<IFailed<TEvent>>, RetryLater<TEvent>>();
 
     /// <summary>
-    /// Removes the library's outbox step for received messages, which opens a database transaction for each. No handler here needs it, and
-    /// it precedes error handling: without its database a service would dead-letter every message at once instead of waiting.
+    /// Removes the library's outbox step for received messages, which opens a database transaction for each. No handler needs this step,
+    /// and it runs before error handling: while its database is down, a service would dead-letter every message at once instead of waiting.
     /// </summary>
     private static PipelineStepRemover WithoutOutboxOnReceipt(IPipeline pipeline) =>
         new PipelineStepRemover(pipeline).RemoveIncomingStep(step => step.GetType().Assembly == typeof(IOutboxStorage).Assembly);

@@ -8,7 +8,7 @@ using Rebus.Retry.Simple;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>One trace from the request to the last event it led to, how far events lag behind, and how many come to what.</summary>
+/// <summary>Keeps a request and all events that follow from it in one trace, and measures the lag and the outcome of events.</summary>
 internal sealed class MessagingTelemetry
 {
     private const string QueueTag = "messaging.destination.name";
@@ -54,7 +54,7 @@ internal sealed class MessagingTelemetry
 
     private TagList TagsOf(string name) => new() { { QueueTag, queue }, { EventTag, name } };
 
-    // Runs on the collector's thread when metrics are collected; without an answer there is no measurement.
+    // Runs on the collector's thread when metrics are collected. If the database does not answer, there is no measurement.
     private IEnumerable<Measurement<double>> MeasureOutbox()
     {
         object? sentAt;
@@ -126,7 +126,7 @@ internal sealed class MessagingTelemetry
                         return;
                     }
 
-                    // A message for the reader of dead letters; the library's own is about its configuration.
+                    // Staff read this message in the dead letters; the library's own message is about its configuration.
                     throw new InvalidOperationException($"This version of the platform knows no event {name}.");
                 }
 

@@ -20,7 +20,7 @@ public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
 
     internal OutboxSignal(TimeSpan fallback) => this.fallback = fallback;
 
-    /// <summary>Notes that the transaction stores events.</summary>
+    /// <summary>Records that the transaction stores events.</summary>
     internal void Expect(DbTransaction transaction) => withEvents.AddOrUpdate(transaction, this);
 
     /// <inheritdoc />
@@ -43,7 +43,7 @@ public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
     /// <inheritdoc />
     public void Dispose() => committed.Dispose();
 
-    /// <summary>Gives the forwarder's task this signal in place of the library's interval.</summary>
+    /// <summary>Starts the forwarder by this signal instead of the library's interval.</summary>
     internal sealed class TaskFactory(IAsyncTaskFactory inner, OutboxSignal signal, IRebusLoggerFactory loggers) : IAsyncTaskFactory
     {
         public IAsyncTask Create(string description, Func<Task> action, bool prettyInsignificant = false, int intervalSeconds = 10) =>

@@ -21,7 +21,7 @@ internal sealed class Receivers(int count) : IBackoffStrategy
     /// <summary>Lets one receiver look for a message. A signal that comes while all are at work is kept.</summary>
     public void Signal() => signal.Writer.TryWrite(true);
 
-    /// <summary>A message came, and messages seldom come alone.</summary>
+    /// <summary>A receiver found a message. The next one is woken, because more messages are likely.</summary>
     public void Reset() => Signal();
 
     /// <summary>A receiver found no message.</summary>
@@ -41,7 +41,7 @@ internal sealed class Receivers(int count) : IBackoffStrategy
     public void WaitNoMessage(CancellationToken token) => WaitNoMessageAsync(token).GetAwaiter().GetResult();
 
     /// <summary>
-    /// The worker, which starts receivers, found none to start: all are asleep, or some are at work and free in a moment.
+    /// The worker, which starts receivers, found no free one: all are asleep, or some are busy and will be free soon.
     /// </summary>
     public void Wait(CancellationToken token)
     {

@@ -34,10 +34,10 @@ public static class Policies
 /// <summary>The two authorities: each service is the authority for its own accounts.</summary>
 public static class Issuers
 {
-    /// <summary>The people who buy.</summary>
+    /// <summary>The authority for customers of the shop.</summary>
     public const string Customers = "microplatform/customers";
 
-    /// <summary>The people who keep to-dos and run the business.</summary>
+    /// <summary>The authority for users of the to-do application and for staff.</summary>
     public const string Users = "microplatform/users";
 
     /// <summary>The audience of every token.</summary>
@@ -79,7 +79,7 @@ public static class Authentication
                 options.ConfigurationManager ??= new KeySet(issuer, clients, time, logger));
             builder.Services.AddOptions<JwtBearerOptions>(issuer).Configure<TimeProvider>((options, time) =>
                 options.TokenValidationParameters.LifetimeValidator = (notBefore, expires, _, parameters) =>
-                    // The clock is shifted and not the token's times, which may be the first and the last representable moments.
+                    // The skew shifts the clock and not the token's times, because those may be the first or last representable moment.
                     expires is { } end && time.GetUtcNow().UtcDateTime - parameters.ClockSkew < end
                     && (notBefore is not { } start || time.GetUtcNow().UtcDateTime + parameters.ClockSkew >= start));
         }
@@ -99,12 +99,15 @@ public static class Authentication
         .AddPolicy(Policies.Admin, policy => policy.RequireClaim("iss", Issuers.Users).RequireRole("admin"))
         .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
 
-    /// <summary>Decides on the <c>{customerId}</c> of a path before the body is read, so that nobody probes with bodies.</summary>
+    /// <summary>
+    /// Checks the <c>{customerId}</c> of a path before the body is read, so that an unauthorized caller learns nothing from body
+    /// validation.
+    /// </summary>
     private static bool IsSelfOrAdmin(AuthorizationHandlerContext context) =>
         (context.Resource as HttpContext)?.GetRouteValue("customerId") is not string customerId
         || context.User.IsShopAdmin()
         || !TryParseId(customerId, out var id)
-        // Compared as text: every requirement is evaluated, also for the anonymous and for accounts of Users.
+        // Compared as text, because this also runs for anonymous callers and for accounts of Users, whose subject is not a number.
         || string.Equals(
             id.ToString(CultureInfo.InvariantCulture), context.User.FindFirstValue(JwtRegisteredClaimNames.Sub), StringComparison.Ordinal);
 

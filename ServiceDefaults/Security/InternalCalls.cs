@@ -20,13 +20,13 @@ public sealed class InternalCallOptions
     public string PreviousKey { get; set; } = "";
 }
 
-/// <summary>gRPC that only services of the platform may call: callers prove that they are one with a key that all of them have.</summary>
+/// <summary>gRPC that only services of the platform may call: callers authenticate with a key that all services share.</summary>
 public static class InternalCalls
 {
     /// <summary>The metadata that carries the key.</summary>
     public const string HeaderName = "internal-call-key";
 
-    /// <summary>The policy that requires the key, beside whatever else an endpoint requires.</summary>
+    /// <summary>The policy that requires the key, in addition to the other policies of an endpoint.</summary>
     public const string Policy = "internal-call";
 
     internal const string Refusal = $"Only services of this platform may call this method, with their key as the metadata {HeaderName}.";
@@ -36,13 +36,13 @@ public static class InternalCalls
     {
         var options = builder.AddInternalCallOptions();
         byte[][] accepted = [.. new[] { options.Key, options.PreviousKey }.Where(IsKey).Select(Hash)];
-        // A requirement that merely fails would answer PERMISSION_DENIED to a good token, and speak of tokens.
+        // A failed requirement would answer PERMISSION_DENIED to a valid token, with a message about tokens.
         builder.Services.AddAuthorizationBuilder().AddPolicy(Policy, policy => policy.RequireAssertion(context =>
             HasKey((HttpContext)context.Resource!, accepted) ? true : throw ProblemException.Unauthorized(Refusal)));
         return builder.AddGrpcDefaults();
     }
 
-    /// <summary>Maps a gRPC service that requires the key, beside health and, in development, reflection, which do not.</summary>
+    /// <summary>Maps a gRPC service that requires the key. Health and, in development, reflection do not require it.</summary>
     public static void MapInternalGrpc<TService>(this IEndpointRouteBuilder app)
         where TService : class =>
         app.MapGrpc<TService>().RequireAuthorization(Policy);
@@ -80,7 +80,7 @@ public static class InternalCalls
             return false;
         }
 
-        // Hashes have one length whatever was sent, so the time taken tells nothing of the keys.
+        // Hashes have a fixed length, so the time of the comparison reveals nothing about the keys.
         var hash = Hash(sent);
         return accepted.Any(key => CryptographicOperations.FixedTimeEquals(key, hash));
     }
@@ -100,7 +100,7 @@ public static class InternalCalls
             return new(answer, call.ResponseHeadersAsync, call.GetStatus, call.GetTrailers, call.Dispose);
         }
 
-        // A refused key is the platform's fault. As UNAUTHENTICATED it would send people to sign in again.
+        // A refused key is an error of the platform. UNAUTHENTICATED would make people sign in again.
         private async Task<T> AnswerAsync<T>(Task<T> answer, string method)
         {
             try

@@ -21,7 +21,9 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>OpenTelemetry traces, metrics and logs, exported over OTLP when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set.</summary>
 public static partial class Telemetry
 {
-    /// <summary>Prefix of every activity source and meter of the platform; what is named so is exported without registration.</summary>
+    /// <summary>
+    /// Prefix of every activity source and meter of the platform; a source or meter with this prefix is exported without registration.
+    /// </summary>
     public const string Prefix = "MicroPlatform.";
 
     // A failed call is logged once, where its answer is written.
@@ -33,7 +35,7 @@ public static partial class Telemetry
         ["Microsoft.AspNetCore"] = LogLevel.Warning,
         ["Microsoft.AspNetCore.Http.Timeouts"] = LogLevel.Error,
         ["Microsoft.EntityFrameworkCore"] = LogLevel.Warning,
-        ["Microsoft.Extensions.Diagnostics.HealthChecks"] = LogLevel.None, // the probe's answer says it
+        ["Microsoft.Extensions.Diagnostics.HealthChecks"] = LogLevel.None, // the answer to the probe contains it
         ["Microsoft.Hosting.Lifetime"] = LogLevel.Warning,
         ["Polly"] = LogLevel.None, // each attempt of each call
         ["Rebus"] = LogLevel.Warning,
@@ -58,7 +60,7 @@ public static partial class Telemetry
         });
         if (string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
         {
-            return; // recording what nobody collects takes time from every request
+            return; // recording without a receiver would slow down every request
         }
 
         builder.Logging.AddOpenTelemetry(logging =>
@@ -86,7 +88,7 @@ public static partial class Telemetry
             .UseOtlpExporter();
     }
 
-    /// <summary>Tells the Gateway which route was asked for.</summary>
+    /// <summary>Tells the Gateway which route the request matched.</summary>
     internal static Task TellRouteAsync(HttpContext context, RequestDelegate next)
     {
         if (!context.IsGrpc() && context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } route })
@@ -167,7 +169,7 @@ public static partial class Telemetry
         }
     }
 
-    // Both run in linear time. The time-out is long, because it would fail the traced work.
+    // Both patterns run in linear time. The time-out is long, because exceeding it would fail the traced work.
     [GeneratedRegex("""(?<=\{\w+):[^}]+""", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Constraint();
 
@@ -176,12 +178,12 @@ public static partial class Telemetry
         RegexOptions.IgnoreCase | RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Statement();
 
-    /// <summary>Keeps what somebody asked for, and names statements.</summary>
+    /// <summary>Drops the spans of background work, and names the spans of SQL statements.</summary>
     private sealed class Spans : BaseProcessor<Activity>
     {
         public override void OnStart(Activity data)
         {
-            // Polling, housekeeping and probes: no request or message began them. Their failures are logged.
+            // No request or message started polling, housekeeping or probes. Their failures are logged.
             // The sampler always_on (OTEL_TRACES_SAMPLER) ignores whether the parent is recorded.
             var isOwnWork = data.ParentId is null && data.Kind is ActivityKind.Internal or ActivityKind.Client;
             if (isOwnWork || data.Parent is { Recorded: false })

@@ -117,7 +117,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
         var voided = await SendAsync("GET", $"{Transactions}/{id}").JsonAsync();
         Assert.Equal(platform.Clock.GetUtcNow(), voided.GetProperty("voidedAt").GetDateTimeOffset(), TimeSpan.FromMilliseconds(1));
 
-        // Once more changes nothing, and a voided one is not booked elsewhere.
+        // A second deletion changes nothing, and a voided transaction cannot move to another order.
         platform.Clock.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(HttpStatusCode.NoContent, await SendAsync("DELETE", $"{Transactions}/{id}").StatusAsync());
         Assert.Equal(HttpStatusCode.Conflict, (await SendAsync("PUT", $"{Transactions}/{id}", new { orderId = 5 }).ProblemAsync()).Status);

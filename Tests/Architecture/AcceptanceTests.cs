@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Contract;
 
 namespace MicroPlatform.Tests.Architecture;
 
-/// <summary>The criteria in docs/acceptance.md against those that tests cite with <c>[Trait("Covers", …)]</c>.</summary>
+/// <summary>Compares the criteria in docs/acceptance.md with those that tests cite with <c>[Trait("Covers", …)]</c>.</summary>
 public sealed partial class AcceptanceTests
 {
     private static readonly string[] Listed =

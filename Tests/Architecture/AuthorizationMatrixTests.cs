@@ -10,13 +10,13 @@ using Yarp.ReverseProxy.Configuration;
 namespace MicroPlatform.Tests.Architecture;
 
 /// <summary>
-/// Every endpoint of every service against every kind of caller. The endpoints come from the running services;
-/// what each may answer to whom is written down here, so that one without a row, or a row without one, fails.
+/// Calls every endpoint of every service as every kind of caller. The endpoints come from the running services, the expected access
+/// from the rows below. An endpoint without a row fails, and so does a row without an endpoint.
 /// </summary>
 public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
-    // Callers that are denied differ by status: 401 who are you, 403 not you.
-    // All gRPC calls of this matrix carry the key of the platform; what is internal without it is the subject of InternalCallTests.
+    // A denied caller gets 401 if it is unknown, and 403 if it is known and lacks the right.
+    // All gRPC calls of this matrix carry the key of the platform; InternalCallTests makes internal calls without it.
     private enum May
     {
         Anyone,
@@ -74,7 +74,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
             ["DELETE /api/v1/users/me"] = May.User,
             ["PUT /api/v1/users/me/password"] = May.User,
             ["GET /api/v1/users"] = May.UsersAdmin,
-            // Oneself, too; the id that is called here is nobody's.
+            // Users may also read their own account by id; the id in this test belongs to nobody.
             ["GET /api/v1/users/{id}"] = May.UsersAdmin,
             ["PATCH /api/v1/users/{id}"] = May.UsersAdmin,
             ["POST /users.v1.Users/Register"] = May.Anyone,
@@ -198,7 +198,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
     [Trait("Covers", "N-03")]
     public async Task Each_kind_of_account_gets_in_where_its_row_says_and_nowhere_else(string service)
     {
-        _ = platform.Services("warehouse"); // which Sales asks: the deadline of a call is not for starting a service
+        _ = platform.Services("warehouse"); // starts it first: its start must not count against the deadline of a call
         using var http = platform.Http(service);
         (string Authority, string Name, bool IsAdmin, May[] Rights)[] callers =
         [
@@ -216,7 +216,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
                 var token = authority is "customers" ? await platform.CustomerTokenAsync(name) : await platform.UserTokenAsync(name);
                 var status = await CallAsync(http, endpoint, isGrpc, token, id: "me");
                 var isDenied = status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
-                // What is open may still refuse the credentials in its message.
+                // An open endpoint may still refuse the credentials in the body.
                 Assert.True(IsOpen(row) || isDenied != rights.Contains(row), $"{endpoint} ({row}) answered {(int)status} to {name}");
                 Assert.True((int)status < 500, $"{endpoint} answered {(int)status} to {name}");
             }
@@ -255,7 +255,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
         where method is not "HEAD"
         select ($"{method} {path}", path.Contains(".v1.", StringComparison.Ordinal));
 
-    /// <summary>Calls with a body and a precondition that cannot be met, so that whoever gets in changes nothing.</summary>
+    /// <summary>Sends an invalid body and a precondition that fails, so that an admitted call changes nothing.</summary>
     private static async Task<HttpStatusCode> CallAsync(HttpClient http, string endpoint, bool isGrpc, string? token, string id)
     {
         var (method, pattern) = (endpoint.Split(' ')[0], endpoint.Split(' ')[1]);
@@ -270,7 +270,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
         {
             request.Version = HttpVersion.Version20;
             request.Headers.TryAddWithoutValidation(InternalCalls.HeaderName, TestPlatform.InternalCallKey);
-            // One byte that is no message: refused, but only after the caller has been let in.
+            // One byte that is not a message: the service refuses it only after it has authorized the caller.
             request.Content = new ByteArrayContent([0, 0, 0, 0, 1, 0xFF]);
             request.Content.Headers.ContentType = new("application/grpc");
         }

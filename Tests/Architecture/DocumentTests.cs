@@ -3,10 +3,10 @@ using MicroPlatform.Tests.Contract;
 
 namespace MicroPlatform.Tests.Architecture;
 
-/// <summary>The documents point at what exists: linked pages, sections, files and tests.</summary>
+/// <summary>Everything that the documents link or name exists: pages, sections, files and tests.</summary>
 public sealed partial class DocumentTests
 {
-    // A superseded decision describes what was there then.
+    // A superseded decision may name files that no longer exist.
     private const string Superseded = "Status: superseded";
 
     private static readonly string[] Folders = ["docs", "deploy", "bench", "AppHost", "openapi"];
@@ -60,7 +60,7 @@ public sealed partial class DocumentTests
         return files.Concat(tests).Concat(links).Except(Written, StringComparer.Ordinal);
     }
 
-    /// <summary>Whether a file has this path, from the root or beside the document, or, for a name alone, is anywhere.</summary>
+    /// <summary>Whether it is a path from the root or from the document, or, without a folder, the name of any file.</summary>
     private static bool IsFile(string document, string name) =>
         Files.Contains(name) || Files.Contains(Resolve(document, name))
         || (!name.Contains('/', StringComparison.Ordinal) && Files.Any(file => file.EndsWith($"/{name}", StringComparison.Ordinal)));

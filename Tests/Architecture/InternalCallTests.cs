@@ -21,7 +21,7 @@ using StatusCode = Grpc.Core.StatusCode;
 
 namespace MicroPlatform.Tests.Architecture;
 
-/// <summary>gRPC that the Gateway does not route answers services of the platform and nobody else.</summary>
+/// <summary>gRPC services that the Gateway does not route answer only services of the platform.</summary>
 public sealed class InternalCallTests : IClassFixture<TestPlatform>
 {
     private const string Key = TestPlatform.InternalCallKey;
@@ -36,7 +36,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
 
     public static TheoryData<string> Internal => ["customers", "warehouse", "sales"];
 
-    /// <summary>What an internal service is, the routes of the Gateway say.</summary>
+    /// <summary>A gRPC service is internal if the Gateway has no route to it.</summary>
     [Fact]
     public void Every_gRPC_service_that_the_Gateway_does_not_route_requires_the_key_and_no_other_does()
     {
@@ -96,7 +96,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
             using var channel = platform.Grpc(service, key);
             foreach (var (name, method) in InternalMethods(service))
             {
-                // No message of any method: refused, but only after the caller has been let in.
+                // Not a message of any method: the service refuses it only after it has authorized the caller.
                 var refusal = await channel.CallRaw(name, method, [0xFF], token).RefusalAsync();
                 Assert.Equal((method, StatusCode.InvalidArgument), (method, refusal.Status));
             }
@@ -159,7 +159,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
         }
     }
 
-    /// <summary>A platform of its own: Cart, Sales and the Gateway have another key than those they call.</summary>
+    /// <summary>A platform of its own, where Cart, Sales and the Gateway have another key than the services that they call.</summary>
     public sealed class Mismatch(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]
@@ -199,7 +199,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
         }
     }
 
-    /// <summary>A platform of its own, whose every call is looked at.</summary>
+    /// <summary>A platform of its own, whose calls the test records.</summary>
     public sealed class Traffic(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         private static readonly string[] InternalCalled =

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Architecture;
 
-/// <summary>What keeps the code readable on one screen.</summary>
+/// <summary>Limits that keep the code readable on one screen.</summary>
 public sealed class ReadabilityTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const int MaxColumns = 140;

@@ -19,7 +19,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await SignInAsync(page, "clerk");
         await Expect(page.Locator("#link")).ToHaveTextAsync("Live");
         var confirmed = page.Locator("[data-figure=confirmed]");
-        await Expect(confirmed).Not.ToHaveTextAsync("–"); // the stream is open before its first event is there
+        await Expect(confirmed).Not.ToHaveTextAsync("–"); // the page says Live before the first event arrives
         var before = await ShownAsync();
         await AccessibleAsync(page);
         await page.EvaluateAsync("""
@@ -40,7 +40,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
                 clerk).StatusAsync());
         await Eventually.TrueAsync(async () => await ShownAsync() > before, "the order is counted");
         var seen = await page.EvaluateAsync<string[]>("() => window.seen");
-        Assert.Contains($"1 pending, {before} confirmed", seen); // however quickly the warehouse answers
+        Assert.Contains($"1 pending, {before} confirmed", seen); // shown even if the warehouse answers at once
         Assert.Equal($"0 pending, {before + 1} confirmed", seen[^1]);
         await Expect(page.Locator("#revenue-total")).ToContainTextAsync("in all");
         await Expect(page.Locator("#chart svg rect.some")).Not.ToHaveCountAsync(0);
@@ -53,13 +53,13 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
                 clerk).StatusAsync());
         await Expect(page.Locator("#low")).ToContainTextAsync(sku);
 
-        // The numbers behind the bars.
+        // The table has the numbers of the bar chart.
         await page.GetByText("As a table").ClickAsync();
         await Expect(page.Locator("#days tr")).ToHaveCountAsync(14);
         await Expect(page.Locator("#days tr").Last)
             .ToContainTextAsync(DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
 
-        // A number, not the text: an order of another test may still be on its way, and two be counted at once.
+        // Returns a number to compare: one event may also count an order of another test.
         async Task<int> ShownAsync() =>
             int.TryParse(await confirmed.InnerTextAsync(), NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var shown)
                 ? shown
@@ -122,7 +122,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await page.GotoAsync("/scalar/");
         await ExpiredSessionAsync(page);
         var copy = await DuplicateAsync("/scalar/");
-        var late = await DuplicateAsync("/protos/"); // without a script: it cannot hear of the renewal
+        var late = await DuplicateAsync("/protos/"); // this page has no script, so it does not learn of the renewal
 
         await Task.WhenAll(page.GotoAsync("/"), copy.GotoAsync("/"));
         await Expect(page.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
@@ -131,7 +131,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await Expect(late.Locator("[data-figure=confirmed]")).Not.ToHaveTextAsync("–");
         Assert.Single(sent);
 
-        // The next renewal starts from what the first one gave, whichever tab makes it.
+        // Whichever tab renews next, it sends the refresh token that the first renewal returned.
         foreach (var tab in new[] { page, copy, late })
         {
             await tab.EvaluateAsync("""
@@ -174,7 +174,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         await Expect(pages[2].Locator("#link")).ToHaveTextAsync("Updated every 5 s");
         Assert.Equal(1, streams);
 
-        // Whoever is still there takes over.
+        // One of the remaining pages takes over the stream.
         await pages[0].CloseAsync();
         await Eventually.TrueAsync(
             async () => await IsLiveAsync(pages[1]) != await IsLiveAsync(pages[2]), "one of the others streams");

@@ -6,13 +6,13 @@ using Microsoft.Playwright;
 
 namespace MicroPlatform.Tests.Browser;
 
-/// <summary>A test that looks at the running platform as people do.</summary>
+/// <summary>A test that uses the running platform in a browser.</summary>
 [Collection(PlatformTestGroup.Name)]
 public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
 {
     protected RunningPlatform Platform { get; } = platform;
 
-    /// <summary>Where the Gateway is for a browser.</summary>
+    /// <summary>The Gateway's address for a browser.</summary>
     protected Uri Origin
     {
         get
@@ -25,7 +25,7 @@ public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
     private protected Task<Window> OpenAsync(ColorScheme scheme = ColorScheme.Light, bool javaScript = true, int width = 1280) =>
         chromium.OpenAsync(Origin, scheme, javaScript, width);
 
-    /// <summary>Fails when axe finds what keeps people out.</summary>
+    /// <summary>Fails when axe finds a serious or critical accessibility violation.</summary>
     protected static async Task AccessibleAsync(IPage page)
     {
         var found = await page.RunAxe();
@@ -36,7 +36,7 @@ public abstract class BrowserTest(RunningPlatform platform, Chromium chromium)
         Assert.NotEmpty(found.Passes);
     }
 
-    /// <summary>An access token of a user, past the browser.</summary>
+    /// <summary>An access token of a user, requested without the browser.</summary>
     protected static async Task<string> TokenAsync(HttpClient http, string username) =>
         (await LoginAsync(http, username)).GetProperty("accessToken").GetString()!;
 

@@ -3,7 +3,7 @@ using Microsoft.Playwright;
 namespace MicroPlatform.Tests.Browser;
 
 /// <summary>
-/// The browser of this machine, started when a test first asks for it; where there is none, the test is skipped and says so.
+/// The browser of this machine, started when a test first needs it. Without a browser the test is skipped with a message.
 /// </summary>
 public sealed class Chromium : IAsyncLifetime
 {
@@ -33,7 +33,7 @@ public sealed class Chromium : IAsyncLifetime
         starting.Dispose();
     }
 
-    /// <summary>A new window without history, storage or cookies, looking at <paramref name="origin"/> only.</summary>
+    /// <summary>A new window without history, storage or cookies, for pages of <paramref name="origin"/> only.</summary>
     internal async Task<Window> OpenAsync(Uri origin, ColorScheme scheme = ColorScheme.Light, bool javaScript = true, int width = 1280)
     {
         var executable = Candidates().FirstOrDefault(File.Exists);
@@ -43,7 +43,7 @@ public sealed class Chromium : IAsyncLifetime
         try
         {
             playwright ??= await Playwright.CreateAsync();
-            // Twice what a slow machine with a busy platform was seen to take.
+            // Twice the longest wait measured on a slow machine with a busy platform.
             Assertions.SetDefaultExpectTimeout(30_000);
             browser ??= await playwright.Chromium.LaunchAsync(new()
             {
@@ -91,7 +91,7 @@ public sealed class Chromium : IAsyncLifetime
     }
 }
 
-/// <summary>A window and all that it asked for and complained about; closing it fails the test if that was too much.</summary>
+/// <summary>A window that records errors and requests. Closing it fails if it saw an error or a request to another origin.</summary>
 internal sealed class Window : IAsyncDisposable
 {
     private readonly IBrowserContext context;
@@ -120,7 +120,7 @@ internal sealed class Window : IAsyncDisposable
 
     public IPage Page { get; }
 
-    /// <summary>What the browser may say, because the test is about it.</summary>
+    /// <summary>Text of the errors that the test expects.</summary>
     public string? Expected { get; set; }
 
     public IReadOnlyList<IResponse> Responses

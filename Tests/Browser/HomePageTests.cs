@@ -4,7 +4,7 @@ using static Microsoft.Playwright.Assertions;
 
 namespace MicroPlatform.Tests.Browser;
 
-/// <summary>The first page, as it is seen.</summary>
+/// <summary>The first page in a browser.</summary>
 public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
 {
     private static readonly string[] Services = ["Gateway", "Customers", "Cart", "Sales", "Warehouse", "Accounting", "Users", "Todo"];

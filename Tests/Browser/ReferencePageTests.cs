@@ -6,7 +6,7 @@ using static Microsoft.Playwright.Assertions;
 
 namespace MicroPlatform.Tests.Browser;
 
-/// <summary>The API reference, as people use it.</summary>
+/// <summary>The API reference in a browser.</summary>
 public sealed partial class ReferencePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
 {
     private static readonly string[] Documents = ["Customers", "Cart", "Users", "Todo", "Warehouse", "Accounting", "Sales", "Gateway"];
@@ -49,7 +49,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         Assert.StartsWith("Bearer ey", (await me.Request.AllHeadersAsync())["authorization"], StringComparison.Ordinal);
         Assert.Contains("clerk", await me.TextAsync(), StringComparison.Ordinal);
 
-        // The board is this tab's too, until it signs out.
+        // The tab is signed in to the board too, until it signs out.
         await page.GotoAsync("/");
         await Expect(page.Locator("#link")).ToHaveTextAsync("Live");
         await page.GotoAsync("/scalar/");
@@ -101,7 +101,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         Assert.Single(window.Responses, response => response.Url.EndsWith("/api/v1/users/refresh", StringComparison.Ordinal));
     }
 
-    /// <summary>Opens an operation's form, puts in the body if there is one, sends it, and waits until the answer is shown.</summary>
+    /// <summary>Opens an operation's form, enters the body if there is one, sends the request, and waits for the answer.</summary>
     private static async Task<IResponse> SendAsync(IPage page, string operation, string path, string? body = null)
     {
         await page.Locator($"[id='{operation}']").GetByRole(AriaRole.Button, new() { NameRegex = TestRequest() }).ClickAsync();
@@ -116,7 +116,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
         var response = await page.RunAndWaitForResponseAsync(
             () => form.GetByRole(AriaRole.Button, new() { NameRegex = Send() }).First.ClickAsync(),
             response => new Uri(response.Url).AbsolutePath.Equals(path, StringComparison.Ordinal));
-        // Closing the form before the page shows the answer cancels the call, and the page complains of it.
+        // Closing the form before the page shows the answer cancels the call, and the page logs an error.
         await Expect(form.GetByRole(AriaRole.Region, new() { Name = "Response" })).ToContainTextAsync($"{response.Status} ");
         return response;
     }

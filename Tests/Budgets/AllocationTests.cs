@@ -4,8 +4,8 @@ using MicroPlatform.Tests.ServiceDefaults;
 namespace MicroPlatform.Tests.Budgets;
 
 /// <summary>
-/// How much memory a request allocates in the service, the test's client included. The budgets are what it took when they were set and a
-/// quarter more. All allocations of this process count, so nothing else may run in it.
+/// How much memory a request allocates in the service and in the test's client. Each budget is the value measured when it was set plus
+/// a quarter. All allocations of this process count, so no other test may run in it.
 /// </summary>
 [Collection(TraceTestGroup.Name)]
 public sealed class AllocationTests(TestPlatform platform) : IClassFixture<TestPlatform>

@@ -11,7 +11,7 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
     [Fact]
     public async Task Callers_at_once_need_no_more_connections_than_there_are_callers()
     {
-        const int housekeeping = 2; // the outbox, and a look at the dead letters
+        const int housekeeping = 2; // the outbox and the check for dead letters
         using var http = platform.Http("cart");
         var token = await platform.CustomerTokenAsync("nonadmin3@email.com");
 
@@ -32,17 +32,17 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
     [Fact]
     public async Task A_service_at_rest_asks_its_own_database_nothing_that_polling_does_not()
     {
-        // Signals may be lost, so the outbox is looked at, less often than the queue: no other timer asks the database.
+        // Because signals may be lost, a timer checks the outbox, less often than the queue. No other timer queries the database.
         using var http = platform.Http("cart");
         await http.SendAsync("GET", "/api/v1/products").JsonAsync();
         await platform.QuietAsync();
 
-        // Connections report what they did up to ten seconds later, so the start may show in the first looks.
+        // Connections report their statistics up to ten seconds late, so the first samples may include the start.
         await Eventually.TrueAsync(
             async () => await CommittedBetweenLooksAsync() <= 5, "five looks at the queue pass with at most five statements", seconds: 120);
     }
 
-    /// <summary>The transactions in the service's own database while its queue is looked at five times.</summary>
+    /// <summary>The transactions in the service's own database during five checks of its queue.</summary>
     private async Task<long> CommittedBetweenLooksAsync()
     {
         var (own, bus) = (await CommittedAsync("cartdb"), await CommittedAsync("busdb"));
@@ -51,7 +51,7 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
         return await CommittedAsync("cartdb") - own;
     }
 
-    // Asked on another database, so that the question does not count itself.
+    // Runs on another database, so that the query does not count itself.
     private async Task<long> CommittedAsync(string database)
     {
         var name = new NpgsqlConnectionStringBuilder(platform.ConnectionString(database)).Database!;

@@ -12,7 +12,7 @@ public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPl
     [Theory]
     [InlineData("cart", "/api/v1/products?limit=200", 1)]
     [InlineData("cart", "/api/v1/products/1", 1)]
-    [InlineData("cart", "/api/v1/carts/me", 3)] // who calls, the cart, its checkout
+    [InlineData("cart", "/api/v1/carts/me", 3)] // the caller, the cart, its checkout
     [InlineData("customers", "/api/v1/customers/me", 1)]
     [InlineData("users", "/api/v1/users/me", 1)]
     [InlineData("todo", "/api/v1/todos", 1)]
@@ -32,7 +32,7 @@ public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPl
             _ => await platform.UserTokenAsync("clerk"),
         };
 
-        await http.SendAsync("GET", path, token: token).JsonAsync(); // starts the services that it asks
+        await http.SendAsync("GET", path, token: token).JsonAsync(); // starts the services that it calls
 
         var work = await Work.OfAsync(trace => http.SendAsync("GET", path, token: token, headers: trace));
 
@@ -42,11 +42,11 @@ public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPl
     [Fact]
     public async Task Putting_a_product_into_a_cart_takes_no_more_statements_than_this()
     {
-        const int most = 7; // who calls; is there a cart, the cart locked, its checkout, the item, the cart's version, the cart as answered
+        const int most = 7; // the caller; the cart's existence, its lock, its checkout, the item, the new version, the cart in the answer
         using var http = platform.Http("cart");
         var token = await platform.CustomerTokenAsync(Customer);
 
-        await http.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync(); // starts the services that it asks
+        await http.SendAsync("GET", "/api/v1/carts/me", token: token).JsonAsync(); // starts the services that it calls
 
         var work = await Work.OfAsync(
             trace => http.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, token, trace));

@@ -117,7 +117,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
         async () =>
             await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens");
 
-    /// <summary>A platform of its own, since others in the class need Customers.</summary>
+    /// <summary>A platform of its own, because the other tests of the class need Customers.</summary>
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]
@@ -146,7 +146,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
         }
     }
 
-    /// <summary>A platform of its own, whose services wait for each other no longer than they do by default.</summary>
+    /// <summary>A platform of its own, with the default deadline for calls between services.</summary>
     public sealed class Silence : IClassFixture<TestPlatform>
     {
         private readonly TestPlatform platform;

@@ -144,7 +144,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Trait("Covers", "N-08")]
     public async Task Sixty_first_looks_at_once_all_succeed_and_four_first_products_open_one_cart()
     {
-        // With connections enough opened beforehand, all sixty are at the cart at the same time.
+        // Opens enough connections first, so that all sixty requests reach the cart at the same time.
         var other = await platform.CustomerTokenAsync("nonadmin4@email.com");
         await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => http.SendAsync("GET", Shop.MyCart, token: other).StatusAsync()));
         var account = await platform.RegisterAsync();
@@ -161,7 +161,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Fact]
     public async Task Every_change_of_an_item_changes_the_tag_of_the_cart_and_reading_does_not()
     {
-        // All at one instant that the database stores exactly: it is the change that counts, not the time of it.
+        // The clock stands still at a time that the database stores exactly, so the time of a change cannot change the tag.
         platform.Clock.SetUtcNow(DateTimeOffset.FromUnixTimeMilliseconds(platform.Clock.GetUtcNow().ToUnixTimeMilliseconds() + 1));
         var account = await platform.RegisterAsync();
         var tags = new List<string> { await http.CartTagAsync(account) };

@@ -6,7 +6,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace MicroPlatform.Tests.Cart;
 
-/// <summary>What carts, checkouts and products of the version before become.</summary>
+/// <summary>How migrations change carts, checkouts and products of the previous version.</summary>
 public sealed class CheckoutMigrationTests(Cluster cluster)
 {
     [Fact]

@@ -36,7 +36,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
         Assert.Equal(
             HttpStatusCode.PreconditionFailed,
             await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", "\"1\"")).StatusAsync());
-        // Once this later event has been handled and nothing waits any more, an earlier one would have been handled too.
+        // When this later event is handled and the queue is empty, an earlier event would have been handled too.
         await cart.AddItemAsync(marker, 1);
         await customers.SendAsync("DELETE", Accounts.Me, token: marker.AccessToken).StatusAsync();
         await Eventually.TrueAsync(async () => await CartsAsync(marker.Id) == 0, "the later event is handled");
@@ -83,7 +83,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
         Task<HttpStatusCode> late;
         await using (var transaction = await db.BeginTransactionAsync(TestContext.Current.CancellationToken))
         {
-            // The request is past the door and stands before the carts; then the deletion arrives and gets ahead of it.
+            // The authenticated request waits for the table; the deletion arrives later and takes effect before it.
             await using (var command = new NpgsqlCommand("LOCK TABLE carts IN ACCESS EXCLUSIVE MODE", db))
             {
                 await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
@@ -115,7 +115,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
             "cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= count,
         $"{count} wait for the carts");
 
-    /// <summary>A platform of its own, since others in the class need Cart.</summary>
+    /// <summary>A platform of its own, because the other tests of the class need Cart.</summary>
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]

@@ -27,7 +27,7 @@ internal static class Shop
         return product.Id();
     }
 
-    /// <summary>Puts a product into a cart and gives the item's id.</summary>
+    /// <summary>Puts a product into a cart and returns the item's id.</summary>
     public static async Task<long> AddItemAsync(this HttpClient cart, Account account, long productId, int quantity = 1) =>
         (await cart.SendAsync("POST", MyItems, new { productId, quantity }, account.AccessToken).JsonAsync(HttpStatusCode.Created))
             .GetProperty("items").EnumerateArray().Single(item => item.GetProperty("productId").GetInt64() == productId).Id();

@@ -9,7 +9,7 @@ using Microsoft.OpenApi;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The documents are valid for an independent validator, and so is what the services really answer.</summary>
+/// <summary>An independent validator accepts the documents and the real answers of the services.</summary>
 public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<ContractFixture>
 {
     private const string NewPassword = "otherPass123";
@@ -144,7 +144,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
         await AskAsync("DELETE /api/v1/carts/{customerId}", ["me"]);
         await AskAsync("DELETE /api/v1/products/{id}", [id]);
         await AskAsync("POST /api/v1/carts/{customerId}/items", ["me"], new { productId = 1, quantity = 1 });
-        await fixture.Platform.StopAsync("warehouse"); // which leaves the order undecided
+        await fixture.Platform.StopAsync("warehouse"); // so that the order stays undecided
         await AskAsync("POST /api/v1/carts/{customerId}/checkout", ["me"]);
         await AskAsync("DELETE /api/v1/carts/{customerId}/checkout", ["me"]);
         fixture.Platform.Restart("warehouse");
@@ -207,7 +207,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
 
     private async Task AskOfSalesAndOverviewAsync()
     {
-        // A customer who is gone afterwards: the overview has a null in the customer's place.
+        // This customer is deleted later, so that the overview has null in the customer's place.
         var account = new { email = $"{Guid.NewGuid():N}@example.com", password = TestPlatform.Password };
         var customer = IdOf(await AskAsync("POST /api/v1/customers", body: account));
         object[] lines = [new { itemId = 1, quantity = 1 }];
@@ -235,7 +235,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
 
     private static string Text(JsonElement json, string name) => json.GetProperty(name).GetString()!;
 
-    /// <summary>Asks once and notes what is wrong with the answer by the document.</summary>
+    /// <summary>Sends one request and records where the answer differs from the document.</summary>
     /// <returns>The body; undefined when there is none.</returns>
     private async Task<JsonElement> AskAsync(string name, object[]? ids = null, object? body = null, string? token = null)
     {
@@ -254,7 +254,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
     private async Task<JsonElement> ValidateAsync(string service, Operation operation, HttpResponseMessage answer, HttpStatusCode? expected)
     {
         var (status, type) = ((int)answer.StatusCode, answer.Content.Headers.ContentType?.MediaType);
-        // A stream has no end to wait for.
+        // A stream never ends, so its body is not read.
         var text = type is "text/event-stream" ? "" : await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var declared = operation.Answer(status);
         var media = type is null ? null : declared?["content"]?[type];

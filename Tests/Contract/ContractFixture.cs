@@ -5,8 +5,7 @@ using MicroPlatform.Tests.Gateway;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// Tests of what all endpoints have in common share one platform, seen through its Gateway; they add to its data and take away only what
-/// they added.
+/// Tests of rules for all endpoints share one platform behind its Gateway. They delete only data that they added.
 /// </summary>
 [CollectionDefinition(Name)]
 public sealed class ContractTestGroup : ICollectionFixture<ContractFixture>
@@ -51,10 +50,10 @@ public sealed class ContractFixture(Cluster cluster) : IAsyncLifetime
 
     internal JsonObject Document(string service) => documents[service];
 
-    /// <summary>A token of the account that may do most there.</summary>
+    /// <summary>A token of the account with the most rights in the service.</summary>
     internal string Token(string service) => tokens[service];
 
-    /// <summary>Every operation that the service's document names; there are some, or what holds for each would hold for nothing.</summary>
+    /// <summary>Every operation in the service's document. Fails if there is none, because the tests would then check nothing.</summary>
     internal IReadOnlyList<Operation> Operations(string service)
     {
         List<Operation> operations =
@@ -67,7 +66,7 @@ public sealed class ContractFixture(Cluster cluster) : IAsyncLifetime
         return operations;
     }
 
-    /// <summary>Sends a request with that token unless told otherwise.</summary>
+    /// <summary>Sends a request with the service's token.</summary>
     internal Task<HttpResponseMessage> SendAsync(
         string service, string method, string address, JsonNode? body = null, params (string Name, string Value)[] headers) =>
         Http.SendAsync(method, address, body?.ToJsonString(), Token(service), headers);

@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// The documents in <c>openapi/</c>: that they are the present contract, say all that callers need, and break no promise unannounced.
+/// The documents in <c>openapi/</c> are the present contract, say all that callers need, and break no promise without a declaration.
 /// </summary>
 [Collection(ContractTestGroup.Name)]
 public sealed class ContractTests(ContractFixture fixture)
@@ -18,7 +18,7 @@ public sealed class ContractTests(ContractFixture fixture)
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
 
-    /// <summary>Each break that a document can bring about, planted in a good one, and what is to be said of it.</summary>
+    /// <summary>Every kind of breaking change, made in a good document, with the expected report.</summary>
     public static TheoryData<string, string> Breaks => new()
     {
         { "paths./api/v1/carts/{customerId} -", "no longer: DELETE /api/v1/carts/{customerId}|no longer: GET /api/v1/carts/{customerId}" },
@@ -71,7 +71,7 @@ public sealed class ContractTests(ContractFixture fixture)
         },
     };
 
-    /// <summary>What may change without anybody's harm.</summary>
+    /// <summary>Changes that break no caller.</summary>
     public static TheoryData<string> Additions =>
     [
         "components.schemas.UpdateCartItemRequest.properties.quantity.maximum =6",
@@ -170,7 +170,7 @@ public sealed class ContractTests(ContractFixture fixture)
                 "400, 413 and 415");
             Need(!operation.Path.Contains('{', StringComparison.Ordinal) || operation.Answer(404) is not null, "404");
             Need(operation.Body is null || operation.Example is not null, "an example of the body");
-            // What is kept with a key would let a password be guessed.
+            // A stored key keeps a hash of the body, which would allow guessing the password.
             Need(operation.Answer(201) is null || operation.TakesPassword || operation.Takes("Idempotency-Key"), "Idempotency-Key");
             Need(!operation.TakesPassword || !operation.Takes("Idempotency-Key"), "the absence of Idempotency-Key");
             Need(operation.Answer(201) is null || operation.Answer(201)!["headers"]?["Location"] is not null, "Location");

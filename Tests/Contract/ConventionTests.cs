@@ -7,8 +7,8 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// What holds for every endpoint of every service, tried on each that the documents name, through the Gateway, by the account that may do
-/// most.
+/// Rules for every endpoint of every service. The tests call each endpoint in the documents through the Gateway, with the account that
+/// has the most rights.
 /// </summary>
 [Collection(ContractTestGroup.Name)]
 public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
@@ -29,7 +29,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
 
-    // An order that another test placed changes itself and stock until its events have been handled.
+    // Waits for events of other tests' orders, which still change orders and stock.
     public async ValueTask InitializeAsync() => await fixture.Platform.QuietAsync();
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -76,7 +76,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     [MemberData(nameof(Services))]
     public async Task HEAD_answers_as_GET_does_without_the_body_and_a_slash_at_the_end_changes_nothing(string service)
     {
-        // A stream has no end to wait for.
+        // A stream never ends.
         var reads = fixture.Operations(service).Where(operation => operation is { Method: "GET", IsStream: false });
         foreach (var path in reads.Select(operation => operation.Address()).Append($"/openapi/{service}.json"))
         {
@@ -333,7 +333,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             while (cursor is not null);
             Assert.Equal(whole["items"]!.AsArray().Select(KeyOf), walked);
 
-            // The id; of the rest something may change while we walk.
+            // Compares only ids: other fields may change between two pages.
             static string KeyOf(JsonNode? item) => item!.AsObject().First().Value!.ToJsonString();
 
             async Task<JsonNode> PageAsync(string query)
@@ -356,7 +356,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             Assert.StartsWith("/api/v1/", made.Location, StringComparison.Ordinal);
             if (operation.TakesPassword)
             {
-                // Registrations honour no key: their unique name does what it would do.
+                // Registrations ignore the key: the unique name already prevents a second account.
                 using var again = await fixture.SendAsync(service, operation.Method, operation.Address(), body, key);
                 await ProblemAsync(again, HttpStatusCode.Conflict);
             }
@@ -414,7 +414,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 Assert.Equal((read.Name, known, status), (read.Name, known, conditional.StatusCode));
             }
 
-            // What ends it comes last, and only what was made for this is ended.
+            // DELETE comes last, and never deletes the caller's own account.
             foreach (var write in operations.Where(operation =>
                 operation.Method is not "GET"
                     && string.Equals(operation.Path, read.Path, StringComparison.Ordinal)
@@ -449,7 +449,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     continue;
                 }
 
-                // Another change may come between reading and writing; then it is read again, as the answer says.
+                // Another change may come between reading and writing; then the test reads again, as the answer advises.
                 var status = HttpStatusCode.PreconditionFailed;
                 for (var attempt = 0; attempt < 5 && status == HttpStatusCode.PreconditionFailed; attempt++)
                 {
@@ -465,7 +465,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     $"{write} at {address} with the present ETag: {(int)status}");
             }
 
-            // What a caller who takes compressed answers is given holds for the next write.
+            // The tag of a caller that accepts compression must be valid for the next write.
             async Task<string> TagAsync()
             {
                 using var response = await fixture.SendAsync(service, "GET", address, headers: ("Accept-Encoding", "gzip, br"));
@@ -501,7 +501,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 ("caller-7", $"00-{Trace}-00f067aa0ba902b7-01", true), ("<script>", "00-<script>", false)
             })
             {
-                // Refused by the Gateway, and by the service behind it.
+                // The Gateway refuses the first request, the service behind it the second.
                 foreach (var (token, address) in new[]
                 {
                     (null, operation.Address()), (fixture.Token(service), operation.Address() + "/nothing/here")
@@ -521,7 +521,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         }
     }
 
-    /// <summary>The other tests would check nothing if there were no operation of a kind, or if they did not recognize it.</summary>
+    /// <summary>Without an operation of each kind, the other tests would check nothing.</summary>
     [Theory]
     [MemberData(nameof(Services))]
     public void Every_service_has_operations_of_the_kinds_that_these_tests_look_for(string service)
@@ -535,7 +535,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             Assert.Contains(operations, operation => operation.Method is not "GET" && operation.Takes("If-Match")
                 && operations.Any(read => read.IsVersioned && string.Equals(read.Path, operation.Path, StringComparison.Ordinal)));
 
-            // Customers and Users create accounts only, and what carries a password takes no key.
+            // Customers and Users create only accounts, and a request with a password takes no key.
             Assert.Equal(
                 service is not ("customers" or "users"),
                 operations.Any(operation => operation.Answer(201) is not null && operation.Takes("Idempotency-Key")));
@@ -544,7 +544,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     private static string Next() => Interlocked.Increment(ref last).ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>The example, with its own values where there may be only one of each.</summary>
+    /// <summary>The example, with new values in the fields that must be unique.</summary>
     private static JsonObject Fresh(Operation operation)
     {
         var (body, number) = ((JsonObject)operation.Example!.DeepClone(), Next());
@@ -559,7 +559,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         return body;
     }
 
-    /// <summary>The same with another value for its first field.</summary>
+    /// <summary>The same body with another value in its first field.</summary>
     private static JsonObject Other(JsonObject body)
     {
         var (other, (field, value)) = ((JsonObject)body.DeepClone(), body.First());
@@ -579,7 +579,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         return (response.Headers.Location!.OriginalString, text, response.Headers.ETag?.Tag);
     }
 
-    /// <summary>The problem details that every error is.</summary>
+    /// <summary>Checks that the error is problem details, and returns them.</summary>
     private static async Task<JsonNode> ProblemAsync(HttpResponseMessage response, HttpStatusCode status)
     {
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);

@@ -13,8 +13,8 @@ using MicroPlatform.Warehouse;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// The events in <c>openapi/events.txt</c>, a line for each subscriber and field: a message that waits in a queue is read by what is
-/// deployed next.
+/// The events in <c>openapi/events.txt</c>, a line for each subscriber and field. The next version must be able to read messages that
+/// already wait in a queue.
 /// </summary>
 public sealed class EventTests
 {

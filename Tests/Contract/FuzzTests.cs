@@ -8,12 +8,12 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// Requests made up from the documents, some nearly right and some hostile, to every operation: none may be answered with a fault,
-/// with a status that its document does not declare, or with an error that is no problem details.
+/// Sends generated requests to every operation, some almost valid and some hostile. No answer may be 5xx, have a status that the
+/// document does not declare, or be an error without problem details.
 /// </summary>
 public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractFixture>
 {
-    // The same requests in every run; another seed looks elsewhere, and more of them look closer.
+    // The fixed seed repeats the same requests in every run; these variables choose other or more requests.
     private static readonly ulong Seed = ulong.Parse(Environment.GetEnvironmentVariable("FUZZ_SEED") ?? "7", CultureInfo.InvariantCulture);
     private static readonly int RequestsPerCaller =
         int.Parse(Environment.GetEnvironmentVariable("FUZZ_REQUESTS") ?? "15", CultureInfo.InvariantCulture);
@@ -77,7 +77,7 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
             var (random, requests) = (new PCG((uint)index, Seed), RequestTo(operation));
             foreach (var isKnown in new[] { true, false })
             {
-                // An account of its own, since what is sent may end it.
+                // A new account, because a request may delete it.
                 var token = isKnown ? await AdminAsync(service) : null;
                 for (var i = 0; i < RequestsPerCaller; i++)
                 {
@@ -114,7 +114,7 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
             request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
         var status = (int)response.StatusCode;
         var type = response.Content.Headers.ContentType?.MediaType;
-        // A stream has no end to wait for.
+        // A stream never ends, so its body is not read.
         var text = type is "text/event-stream" ? "" : await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var wrong = operation.Answer(status) is null || status >= 500 ? "is not declared"
             : status >= 400 && (type is not "application/problem+json" || JsonNode.Parse(text)?["status"]?.GetValue<int>() != status)
@@ -172,7 +172,7 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
         return operation.Address(_ => Uri.EscapeDataString(ids[next++ % ids.Length]));
     }
 
-    /// <summary>A query string with some of the parameters, right or not.</summary>
+    /// <summary>A query string with some of the parameters, valid or not.</summary>
     private static Gen<string> ValueOf(List<JsonObject> query, Operation operation) => query.Aggregate(Gen.Const("?"), (all, parameter) =>
         from text in all
         from use in Gen.Bool
@@ -188,7 +188,7 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
         Gen.Frequency((9, ObjectOf(operation, operation.BodySchema!, operation.Example)), (1, HostileBody)).Select(text => (string?)text);
 
     /// <summary>
-    /// An object of the schema: most fields as in the example, some of another value, some hostile, some absent, seldom one too many.
+    /// An object of the schema: most fields as in the example, some with another value, some hostile, some absent, rarely an extra one.
     /// </summary>
     private static Gen<string> ObjectOf(Operation operation, JsonObject schema, JsonObject? example)
     {

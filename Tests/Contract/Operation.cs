@@ -28,7 +28,7 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
     /// <summary>Whether it shows one resource that has versions.</summary>
     public bool IsVersioned => Method is "GET" && Answer(200)?["headers"]?["ETag"] is not null;
 
-    /// <summary>Whether its answer goes on for as long as somebody listens.</summary>
+    /// <summary>Whether its answer is an endless stream.</summary>
     public bool IsStream => Answer(200)?["content"]?["text/event-stream"] is not null;
 
     /// <summary>Whether its body holds a password.</summary>
@@ -50,11 +50,11 @@ internal sealed partial record Operation(JsonObject Document, string Method, str
             path.Replace(
                 $"{{{parameter["name"]}}}", valueOf?.Invoke(parameter) ?? parameter["example"]!.ToString(), StringComparison.Ordinal));
 
-    /// <summary>Whether an address is one of this path's.</summary>
+    /// <summary>Whether an address matches this path.</summary>
     public bool IsAt(string address) =>
         Regex.IsMatch(address, $"^{Parameter().Replace(Path, "[^/]+")}$", RegexOptions.None, TimeSpan.FromSeconds(1));
 
-    /// <summary>What a reference means.</summary>
+    /// <summary>The object that a reference points to; without a reference the node itself.</summary>
     public JsonObject Resolve(JsonNode node) => node["$ref"]?.GetValue<string>() is { } reference
         ? Resolve(reference.Split('/').Skip(1).Aggregate((JsonNode)Document, (at, part) => at[part]!))
         : node.AsObject();

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// A document taken apart into sentences: what it gives its callers, and what it demands of them.
+/// Splits a document into sentences: what it gives its callers, and what it demands of them.
 /// A later document breaks callers when it no longer gives something, demands something new, or demands more.
 /// </summary>
 internal sealed class Promises
@@ -23,13 +23,13 @@ internal sealed class Promises
         }
     }
 
-    /// <summary>What breaks callers of <paramref name="before"/>, a sentence each; empty when nothing does.</summary>
+    /// <summary>The changes that break callers of <paramref name="before"/>, a sentence each.</summary>
     public IReadOnlyList<string> Break(Promises before)
     {
         var lost = before.given.Except(given, StringComparer.Ordinal).ToList();
         return
         [
-            // Of what is gone as a whole, the parts need no mention.
+            // If a whole is gone, its parts are not listed.
             .. lost.Where(sentence =>
                 !lost.Exists(whole =>
                     sentence.Length > whole.Length
@@ -53,7 +53,7 @@ internal sealed class Promises
 
     private static decimal Number(string text) => decimal.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
 
-    /// <summary>Limits of a field that is itself new bind nobody who did not send it; that it is required does.</summary>
+    /// <summary>A limit of a new field affects no present caller; a new required field does.</summary>
     private bool IsOfNewPart(string demand, Promises before) =>
         !demand.EndsWith("is required", StringComparison.Ordinal)
         && given.Any(part => !before.given.Contains(part) && demand.StartsWith(part, StringComparison.Ordinal));
@@ -167,7 +167,7 @@ internal sealed class Promises
         var schema = operation.Resolve(node);
         foreach (var type in TypesOf(schema))
         {
-            // For who reads it, another type is one more to cope with.
+            // Readers must handle every type, so a new one breaks them.
             demanded[$"{where} may be {type}"] = "";
         }
 

@@ -3,7 +3,7 @@ using System.Text;
 namespace MicroPlatform.Tests.Contract;
 
 /// <summary>
-/// The committed contract: <c>openapi/</c> has what the present code offers, <c>openapi/released/</c> what was promised last.
+/// The committed contract: <c>openapi/</c> has what the present code offers, <c>openapi/released/</c> what the last release offered.
 /// </summary>
 internal static class Repository
 {
@@ -17,8 +17,8 @@ internal static class Repository
     private static readonly string Folder = System.IO.Path.Combine(Root, "openapi");
 
     /// <summary>
-    /// Holds an offer of the code against the committed file, or, when <c>CONTRACT</c> says <c>update</c>, writes it there; <c>release</c>
-    /// makes a promise of it.
+    /// Compares what the code offers with the committed file. <c>CONTRACT=update</c> writes the file first, <c>CONTRACT=release</c> also
+    /// the released copy.
     /// </summary>
     public static void Hold(string file, string offered)
     {
@@ -44,7 +44,7 @@ internal static class Repository
             """);
     }
 
-    /// <summary>What was promised last; fails when nothing was.</summary>
+    /// <summary>The text of the last release; fails when it is empty.</summary>
     public static string Released(string file)
     {
         var released = Read(System.IO.Path.Combine("released", file));
@@ -53,8 +53,8 @@ internal static class Repository
     }
 
     /// <summary>
-    /// The breaking changes of the documents since the last release that are meant: the list of <c>breaking-changes.md</c> without what it
-    /// says of files of lines.
+    /// The declared breaking changes of the OpenAPI documents: the list of <c>breaking-changes.md</c> without the entries for
+    /// <c>events.txt</c> and <c>grpc.txt</c>.
     /// </summary>
     public static List<string> DeclaredBreakingChanges() =>
         [.. Declared().Where(line => !Array.Exists(LineFiles, file => line.StartsWith(PrefixOf(file), StringComparison.Ordinal)))];
@@ -67,7 +67,7 @@ internal static class Repository
         ];
 
     /// <summary>
-    /// Holds what is offered against what was released: a line that is gone must be declared, as <c>grpc: no longer: ...</c> for
+    /// Compares what is offered with the last release. A line that is gone must be declared, as <c>grpc: no longer: ...</c> for
     /// <c>grpc.txt</c>.
     /// </summary>
     /// <returns>The lines that are gone.</returns>
@@ -110,7 +110,7 @@ internal static class Repository
 
     private static string PrefixOf(string file) => System.IO.Path.GetFileNameWithoutExtension(file) + ": ";
 
-    // A file that is missing fails the test that needs it: of nothing, nothing could be lost.
+    // A missing file must fail the test: an empty one would have no lines to lose.
     private static string Read(string file) => File.ReadAllText(System.IO.Path.Combine(Folder, file)).ReplaceLineEndings("\n");
 
     private static void Write(string file, string text)

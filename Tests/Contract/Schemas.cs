@@ -6,21 +6,21 @@ using Json.Schema;
 
 namespace MicroPlatform.Tests.Contract;
 
-/// <summary>The schemas of an OpenAPI 3.1 document, read as JSON Schema 2020-12 by a validator that had no part in making them.</summary>
+/// <summary>The schemas of an OpenAPI 3.1 document, read as JSON Schema 2020-12 by an independent validator.</summary>
 internal sealed class Schemas(JsonObject document)
 {
     private static readonly EvaluationOptions Strict = new() { OutputFormat = OutputFormat.List, RequireFormatValidation = true };
 
     private readonly ConcurrentDictionary<string, JsonSchema> built = new(StringComparer.Ordinal);
 
-    /// <summary>Every schema of the document that is no reference, with where it stands.</summary>
+    /// <summary>Every schema of the document that is no reference, with its location.</summary>
     public IEnumerable<(string Where, JsonObject Schema)> All => Find("", document);
 
-    /// <summary>What is wrong with <paramref name="value"/> as the schema has it; empty when nothing is.</summary>
+    /// <summary>How <paramref name="value"/> violates the schema; empty if it does not.</summary>
     public string Violations(JsonNode schema, JsonElement value) =>
         Of(built.GetOrAdd(schema.ToJsonString(), _ => Build(schema)).Evaluate(value, Strict));
 
-    /// <summary>What the meta-schema finds wrong with the schema itself.</summary>
+    /// <summary>The errors that the meta-schema finds in the schema itself.</summary>
     public static string FaultsOf(JsonNode schema) =>
         Of(MetaSchemas.Draft202012.Evaluate(JsonSerializer.SerializeToElement(schema), Strict));
 

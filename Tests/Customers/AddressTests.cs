@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Customers;
 
-/// <summary>Whose failures count for whom.</summary>
+/// <summary>Failed sign-ins count for each address, and for all addresses together.</summary>
 public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("customers");
@@ -24,7 +24,7 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
 
         Assert.Equal(HttpStatusCode.TooManyRequests, await LoginAsync(account.Email, TestPlatform.Password, "203.0.113.9"));
         Assert.Equal(HttpStatusCode.OK, await LoginAsync(account.Email, TestPlatform.Password, "198.51.100.7"));
-        // The owner's success elsewhere forgives the attacker nothing.
+        // The owner's sign-in from another address does not reset the attacker's failures.
         Assert.Equal(HttpStatusCode.TooManyRequests, await LoginAsync(account.Email, TestPlatform.Password, "203.0.113.9"));
     }
 

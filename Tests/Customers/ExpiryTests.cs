@@ -25,7 +25,7 @@ public sealed class ExpiryTests(TestPlatform platform) : IClassFixture<TestPlatf
         var account = await platform.RegisterAsync();
         platform.Clock.Advance(TimeSpan.FromMinutes(15) - TimeSpan.FromSeconds(1));
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
-        // One second short before, and the clocks of two machines may differ by five.
+        // One second until the expiry, and five by which the clocks of two machines may differ.
         platform.Clock.Advance(TimeSpan.FromSeconds(1 + 5));
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", Accounts.Me, token: account.AccessToken).StatusAsync());
     }

@@ -11,7 +11,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
 
     public static TheoryData<string> Forgeries => [.. Forgery.All.Keys];
 
-    /// <summary>What stands in the header, with the token for <c>{0}</c>; empty for no header.</summary>
+    /// <summary>Values of the header, with the token in place of <c>{0}</c>; empty for no header.</summary>
     public static TheoryData<string> Headers =>
     [
         "", "{0}", "Bearer", "Bearer {0} {0}", "Basic {0}", "Beareraaa {0}", "Bearer{0}", "Bearer: {0}",

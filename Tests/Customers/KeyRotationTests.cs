@@ -50,10 +50,10 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     public async Task A_service_that_did_not_run_when_a_key_was_due_never_lacks_one()
     {
-        // After a year without a sign-in the first one makes a key, whatever other tests have left.
+        // After a year without a sign-in the first one makes a new key, whatever other tests did before.
         platform.Clock.Advance(TimeSpan.FromDays(365));
         var first = KeyIdOf((await http.LoginAsync(Accounts.Admin)).AccessToken);
-        // The next key is made a day late; until it signs, two days later, the old one has to.
+        // The next key is made a day late and signs two days later; the old key signs until then.
         platform.Clock.Advance(Lifetime + TimeSpan.FromDays(1));
         Assert.Equal(first, KeyIdOf((await http.LoginAsync(Accounts.Admin)).AccessToken));
         for (var hours = 0; hours < 60; hours += 12)
@@ -65,12 +65,12 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
             Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/health/ready").StatusAsync());
         }
 
-        // After months without a key that is still published, a new one signs at once.
+        // After months no old key is published any more, so a new one signs at once.
         platform.Clock.Advance(TimeSpan.FromDays(365));
         await http.LoginAsync(Accounts.Admin);
     }
 
-    /// <summary>What docs/operations.md tells to do when a key may be known to others.</summary>
+    /// <summary>The procedure in docs/operations.md for a key that others may know.</summary>
     [Fact]
     public async Task Keys_deleted_by_hand_are_replaced_within_a_minute_and_sessions_go_on()
     {

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Customers;
 
-/// <summary>Signing keys are of no use to who has the database alone.</summary>
+/// <summary>Nobody can use the signing keys with the database alone.</summary>
 public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string NewSecret = "another-secret-of-the-tests-and-of-nobody";
@@ -62,7 +62,7 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
         var stored = await StoredAsync();
         using var key = RSA.Create();
         key.ImportEncryptedPkcs8PrivateKey(TestPlatform.KeySecret, stored, out _);
-        // As a replica does that has the new one.
+        // Encrypts the key as a replica with the new secret does.
         await StoreAsync(key.ExportEncryptedPkcs8PrivateKey(NewSecret,
             new(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
         try

@@ -3,7 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Customers;
 
-/// <summary>There is always somebody who runs the shop.</summary>
+/// <summary>The shop always has an admin.</summary>
 public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("customers");

@@ -153,7 +153,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     public async Task An_access_token_is_no_refresh_token()
     {
         var account = await platform.RegisterAsync();
-        // Longer than any refresh token, so it is refused as a value already.
+        // An access token is longer than any refresh token, so validation refuses it.
         Assert.Equal(HttpStatusCode.BadRequest, await RefreshAsync(account.AccessToken));
         Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(account.AccessToken[..100]));
         Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(account.RefreshToken));

@@ -77,7 +77,7 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
     public async Task A_password_of_5000_characters_is_refused_before_it_is_hashed()
     {
         var account = await platform.RegisterAsync();
-        // No password verifies against this: who gets as far as the hash fails on it.
+        // The stored hash is invalid, so every password that is hashed ends in 500.
         await using var db = await platform.Db("customersdb");
         await using var spoil = new Npgsql.NpgsqlCommand($"UPDATE customers SET password_hash = 'not base64!' WHERE id = {account.Id}", db);
         await spoil.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);

@@ -20,7 +20,7 @@ public sealed class BicepTests
     public async Task The_module_compiles_without_a_warning(string command) =>
         Assert.Equal((0, ""), await BicepAsync(command, await File.ReadAllTextAsync(Module, TestContext.Current.CancellationToken)));
 
-    /// <summary>The compiler takes an unknown or a missing property for a warning, and ends as if nothing were wrong.</summary>
+    /// <summary>The compiler only warns about an unknown or a missing property, and still ends with success.</summary>
     [Theory]
     [InlineData("backupRetentionDays: 14", "backupRetentionDay: 14")]
     [InlineData("    storageSizeGB: 128", "    storageSizeGB: 'much'")]
@@ -73,7 +73,7 @@ public sealed class BicepTests
         {
             var file = Path.Combine(folder.FullName, "postgres.bicep");
             await File.WriteAllTextAsync(file, text, TestContext.Current.CancellationToken);
-            Programs.MakeExecutable(Compiler); // NuGet unpacks without the permission
+            Programs.MakeExecutable(Compiler); // NuGet unpacks it without the execute permission
             var (exitCode, _, error) = await Programs.RunAsync(new ProcessStartInfo(Compiler, [command, file]));
             return (exitCode, error);
         }

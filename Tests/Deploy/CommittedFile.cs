@@ -2,12 +2,12 @@ using MicroPlatform.Tests.Contract;
 
 namespace MicroPlatform.Tests.Deploy;
 
-/// <summary>A committed file that follows from the app model.</summary>
+/// <summary>A committed file that is derived from the app model.</summary>
 internal static class CommittedFile
 {
-    /// <summary>Holds a file against what it should be, or, when <c>CONTRACT</c> says <c>update</c>, writes it.</summary>
-    /// <param name="path">Where it is, seen from the root of the repository.</param>
-    /// <param name="expected">What follows from the app model.</param>
+    /// <summary>Compares a file with its expected content, or, with <c>CONTRACT=update</c>, writes it.</summary>
+    /// <param name="path">Its path from the root of the repository.</param>
+    /// <param name="expected">The content that the app model requires.</param>
     public static void Hold(string path, string expected)
     {
         var file = Path.Combine(Repository.Root, path);

@@ -9,7 +9,7 @@ using static MicroPlatform.Tests.Deploy.Yaml;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>
-/// The Compose file gives the services what the app model's manifest gives them: the same names, ports, settings, references and secrets.
+/// The Compose file gives the services the same names, ports, settings, references and secrets as the app model's manifest.
 /// </summary>
 public sealed partial class ComposeTests
 {
@@ -20,7 +20,7 @@ public sealed partial class ComposeTests
     public void The_compose_file_agrees_with_the_app_model() =>
         Assert.Equal(Expected(), Facts(Text("compose.yaml")), StringComparer.Ordinal);
 
-    /// <summary>What the comparison is worth: each of these slips must show.</summary>
+    /// <summary>The comparison must find each of these mistakes.</summary>
     [Theory]
     [InlineData("Kestrel__Endpoints__http__Url: http://*:5111", "Kestrel__Endpoints__http__Url: http://*:5112")]
     [InlineData("services__sales__grpc__0: http://sales:5162", "services__sales__grpc__0: http://sales:5161")]
@@ -77,7 +77,7 @@ public sealed partial class ComposeTests
         {
             var secrets = service.Settings.Where(setting => Manifest.IsSecret(setting.Value))
                 .Select(setting => $"{setting.Key} from {SecretOf(setting.Value)}");
-            // Here the Gateway ends TLS itself, with a certificate of its own; REST without TLS is at its http port.
+            // Under Compose the Gateway ends TLS itself, with a certificate of its own; its http port serves REST without TLS.
             var settings = service.Settings.Where(setting =>
                 !Manifest.IsSecret(setting.Value) && !(service.IsPublic && setting.Key.Contains("__https__", StringComparison.Ordinal)))
                 .Select(setting => $"{setting.Key}={Model.ForNetwork(setting.Value)}");
@@ -165,7 +165,7 @@ public sealed partial class ComposeTests
         return facts;
     }
 
-    /// <summary>The file as Compose sees it: with what is referred to (<c>&lt;&lt;</c>) in its place.</summary>
+    /// <summary>The file as Compose reads it, with references (<c>&lt;&lt;</c>) resolved.</summary>
     private static string Merged(string text) =>
         new SerializerBuilder().Build()
             .Serialize(new DeserializerBuilder().Build().Deserialize<object>(new MergingParser(new Parser(new StringReader(text))))!);

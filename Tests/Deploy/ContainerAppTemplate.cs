@@ -4,8 +4,8 @@ using System.Text;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>
-/// What azd deploys for a service: <c>AppHost/infra/SERVICE.tmpl.yaml</c> takes the place of azd's own template
-/// (<c>containerApp.tmpl.yaml</c>). It has the same settings, and replicas and probes besides, which azd's lacks.
+/// The template that azd deploys for a service: <c>AppHost/infra/SERVICE.tmpl.yaml</c> replaces azd's own template
+/// (<c>containerApp.tmpl.yaml</c>). It has the same settings and adds replicas and probes.
 /// </summary>
 internal static class ContainerAppTemplate
 {
@@ -18,7 +18,7 @@ internal static class ContainerAppTemplate
             .OrderBy(variable => variable.Key, StringComparer.Ordinal);
         var secrets = service.Environment.Where(variable => Manifest.IsSecret(variable.Value))
             .OrderBy(variable => variable.Key, StringComparer.Ordinal).ToList();
-        // The external port is the ingress, else the first one; azd's aca_ingress.go.
+        // As in azd's aca_ingress.go, the external port is the ingress, else the first port.
         var ingress = service.Bindings.Find(binding => binding.IsExternal) ?? service.Bindings[0];
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $$$"""
@@ -104,7 +104,7 @@ internal static class ContainerAppTemplate
         return text.ToString();
     }
 
-    // azd's containerAppSecretName
+    // The same as azd's containerAppSecretName.
     private static string SecretName(string key) => key.ToLowerInvariant().Replace('_', '-');
 
     private static void Probe(StringBuilder text, string type, string path, int port, int every, int failures) =>

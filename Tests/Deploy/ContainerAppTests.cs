@@ -5,7 +5,7 @@ using static MicroPlatform.Tests.Deploy.Yaml;
 
 namespace MicroPlatform.Tests.Deploy;
 
-/// <summary>The templates of the container apps follow from the manifest, and are what Container Apps understands.</summary>
+/// <summary>The templates of the container apps follow from the manifest and are valid for Container Apps.</summary>
 public sealed partial class ContainerAppTests
 {
     public static TheoryData<string> Services => [.. Manifest.Committed.Services.Select(service => service.Name)];

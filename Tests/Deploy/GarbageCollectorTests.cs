@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace MicroPlatform.Tests.Deploy;
 
-/// <summary>What <c>Directory.Build.props</c> chooses reaches the runtime of every service.</summary>
+/// <summary>The runtime of every service uses the garbage collector that <c>Directory.Build.props</c> chooses.</summary>
 public sealed class GarbageCollectorTests
 {
     public static TheoryData<string> Services => ["Accounting", "Cart", "Customers", "Gateway", "Sales", "Todo", "Users", "Warehouse"];

@@ -5,7 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Deploy;
 
-/// <summary>What the images of the services are made of.</summary>
+/// <summary>The content of the services' images.</summary>
 public sealed class ImageTests
 {
     public static TheoryData<string> Services => [.. Manifest.Committed.Services.Select(service => service.Name)];

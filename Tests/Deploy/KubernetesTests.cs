@@ -5,7 +5,7 @@ using static MicroPlatform.Tests.Deploy.Yaml;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>
-/// The files for Kubernetes give the services what the app model's manifest gives them: the same names, ports, settings and references.
+/// The files for Kubernetes give the services the same names, ports, settings and references as the app model's manifest.
 /// </summary>
 public sealed class KubernetesTests
 {
@@ -15,7 +15,7 @@ public sealed class KubernetesTests
     [Fact]
     public void The_manifests_agree_with_the_app_model() => Assert.Equal(Expected(), Facts(Base()), StringComparer.Ordinal);
 
-    /// <summary>What the comparison is worth: each of these slips must show.</summary>
+    /// <summary>The comparison must find each of these mistakes.</summary>
     [Theory]
     [InlineData("cart.yaml", "http://*:5111", "http://*:5112")]
     [InlineData("cart.yaml", "services__customers__grpc__0", "services__customer__grpc__0")]
@@ -71,7 +71,7 @@ public sealed class KubernetesTests
         }
     }
 
-    /// <summary>What the app model's manifest says, a line for each fact.</summary>
+    /// <summary>The facts in the app model's manifest, a line for each.</summary>
     private static List<string> Expected()
     {
         var facts = new List<string>();
@@ -113,7 +113,7 @@ public sealed class KubernetesTests
         _ => [$"{key}={Model.ForNetwork(value)}"],
     };
 
-    /// <summary>What the manifests say, in the same words.</summary>
+    /// <summary>The facts in the Kubernetes manifests, in the same form.</summary>
     private static List<string> Facts(Dictionary<string, string> manifests)
     {
         var facts = Items(Documents(manifests["kustomization.yaml"]).Single(), "resources").Select(file => file.ToString())

@@ -6,7 +6,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>
-/// The script that every target makes databases and logins with, run as an administrator who is no superuser, as in Azure.
+/// The script that creates databases and logins on every target, run as an administrator who is no superuser, as in Azure.
 /// </summary>
 public sealed class LoginsTests(Cluster cluster)
 {

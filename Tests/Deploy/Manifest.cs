@@ -8,33 +8,33 @@ namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>A port of a service.</summary>
 /// <param name="Name">Its name: <c>http</c>, <c>grpc</c> or <c>https</c>.</param>
-/// <param name="Scheme">What an address of it begins with.</param>
-/// <param name="TargetPort">Where it listens.</param>
+/// <param name="Scheme">The scheme of its address.</param>
+/// <param name="TargetPort">The port number that it listens on.</param>
 /// <param name="IsHttp2">Whether it speaks HTTP/2 in clear, else HTTP/1.1.</param>
-/// <param name="IsExternal">Whether it is reached from outside.</param>
+/// <param name="IsExternal">Whether it can be reached from outside.</param>
 internal sealed record Binding(string Name, string Scheme, int TargetPort, bool IsHttp2, bool IsExternal);
 
-/// <summary>A service as the manifest has it: its ports in order, its environment with the manifest's expressions.</summary>
+/// <summary>A service in the manifest: its ports in order, its environment with the manifest's expressions.</summary>
 internal sealed record DeployedService(string Name, List<Binding> Bindings, Dictionary<string, string> Environment)
 {
     /// <summary>The databases that it is given.</summary>
     public List<string> Databases => [.. Keys("ConnectionStrings__").Select(key => key["ConnectionStrings__".Length..])];
 
-    /// <summary>The services that it is told the addresses of.</summary>
+    /// <summary>The services whose addresses it is given.</summary>
     public List<string> References => [.. Keys("services__").Select(key => key.Split("__")[1]).Distinct(StringComparer.Ordinal)];
 
     /// <summary>
-    /// The settings that it cannot do without: ports, addresses, secrets. The others are defaults, or say the same under another name.
+    /// The settings that it requires: ports, addresses, secrets. The others are defaults, or repeat one of these under another name.
     /// </summary>
     public IEnumerable<(string Key, string Value)> Settings => Environment
         .Where(variable =>
             variable.Key.Contains("__", StringComparison.Ordinal) && !variable.Key.StartsWith("TrustedProxies__", StringComparison.Ordinal))
         .Select(variable => (variable.Key, variable.Value));
 
-    /// <summary>Whether it is reached from outside.</summary>
+    /// <summary>Whether it can be reached from outside.</summary>
     public bool IsPublic => Bindings.Exists(binding => binding.IsExternal);
 
-    /// <summary>The ports that it listens at.</summary>
+    /// <summary>The ports that it listens on.</summary>
     public IEnumerable<int> Ports => Bindings.Select(binding => binding.TargetPort);
 
     private IEnumerable<string> Keys(string prefix) => Environment.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal));
@@ -43,7 +43,7 @@ internal sealed record DeployedService(string Name, List<Binding> Bindings, Dict
 /// <summary>The manifest that the AppHost writes, which is what azd deploys.</summary>
 internal sealed partial class Manifest
 {
-    /// <summary>Where the manifest is committed, seen from the root of the repository.</summary>
+    /// <summary>The path of the committed manifest from the root of the repository.</summary>
     public static readonly string CommittedPath = Path.Combine("AppHost", "infra", "manifest.json");
 
     private static readonly Lazy<Manifest> Read = new(() => new(File.ReadAllText(Path.Combine(Repository.Root, CommittedPath))));
@@ -57,7 +57,7 @@ internal sealed partial class Manifest
             .OrderBy(service => service.Name, StringComparer.Ordinal)];
     }
 
-    /// <summary>The committed manifest; a test holds it against what the AppHost writes.</summary>
+    /// <summary>The committed manifest; a test compares it with what the AppHost writes.</summary>
     public static Manifest Committed => Read.Value;
 
     /// <summary>The services, by name.</summary>
@@ -79,7 +79,7 @@ internal sealed partial class Manifest
     /// <returns>Its exit code, what it wrote to standard error, and the manifest.</returns>
     public static async Task<(int ExitCode, string Error, string Manifest)> PublishAsync(params string[] arguments)
     {
-        // As deep below the root as the committed file, so that the paths in it are the same.
+        // The folder is as deep below the root as the committed file's, so that relative paths are the same.
         var folder = Directory.CreateDirectory(Path.Combine(Repository.Root, "artifacts", $"manifest-{Guid.NewGuid():N}"));
         try
         {
@@ -116,7 +116,7 @@ internal sealed partial class Manifest
     });
 
     /// <summary>
-    /// An expression where services have their own names and ports, as under Compose and on Kubernetes; secrets stay as they are.
+    /// An expression for targets where services have their own names and ports (Compose, Kubernetes); secrets stay as they are.
     /// </summary>
     public string ForNetwork(string expression) => Placeholder().Replace(expression, placeholder =>
     {

@@ -5,10 +5,10 @@ namespace MicroPlatform.Tests.Deploy;
 /// <summary>The manifest: what the app model publishes, and what it refuses to.</summary>
 public sealed class ManifestTests
 {
-    // 7 services at most 4 times, and twice as many while a new version replaces the old one; two databases each.
+    // 7 services with at most 4 replicas, twice as many during a deployment, with two databases each.
     private const int Pools = 7 * 4 * 2 * 2;
 
-    // Those that listen for signals, and the administrator's.
+    // Connections that listen for signals, and those of the administrator.
     private const int FurtherConnections = (7 * 4 * 2) + 20;
 
     // What Azure Database for PostgreSQL allows a server with 4 cores, less its own 15 (its documentation, "Limits").

@@ -8,7 +8,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace MicroPlatform.Tests.Deploy;
 
-/// <summary>Dashboards and alerts ask for metrics that exist, by the names under which Prometheus knows them.</summary>
+/// <summary>Dashboards and alerts use metrics that exist, under their Prometheus names.</summary>
 public sealed partial class MetricTests
 {
     private static readonly string Root = FindRoot();
@@ -48,7 +48,7 @@ public sealed partial class MetricTests
             .Where(rule => rule.Children.ContainsKey("alert")).Select(rule => rule.Children["expr"].ToString());
     }
 
-    // Every query selects by label, so a name is what stands before a brace.
+    // Every query selects by label, so a brace follows each name.
     private static IEnumerable<string> Names(string query) => Selected().Matches(query).Select(match => match.Groups["name"].Value);
 
     private static async Task<HashSet<string>> MadeAsync()
@@ -61,14 +61,14 @@ public sealed partial class MetricTests
                 : kind.Contains("Counter", StringComparison.Ordinal) && !kind.Contains("UpDown", StringComparison.Ordinal)
                 ? [$"{plain}_total"]
                 : [plain];
-            // Other tests start their services meanwhile, and those announce theirs.
+            // Other tests start services at the same time, and their instruments are published here too.
             lock (made)
             {
                 made.UnionWith(names);
             }
         }
 
-        // Ours, as they stand in the source
+        // Our metrics, read from the source
         foreach (var file in Directory.EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories).Where(file =>
             Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar)[0] is not ("artifacts" or "Tests" or "bench")))
         {
@@ -78,13 +78,13 @@ public sealed partial class MetricTests
             }
         }
 
-        // .NET's and Npgsql's, as they announce themselves
+        // The metrics of .NET and Npgsql, as they are published
         using var listener = new MeterListener
         {
             InstrumentPublished = (instrument, _) => Add(instrument.Name, instrument.Unit, instrument.GetType().Name),
         };
         listener.Start();
-        var builder = WebApplication.CreateEmptyBuilder(new()); // the settings beside the tests are some service's
+        var builder = WebApplication.CreateEmptyBuilder(new()); // the appsettings.json beside the tests belongs to a service
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
         await using var app = builder.Build();
         await app.StartAsync(TestContext.Current.CancellationToken);

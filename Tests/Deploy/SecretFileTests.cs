@@ -81,14 +81,14 @@ public sealed class SecretFileTests(Cluster cluster) : IDisposable
     private Task WriteAsync(string name, string content) =>
         File.WriteAllTextAsync(Path.Combine(_folder, name), content, TestContext.Current.CancellationToken);
 
-    /// <summary>Answers as a service does when it is asked whether it is ready.</summary>
+    /// <summary>Answers readiness probes as a service does.</summary>
     private sealed class ReadyService : IAsyncDisposable
     {
         private readonly WebApplication _app;
 
         public ReadyService()
         {
-            var builder = WebApplication.CreateEmptyBuilder(new()); // a service's settings lie beside the tests
+            var builder = WebApplication.CreateEmptyBuilder(new()); // the appsettings.json beside the tests belongs to a service
             builder.WebHost.UseKestrel();
             builder.Services.AddRouting();
             _app = builder.Build();

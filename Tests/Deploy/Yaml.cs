@@ -13,7 +13,7 @@ internal static class Yaml
         return [.. stream.Documents.Select(document => document.RootNode)];
     }
 
-    /// <summary>What is at the end of a path of keys; null where there is nothing.</summary>
+    /// <summary>The node at the end of a path of keys; null where there is none.</summary>
     public static YamlNode? At(YamlNode? node, params string[] path) => path.Aggregate(node, (at, key) =>
         at is YamlMappingNode map && map.Children.TryGetValue(new YamlScalarNode(key), out var child) ? child : null);
 

@@ -8,13 +8,13 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>A service as the app model has it.</summary>
+/// <summary>A service in the app model.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Databases">The databases it is given.</param>
-/// <param name="References">The services it is told the addresses of.</param>
+/// <param name="References">The services whose addresses it is given.</param>
 /// <param name="Secrets">The secret parameters that it is given.</param>
-/// <param name="IsPublic">Whether it is reached from outside.</param>
-/// <param name="Endpoints">Its endpoints by name, as its own settings have them.</param>
+/// <param name="IsPublic">Whether it can be reached from outside.</param>
+/// <param name="Endpoints">Its endpoints by name, from its own settings.</param>
 internal sealed record AppService(
     string Name, string[] Databases, string[] References, string[] Secrets, bool IsPublic, IReadOnlyDictionary<string, Uri> Endpoints);
 
@@ -31,7 +31,7 @@ internal static class AppModel
     /// <summary>The services, read once.</summary>
     public static IReadOnlyList<AppService> Services => Loaded.Value.GetAwaiter().GetResult();
 
-    /// <summary>Runs the AppHost up to where it would build the application, and looks at its resources.</summary>
+    /// <summary>Runs the AppHost until just before it builds the application, and reads its resources.</summary>
     public static async Task<T> ReadAsync<T>(string[] arguments, Func<DistributedApplicationModel, T> look)
     {
         await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);

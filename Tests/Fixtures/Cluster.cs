@@ -14,7 +14,7 @@ public sealed class Cluster : IAsyncLifetime
 {
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> templates = new(StringComparer.Ordinal);
 
-    // PostgreSQL clones a template only while nobody else does.
+    // PostgreSQL cannot clone a template twice at the same time.
     private readonly SemaphoreSlim cloning = new(1, 1);
     private TestPostgres server = null!;
 
@@ -23,12 +23,12 @@ public sealed class Cluster : IAsyncLifetime
     public ValueTask DisposeAsync()
     {
         cloning.Dispose();
-        // Null when it could not be started, which is what should be read about then.
+        // Null if the server did not start; the report should show only that error.
         return server is null ? ValueTask.CompletedTask : server.DisposeAsync();
     }
 
     /// <summary>
-    /// A connection string to a database of this server; on a busy machine a statement may take longer than a service would wait for it.
+    /// A connection string to a database of this server. Its timeouts are longer than a service's, because the machine may be busy.
     /// </summary>
     public string ConnectionStringTo(string database) =>
         new NpgsqlConnectionStringBuilder(server.ConnectionString)
@@ -67,13 +67,13 @@ public sealed class Cluster : IAsyncLifetime
 
     public Task DropAsync(string database) => ExecuteAsync($"DROP DATABASE {database} WITH (FORCE)");
 
-    /// <summary>Made as an operator would make it: by the service's own <c>--migrate</c>.</summary>
+    /// <summary>Creates a template as an operator would: with the service's own <c>--migrate</c>.</summary>
     private async Task<string> MakeTemplateAsync(string service)
     {
         var template = await CreateEmptyAsync($"template_{service}");
         var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!;
         var connection = new NpgsqlConnectionStringBuilder(ConnectionStringTo(template)) { Pooling = false }.ConnectionString;
-        // The switch comes last: configuration takes what follows a key without = for its value.
+        // The switch comes last, because configuration takes the argument after a key without = as its value.
         string[] args =
         [
             "--SeedDemoData=true", $"--ConnectionStrings:{service}db={connection}", $"--ConnectionStrings:busdb={connection}", "--migrate",

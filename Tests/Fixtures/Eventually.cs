@@ -1,11 +1,9 @@
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>Waits for what happens by itself, never longer than needed.</summary>
+/// <summary>Waits for asynchronous effects, never longer than needed.</summary>
 internal static class Eventually
 {
-    /// <summary>
-    /// Polls the condition until it holds, and fails after <paramref name="seconds"/>: by default 60, because machines differ.
-    /// </summary>
+    /// <summary>Polls the condition until it holds; fails after <paramref name="seconds"/>, by default 60 for slow machines.</summary>
     public static async Task TrueAsync(Func<Task<bool>> condition, string because, int seconds = 60)
     {
         var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);
@@ -17,7 +15,7 @@ internal static class Eventually
         }
     }
 
-    /// <summary>Polls until nothing is found, and fails after <paramref name="seconds"/> with what still is.</summary>
+    /// <summary>Polls until nothing is found; fails after <paramref name="seconds"/> and lists what is left.</summary>
     public static async Task NoneAsync(Func<Task<IReadOnlyList<string>>> find, string because, int seconds = 60)
     {
         var deadline = TimeProvider.System.GetTimestamp() + (seconds * TimeProvider.System.TimestampFrequency);

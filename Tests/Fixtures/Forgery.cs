@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>Makes tokens that are wrong in one thing each, from a good one and the key that signed it.</summary>
+/// <summary>Makes tokens with one fault each, from a good token and the key that signed it.</summary>
 internal sealed class Forgery
 {
     private static readonly RSA OtherKey = RSA.Create(2048);
@@ -23,7 +23,7 @@ internal sealed class Forgery
         this.now = now;
     }
 
-    /// <summary>Every way to be wrong.</summary>
+    /// <summary>Every kind of forgery.</summary>
     public static IReadOnlyDictionary<string, Func<Forgery, string>> All { get; } = new Dictionary<string, Func<Forgery, string>>(
         StringComparer.Ordinal)
     {
@@ -62,13 +62,13 @@ internal sealed class Forgery
         ["a payload that is no object"] = f => f.Sign(f.token.Split('.')[0] + "." + WebEncoders.Base64UrlEncode("[1]"u8)),
     };
 
-    /// <summary>Of these only the authority itself can tell that they are wrong: it alone knows its sessions.</summary>
+    /// <summary>Forgeries that only the authority itself detects, because only it knows its sessions.</summary>
     public static IReadOnlySet<string> KnownToTheAuthority { get; } = new HashSet<string>(StringComparer.Ordinal)
     {
         "the sub of somebody else", "no sid", "a sid that does not exist"
     };
 
-    /// <summary>From a real sign-in at an authority (<c>customers</c> or <c>users</c>), with the key as its database has it.</summary>
+    /// <summary>Starts from a token of an authority (<c>customers</c> or <c>users</c>) and the signing key in its database.</summary>
     public static async Task<Forgery> CreateAsync(TestPlatform platform, string authority, string token)
     {
         var signing = RSA.Create();
@@ -82,7 +82,7 @@ internal sealed class Forgery
     public IReadOnlyDictionary<string, string> Tokens() =>
         All.ToDictionary(pair => pair.Key, pair => pair.Value(this), StringComparer.Ordinal);
 
-    /// <summary>The token made anew with changes, signed as the authority would; without changes it is good.</summary>
+    /// <summary>Makes the token again with changes and signs it as the authority would; without changes it is valid.</summary>
     public string Make(
         Action<JsonObject>? payload = null, Action<JsonObject>? header = null, RSA? signer = null, HashAlgorithmName? hash = null,
         RSASignaturePadding? padding = null) =>

@@ -4,10 +4,10 @@ using Grpc.Net.Client;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>What a refused gRPC call said: its status, the fields it named in rich details, its text, and the wait it advised.</summary>
+/// <summary>The answer to a refused gRPC call: status, fields in the rich details, text, and advised wait.</summary>
 internal sealed record Refusal(StatusCode Status, IReadOnlyList<string> Fields, string Detail, TimeSpan? RetryAfter);
 
-/// <summary>gRPC calls and their refusals in one line each.</summary>
+/// <summary>Helpers for gRPC calls and their refusals.</summary>
 internal static class GrpcExtensions
 {
     /// <summary>Options of a call with this value of <c>authorization</c>, or without any.</summary>
@@ -16,7 +16,7 @@ internal static class GrpcExtensions
             ? []
             : new Metadata { { "authorization", authorization } }, cancellationToken: TestContext.Current.CancellationToken);
 
-    /// <summary>How the call was refused; fails if it was not.</summary>
+    /// <summary>The refusal of the call; fails if the call succeeded.</summary>
     public static async Task<Refusal> RefusalAsync<T>(this AsyncUnaryCall<T> call)
     {
         using (call)
@@ -25,7 +25,7 @@ internal static class GrpcExtensions
         }
     }
 
-    /// <summary>How the stream was refused; fails if it was not.</summary>
+    /// <summary>The refusal of the stream; fails if the stream opened.</summary>
     public static async Task<Refusal> RefusalAsync<T>(this AsyncServerStreamingCall<T> call)
     {
         using (call)
@@ -34,7 +34,7 @@ internal static class GrpcExtensions
         }
     }
 
-    /// <summary>Sends bytes that need not be the method's message.</summary>
+    /// <summary>Sends bytes, which need not be a valid message of the method.</summary>
     public static AsyncUnaryCall<byte[]> CallRaw(
         this GrpcChannel channel, string service, string method, byte[] message, string? authorization = null)
     {

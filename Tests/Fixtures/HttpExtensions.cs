@@ -6,10 +6,10 @@ using System.Text.Json;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>What an error answer said: its status and the fields it named.</summary>
+/// <summary>The content of an error answer: its status, the fields that it names, and its detail.</summary>
 internal sealed record Problem(HttpStatusCode Status, IReadOnlyList<string> Fields, string Detail);
 
-/// <summary>Requests and answers in one line each.</summary>
+/// <summary>Helpers for requests and answers.</summary>
 internal static class HttpExtensions
 {
     /// <summary>Sends a request; <paramref name="body"/> is serialized as JSON, or sent as it is when it is a string.</summary>
@@ -40,7 +40,7 @@ internal static class HttpExtensions
         return await http.SendAsync(request, TestContext.Current.CancellationToken);
     }
 
-    /// <summary>The body as JSON, of an answer that must have this status.</summary>
+    /// <summary>The body as JSON; fails if the answer has another status.</summary>
     public static async Task<JsonElement> JsonAsync(this Task<HttpResponseMessage> sending, HttpStatusCode expected = HttpStatusCode.OK)
     {
         using var response = await sending;
@@ -58,7 +58,7 @@ internal static class HttpExtensions
         return response.StatusCode;
     }
 
-    /// <summary>What an error answer said; fails unless it is problem details.</summary>
+    /// <summary>The content of an error answer; fails unless it is problem details.</summary>
     public static async Task<Problem> ProblemAsync(this Task<HttpResponseMessage> sending)
     {
         using var response = await sending;
@@ -77,7 +77,7 @@ internal static class HttpExtensions
     }
 }
 
-/// <summary>A body whose length is not told: over HTTP/1.1 it is sent in chunks.</summary>
+/// <summary>A body of unknown length, which HTTP/1.1 sends in chunks.</summary>
 internal sealed class ChunkedContent(string text) : HttpContent
 {
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>

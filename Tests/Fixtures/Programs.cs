@@ -3,19 +3,19 @@ using System.Diagnostics;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>Runs a program to its end and keeps what it said.</summary>
+/// <summary>Runs a program to its end and keeps its output.</summary>
 internal static class Programs
 {
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
 
-    /// <summary>Where the build put the program of a project, beside that of these tests.</summary>
+    /// <summary>The folder of a project's built program, beside that of these tests.</summary>
     public static string FolderOf(string project)
     {
         var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         return Path.Combine(here.Parent!.Parent!.FullName, project, here.Name);
     }
 
-    /// <summary>Lets a script be started, which on Windows its name decides.</summary>
+    /// <summary>Makes a script executable; on Windows its name decides that.</summary>
     public static void MakeExecutable(string script)
     {
         if (!OperatingSystem.IsWindows())
@@ -25,10 +25,10 @@ internal static class Programs
     }
 
     /// <summary>
-    /// Fails, with what was said so far, when the program or anyone who holds its streams has not ended after three minutes.
+    /// Fails with the output so far when the program, or a process that holds its streams, has not ended after three minutes.
     /// </summary>
     /// <param name="start">What to run; its streams are redirected here.</param>
-    /// <param name="heard">Takes each line of its output as it comes.</param>
+    /// <param name="heard">Gets each line of the output as it arrives.</param>
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(ProcessStartInfo start, Action<string>? heard = null)
     {
         (start.UseShellExecute, start.RedirectStandardOutput, start.RedirectStandardError) = (false, true, true);

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Http;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>A service of the platform, whichever its entry point.</summary>
+/// <summary>A service of the platform, whatever the type of its entry point.</summary>
 internal interface IServiceHost : IAsyncDisposable
 {
     IServiceProvider Services { get; }
@@ -25,7 +25,7 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
     private readonly Lock starting = new();
     private IHostApplicationLifetime? lifetime;
 
-    // Asked for by several at once, the factory itself would start twice.
+    // Without the lock, concurrent callers would start the factory twice.
     public override IServiceProvider Services
     {
         get
@@ -51,7 +51,7 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
         return Server.CreateHandler();
     }
 
-    // The entry point takes the service apart when it stops; were the factory to stop it, both would at the same time.
+    // The entry point disposes the service when it stops. If the factory stopped it, both would dispose it at the same time.
     public override async ValueTask DisposeAsync()
     {
         if (lifetime is not null)

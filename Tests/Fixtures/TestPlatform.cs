@@ -14,8 +14,8 @@ using Npgsql;
 namespace MicroPlatform.Tests.Fixtures;
 
 /// <summary>
-/// The platform's services in this process, each started when first asked for, on databases of this test class,
-/// and wired to each other in memory. What goes over real sockets and processes is tested in Platform/.
+/// The platform's services in this process, each started at its first use, on databases of this test class, and connected to each
+/// other in memory. The tests in Platform/ use real sockets and processes.
 /// </summary>
 public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
 {
@@ -25,13 +25,13 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The secret that the signing keys are encrypted with.</summary>
     public const string KeySecret = "the-secret-of-the-tests-and-of-nobody-else";
 
-    /// <summary>The key of gRPC that only the platform may call.</summary>
+    /// <summary>The key of gRPC calls between services.</summary>
     public const string InternalCallKey = "the-key-of-calls-between-the-services-of-tests";
 
-    /// <summary>Makes services record what nobody takes, for tests that look at it themselves.</summary>
+    /// <summary>An address without a collector. It makes services record telemetry, which tests read in the process.</summary>
     internal const string NoCollector = "http://127.0.0.1:9";
 
-    /// <summary>The services that one can be wired to.</summary>
+    /// <summary>The services that a service can be connected to.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> databases = new(StringComparer.Ordinal);
@@ -50,18 +50,18 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         ["Accounts:HashIterations"] = "1000",
         ["Accounts:KeySecret"] = KeySecret,
         ["InternalCalls:Key"] = InternalCallKey,
-        // Slowness is the subject of few tests, which set a deadline of their own.
+        // Long deadlines for slow machines; tests of slowness set their own.
         ["Requests:Deadline"] = "00:00:30",
         ["Calls:Deadline"] = "00:00:15",
     };
 
     /// <summary>
-    /// Stands between the services: gets each call and the way on, to hold it, to lose its answer or to answer in its place.
-    /// Null lets calls through.
+    /// Intercepts calls between services: gets each call and a function that sends it, and can hold the call, lose its answer or answer
+    /// itself. Null lets calls through.
     /// </summary>
     internal Func<HttpRequestMessage, Func<Task<HttpResponseMessage>>, Task<HttpResponseMessage>>? OnCall { get; set; }
 
-    /// <summary>Adds to the services of hosts that start later.</summary>
+    /// <summary>Registers additional services in hosts that start later.</summary>
     internal Action<IServiceCollection>? Added { get; set; }
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
@@ -86,7 +86,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     public GrpcChannel Grpc(string service, string? key = InternalCallKey) =>
         GrpcChannel.ForAddress($"http://{service}", new() { HttpHandler = new KeyHandler(key, Host(service).CreateHandler()) });
 
-    /// <summary>The services of the host, for what only the inside can tell.</summary>
+    /// <summary>The service provider of the host, for checks of internal state.</summary>
     public IServiceProvider Services(string service) => Host(service).Services;
 
     /// <summary>An open connection to a service's database, such as <c>cartdb</c>.</summary>
@@ -118,7 +118,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     public Task<string> UserTokenAsync(string username) => tokens.GetOrAdd(("users", username), key => new(() =>
         LoginAsync("users", "/api/v1/users/login", new { username = key.Name, password = Password }))).Value;
 
-    /// <summary>Takes a service down: it stops, and whoever calls it finds nobody listening.</summary>
+    /// <summary>Stops a service; the connection of its callers is then refused.</summary>
     public async Task StopAsync(string service)
     {
         stopped[service] = true;
@@ -128,14 +128,14 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         }
     }
 
-    /// <summary>Lets a stopped service come back, with the data it had.</summary>
+    /// <summary>Starts a stopped service again, with the data that it had.</summary>
     public void Restart(string service)
     {
         stopped.TryRemove(service, out _);
         _ = Host(service).Services;
     }
 
-    /// <summary>Starts another replica of a service, on the same databases; it takes events, and no requests.</summary>
+    /// <summary>Starts another replica of a service on the same databases; it handles events but gets no requests.</summary>
     internal IAsyncDisposable StartReplica(string service)
     {
         var replica = Create(service);
@@ -146,8 +146,8 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>Waits until no event is on its way between the services.</summary>
     public Task QuietAsync() => Eventually.TrueAsync(async () =>
     {
-        // In this sequence none is missed: what leaves an outbox meanwhile is numbered anew, and what a handler sends is written before its
-        // own message goes.
+        // This order misses no event: one that leaves an outbox meanwhile raises the sequence, and a handler writes its events before
+        // its own message is removed.
         var before = await LastMessageAsync();
         foreach (var (database, what) in databases.Keys.Select(key =>
             (
@@ -168,7 +168,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
         Task<long> LastMessageAsync() => QueryAsync<long>("busdb", "SELECT last_value FROM messages_id_seq");
     }, "no event is on its way", seconds: 60);
 
-    /// <summary>A handler that reaches whichever service the request's host name means, as service discovery would.</summary>
+    /// <summary>A handler that sends a request to the service that its host name means, as service discovery would.</summary>
     internal HttpMessageHandler CreateRouter() => new Router(this);
 
     internal string ConnectionString(string database) => cluster.ConnectionStringTo(databases.GetOrAdd(database, key => new(() =>
@@ -217,7 +217,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
                     new SocketException((int)SocketError.ConnectionRefused));
             }
 
-            // As the real handler does it; the one of the test host does not.
+            // The real handler adds the trace headers; the test host's handler does not.
             DistributedContextPropagator.Current.Inject(Activity.Current, request.Headers, (carrier, name, value) =>
             {
                 var headers = (System.Net.Http.Headers.HttpRequestHeaders)carrier!;

@@ -6,12 +6,12 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Fixtures;
 
-/// <summary>What a request makes a service do.</summary>
+/// <summary>The work that a request causes.</summary>
 /// <param name="Statements">The SQL it ran.</param>
 /// <param name="Calls">The other services' methods it called.</param>
 internal sealed record Work(IReadOnlyList<string> Statements, IReadOnlyList<string> Calls)
 {
-    /// <summary>Sends a request, which must succeed, with the header it is given, and returns what was done in its trace.</summary>
+    /// <summary>Sends a request with the given header, which must succeed, and returns the work in its trace.</summary>
     public static async Task<Work> OfAsync(Func<(string Name, string Value), Task<HttpResponseMessage>> send)
     {
         var (trace, statements, calls) = (ActivityTraceId.CreateRandom(), new ConcurrentQueue<string>(), new ConcurrentQueue<string>());
@@ -40,7 +40,7 @@ internal sealed record Work(IReadOnlyList<string> Statements, IReadOnlyList<stri
 }
 
 /// <summary>How PostgreSQL ran a statement.</summary>
-/// <param name="Blocks">How many blocks it looked at.</param>
+/// <param name="Blocks">How many blocks it read.</param>
 /// <param name="Nodes">The steps of the plan.</param>
 internal sealed partial record Plan(long Blocks, IReadOnlyList<Plan.Node> Nodes)
 {
@@ -77,6 +77,6 @@ internal sealed partial record Plan(long Blocks, IReadOnlyList<Plan.Node> Nodes)
     [GeneratedRegex("@[A-Za-z_][A-Za-z0-9_]*", RegexOptions.None, matchTimeoutMilliseconds: 100)]
     private static partial Regex Parameter();
 
-    /// <summary>A step of a plan, with the table it reads, if it does, and the rows it gave in all its rounds.</summary>
+    /// <summary>A step of a plan, with the table that it reads, if any, and its rows in all loops.</summary>
     internal sealed record Node(string Type, string? Table, long Rows);
 }

@@ -5,7 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>Customers of their own for tests of events.</summary>
+/// <summary>New customers for tests of events.</summary>
 internal static class Buying
 {
     /// <summary>A customer with something in the cart.</summary>
@@ -18,7 +18,7 @@ internal static class Buying
         return account;
     }
 
-    /// <summary>A customer whose checkout is settled: goods gone, sum posted.</summary>
+    /// <summary>A customer whose checkout is settled: the goods are shipped and the sum is posted.</summary>
     public static async Task<Account> CheckOutAsync(this TestPlatform platform)
     {
         using var cart = platform.Http("cart");
@@ -31,8 +31,8 @@ internal static class Buying
     }
 
     /// <summary>
-    /// What a publisher leaves that is killed between a commit and the moment its events leave: rows that nobody signals, here in the
-    /// outbox of Customers and more than leave in one batch. The last of them says that this customer was deleted.
+    /// Fills the outbox of Customers as if the service was killed after a commit and before its events left: rows without a signal, more
+    /// than fit in one batch. The last row says that this customer was deleted.
     /// </summary>
     public static Task FillOutboxAsync(this TestPlatform platform, long customerId) => platform.QueryAsync<object>("customersdb", """
         INSERT INTO outbox ("DestinationAddress", "Headers", "Body")

@@ -5,7 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>
-/// A token that is good when a checkout begins and no longer when Sales is asked. In a class of its own, since it moves the clock.
+/// A token that expires between the start of a checkout and the call to Sales. The test has its own class, because it moves the clock.
 /// </summary>
 public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
@@ -21,7 +21,7 @@ public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<T
         await cart.SendAsync("POST", "/api/v1/carts/me/items", new { productId = 1, quantity = 1 }, account.AccessToken)
             .JsonAsync(HttpStatusCode.Created);
 
-        // Whoever holds the cart's row stops the checkout between Customers, which was asked already, and Sales, which was not.
+        // A lock on the cart's row stops the checkout after the call to Customers and before the call to Sales.
         await using var holder = await platform.Db("cartdb");
         await using var transaction = await holder.BeginTransactionAsync(TestContext.Current.CancellationToken);
         await using var hold = new Npgsql.NpgsqlCommand(

@@ -8,7 +8,7 @@ using Rebus.Bus;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>One order through four systems, each with its own database, in this process.</summary>
+/// <summary>One order through four services, each with its own database, in this process.</summary>
 public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private HttpClient cart = null!;
@@ -17,7 +17,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
 
     public async ValueTask InitializeAsync()
     {
-        // Consumers must run to consume; whoever is asked nothing else is asked for a client here.
+        // Creating a client starts a service, so that its consumers run.
         foreach (var service in new[] { "customers", "users", "warehouse", "accounting" })
         {
             platform.Http(service).Dispose();
@@ -99,7 +99,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         var answers = await Task.WhenAll(
             Enumerable.Range(0, 20).Select(_ => cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: me)));
 
-        // The order may be settled, and the cart empty, before the last of them is heard.
+        // The order may be settled, and the cart empty, before the last request arrives.
         Assert.All(answers, answer => Assert.True(answer.StatusCode is HttpStatusCode.Accepted or HttpStatusCode.Conflict, $"{answer}"));
         var accepted = await Task.WhenAll(answers.Where(answer => answer.StatusCode is HttpStatusCode.Accepted)
             .Select(answer => Task.FromResult(answer).JsonAsync(HttpStatusCode.Accepted)));
@@ -164,7 +164,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
                 "accountingdb", "SELECT voided_at IS NOT NULL FROM transactions WHERE source = $1",
                 $"order:{orderId}"), "the transaction is voided");
 
-        // Voiding what is void changes nothing, for what the flow posted as for what staff entered.
+        // Voiding a voided transaction changes nothing, whether the flow posted it or staff entered it.
         var id = await platform.QueryAsync<long>("accountingdb", "SELECT id FROM transactions WHERE source = $1", $"order:{orderId}");
         using var accounting = platform.Http("accounting");
         Assert.Equal(
@@ -246,7 +246,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
         await bus.Publish(confirmed);
         await bus.Publish(confirmed);
 
-        // Cancelled before it was ever placed, and confirmed after that: as far as stock and books go it never was.
+        // An order that is cancelled before it is placed and confirmed changes neither stock nor books.
         const long ghost = 1_000_000;
         await bus.Publish(new OrderCancelled(ghost, CheckoutId: null));
         await Eventually.TrueAsync(

@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>
-/// Passes connections on to PostgreSQL as a pooler does that keeps no sessions: all works but LISTEN, whose notifications reach nobody.
+/// Forwards connections to PostgreSQL like a pooler that keeps no sessions: everything works except LISTEN, whose notifications are lost.
 /// </summary>
 internal sealed class DeafPooler : IAsyncDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class DeafPooler : IAsyncDisposable
 
     public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
 
-    /// <summary>How many notifications it kept to itself.</summary>
+    /// <summary>How many notifications it dropped.</summary>
     public int Swallowed => Volatile.Read(ref swallowed);
 
     public async ValueTask DisposeAsync()
@@ -51,11 +51,11 @@ internal sealed class DeafPooler : IAsyncDisposable
         {
             await server.ConnectAsync(host, port, stopping.Token);
             var (down, up) = (client.GetStream(), server.GetStream());
-            await Task.WhenAny(down.CopyToAsync(up, stopping.Token), AnswerAsync(up, down)); // whichever side leaves
+            await Task.WhenAny(down.CopyToAsync(up, stopping.Token), AnswerAsync(up, down)); // until either side disconnects
         }
     }
 
-    // Each message of the server: a letter, its length with these four bytes, its content. A is a notification.
+    // A message of the server is a letter, a length that includes its own four bytes, and the content. A means notification.
     private async Task AnswerAsync(NetworkStream server, NetworkStream client)
     {
         var head = new byte[5];

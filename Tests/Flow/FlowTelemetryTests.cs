@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>What an operator sees of orders and events, and that a service without its database waits for it.</summary>
+/// <summary>The metrics of orders and events, and a service that waits for its lost database.</summary>
 public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private HttpClient cart = null!;
@@ -21,7 +21,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         }
 
         cart = platform.Http("cart");
-        // What another test set going is not to be measured here.
+        // Waits for events of other tests, which must not be measured here.
         await platform.QuietAsync();
     }
 
@@ -109,7 +109,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         }
 
         await SettledAsync();
-        // An event is gone from the outbox a moment after it has reached its queue.
+        // An event leaves the outbox a moment after it reaches its queue.
         await Eventually.TrueAsync(
             () => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") is 0), "all have left");
     }
@@ -124,7 +124,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         await ExecuteAsync($"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{books}'");
         await using (var ours = new NpgsqlConnection(platform.ConnectionString("accountingdb")))
         {
-            NpgsqlConnection.ClearPool(ours); // those of these tests were ended too
+            NpgsqlConnection.ClearPool(ours); // the tests' own connections were ended too
         }
 
         await ExecuteAsync($"ALTER DATABASE {books} RENAME TO {books}_away");

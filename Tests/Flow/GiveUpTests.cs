@@ -11,7 +11,7 @@ using static MicroPlatform.Tests.Fixtures.GrpcExtensions;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>A checkout that its customer, or time, gives up before its order is decided.</summary>
+/// <summary>A checkout that is given up, by its customer or after a time, before its order is decided.</summary>
 public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private const string Checkout = Shop.MyCart + "/checkout";
@@ -98,7 +98,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await TryCheckOutAsync(account));
         Assert.Equal(1, await OrdersAsync(account));
 
-        // And so is the answer to that.
+        // The answer to the giving up is lost too.
         LoseAnswersTo("GiveUpCheckout");
         Assert.Equal(HttpStatusCode.NoContent, await GiveUpAsync(account));
         platform.Restart("warehouse");
@@ -200,7 +200,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     private void LoseAnswersTo(string method) =>
         platform.OnCall = async (request, send) => IsCall(request, method) ? throw await LostAnswerAsync(send) : await send();
 
-    /// <summary>Lets go of the events that were held back, and waits for what they bring about.</summary>
+    /// <summary>Delivers the events that were held back, and waits until all events are handled.</summary>
     private async Task DeliverAsync()
     {
         await platform.QueryAsync<object>("busdb", "UPDATE messages SET visible = now()");
@@ -227,7 +227,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     private Task<HttpStatusCode> ClearAsync(Account account) =>
         cart.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken).StatusAsync();
 
-    /// <summary>Confirms an order of the cart whose placing got no answer, while every event for Cart is held back.</summary>
+    /// <summary>Lets Sales confirm an order whose answer to Cart was lost, and holds back every event for Cart.</summary>
     private async Task ConfirmUnheardAsync(Account account)
     {
         LoseAnswersTo("PlaceOrder");
@@ -253,7 +253,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
         platform.OnCall = null;
     }
 
-    /// <summary>How Sales refuses the order of the cart's checkout now.</summary>
+    /// <summary>The status with which Sales now refuses an order of the cart's checkout.</summary>
     private async Task<StatusCode> RefusalOfLateOrderAsync(Account account)
     {
         var checkout = await platform.QueryAsync<Guid>("cartdb", "SELECT id FROM checkouts WHERE customer_id = $1", account.Id);

@@ -3,7 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>The checker finds what it is for: each test plants one violation into sound demo data.</summary>
+/// <summary>The check finds violations: each test adds one to sound demo data.</summary>
 public sealed class InvariantTests(Cluster cluster, InvariantTests.Sound sound) : IClassFixture<InvariantTests.Sound>
 {
     [Fact]
@@ -47,7 +47,7 @@ public sealed class InvariantTests(Cluster cluster, InvariantTests.Sound sound) 
     public async Task A_planted_violation_is_found(string service, string sql, string expected) =>
         Assert.Contains(await CheckAsync(service, sql), violation => violation.Contains(expected, StringComparison.Ordinal));
 
-    /// <summary>Only the service into which something is planted gets a database of its own.</summary>
+    /// <summary>Only the service whose data is changed gets a database of its own.</summary>
     private async Task<IReadOnlyList<string>> CheckAsync(string? service = null, string sql = "")
     {
         if (service is null)
@@ -73,7 +73,7 @@ public sealed class InvariantTests(Cluster cluster, InvariantTests.Sound sound) 
                 database => cluster.ConnectionStringTo(databaseOf(database[..^2])), TestContext.Current.CancellationToken);
     }
 
-    /// <summary>The demo data as they are.</summary>
+    /// <summary>The unchanged demo data.</summary>
     public sealed class Sound(Cluster cluster) : IAsyncLifetime
     {
         public Dictionary<string, string> Databases { get; } = new(StringComparer.Ordinal);

@@ -2,7 +2,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>Signals that never arrive: whatever is handled was found by looking.</summary>
+/// <summary>Signals that never arrive: services find events by polling.</summary>
 public sealed class LostSignalTests : IClassFixture<TestPlatform>
 {
     private readonly TestPlatform platform;
@@ -17,7 +17,7 @@ public sealed class LostSignalTests : IClassFixture<TestPlatform>
     public async Task Without_the_trigger_a_checkout_is_settled_by_looking()
     {
         await StartAsync();
-        // It is made by a service that connects, so all have to be connected before it goes for good.
+        // A service that connects creates a missing trigger, so all must be connected before the test drops it.
         await Eventually.TrueAsync(async () => await ListenersAsync() == 4, "all services listen");
         await platform.QueryAsync<object>("busdb", "DROP TRIGGER messages_signal ON messages");
         await platform.CheckOutAsync();

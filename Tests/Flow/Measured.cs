@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>What the instruments of some services of a platform report while this lives.</summary>
+/// <summary>The values that the instruments of some services report until this object is disposed.</summary>
 internal sealed class Measured : IDisposable
 {
     private const string QueueTag = "messaging.destination.name";
@@ -14,7 +14,7 @@ internal sealed class Measured : IDisposable
 
     public Measured(TestPlatform platform, params string[] services)
     {
-        // Other tests run their own services in this process.
+        // Other tests run their own services in this process; their values must not count.
         var factories = services.Select(service => platform.Services(service).GetRequiredService<IMeterFactory>()).ToHashSet<object>();
         listener.InstrumentPublished = (instrument, self) =>
         {
@@ -30,10 +30,10 @@ internal sealed class Measured : IDisposable
         listener.Start();
     }
 
-    /// <summary>All that an instrument reported, of one queue where one is named.</summary>
+    /// <summary>The sum of an instrument's values, for one queue if one is named.</summary>
     public double Sum(string name, string? queue = null) => Of(name, queue).Sum();
 
-    /// <summary>What a gauge says now, or said last; 0 when it has never said anything.</summary>
+    /// <summary>The current or last value of a gauge; 0 if it has never reported one.</summary>
     public double Now(string name, string queue)
     {
         listener.RecordObservableInstruments();

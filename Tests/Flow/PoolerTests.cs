@@ -24,7 +24,7 @@ public sealed class PoolerTests(TestPlatform platform) : IClassFixture<TestPlatf
         Assert.True(pooler.Swallowed > 0, "No signal was swallowed.");
         foreach (var service in services)
         {
-            await platform.StopAsync(service); // while it still has its pooler
+            await platform.StopAsync(service); // before its pooler is disposed
         }
     }
 }

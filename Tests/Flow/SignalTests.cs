@@ -7,7 +7,7 @@ using Rebus.Bus;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>Services that look for events once a minute by themselves: whatever is handled sooner was signalled.</summary>
+/// <summary>Services that poll only once a minute, so an event that is handled sooner was signalled.</summary>
 public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private readonly TestPlatform platform;
@@ -127,7 +127,7 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
         platform.QueryAsync<int>(
             "busdb", "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", $"{queue} listener");
 
-    // Its last statement is the look that follows LISTEN.
+    // After LISTEN, a listener's next statement checks the queue.
     private Task ListeningAsync(params string[] queues) => Eventually.TrueAsync(
         async () => await platform.QueryAsync<long>(
             "busdb",

@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Flow;
 
-/// <summary>An event of a version that this replica is not yet: while replicas are updated one by one, another may know it.</summary>
+/// <summary>An event that this replica does not know: during a deployment, a replica of the next version may know it.</summary>
 public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
@@ -28,7 +28,7 @@ public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<Tes
         Assert.Equal(0, await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'dead-letters'"));
         Assert.Equal(1, await CartsAsync());
 
-        // As if a replica that knows it took it.
+        // Renames the event to a known one, as if a replica that knows it took it.
         await platform.QueryAsync<object>(
             "busdb",
             "UPDATE messages SET headers = convert_to(replace(convert_from(headers, 'UTF8'), 'deleted.v2', 'deleted.v1'), 'UTF8')");

@@ -36,7 +36,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
         long? now = before;
         while (now is null || now == before)
         {
-            // The clock that is moved is that of deadlines too: a board without orders may come between.
+            // Moving the clock also moves deadlines, so a board without orders may arrive first.
             var next = await events.NextButAsync(() => platform.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat");
             Assert.Equal("board", next!.Value.EventType);
             now = Confirmed(JsonDocument.Parse(next.Value.Data).RootElement);
@@ -94,7 +94,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
         [.. board.GetProperty("unavailable").EnumerateArray().Select(service => service.GetString())];
 }
 
-/// <summary>How the board is gathered, in front of fakes that count.</summary>
+/// <summary>How the Gateway gathers the board, in front of fakes that count requests.</summary>
 public sealed class BoardGatheringTests : IAsyncLifetime
 {
     private const string Stream = "/api/v1/overview/board/stream";
@@ -162,7 +162,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
         using var http = gateway.Http();
         await using var events = await Events.OpenAsync(http, Stream, TestTokens.User(role: "admin"));
         Assert.Equal("board", (await events.NextAsync())!.Value.EventType);
-        // The clock that is moved is that of deadlines too: the board may change on the way.
+        // Moving the clock also moves deadlines, so the board may change first.
         Assert.Equal(
             "expired",
             (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)), "heartbeat", "board"))!.Value.EventType);

@@ -37,7 +37,7 @@ internal sealed class Events : IAsyncDisposable
         return new(answer, await answer.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
     }
 
-    /// <summary>The next event, while <paramref name="pass"/> lets time pass; null when the stream has ended.</summary>
+    /// <summary>The next event; <paramref name="pass"/> moves the clock while it waits. Null when the stream has ended.</summary>
     public async Task<SseItem<string>?> NextAsync(Action? pass = null)
     {
         next ??= items.MoveNextAsync().AsTask();
@@ -56,7 +56,7 @@ internal sealed class Events : IAsyncDisposable
     }
 
     /// <summary>
-    /// The next event that is of none of these types: what comes between what a test brings about depends on how fast all are.
+    /// The next event of none of these types: how many of these arrive in between depends on the speed of the machine.
     /// </summary>
     public async Task<SseItem<string>?> NextButAsync(Action pass, params string[] types)
     {
@@ -71,7 +71,7 @@ internal sealed class Events : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // In this sequence: an answer that is disposed of while somebody reads it is read by two.
+        // Cancel and wait first: disposing the answer during a read would read it twice at the same time.
         await leaving.CancelAsync();
         try
         {
@@ -80,7 +80,7 @@ internal sealed class Events : IAsyncDisposable
         }
         catch (Exception cut) when (cut is IOException or OperationCanceledException)
         {
-            // Closed in the middle, as a browser does.
+            // The stream was closed in the middle, as a browser does.
         }
 
         response.Dispose();

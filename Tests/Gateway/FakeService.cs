@@ -22,12 +22,12 @@ internal sealed record Seen(string Method, string PathAndQuery, IReadOnlyDiction
 }
 
 /// <summary>
-/// What stands behind the Gateway in its tests: a real server on loopback that remembers what it was asked.
-/// Over gRPC its methods are named after what they do, in whatever service they are called.
+/// A fake of a service behind the Gateway: a real server on loopback that records its requests.
+/// Its gRPC methods are named after what they do, and exist in every gRPC service.
 /// </summary>
 internal sealed class FakeService : IAsyncDisposable
 {
-    /// <summary>Messages of the method <c>Flood</c>: together more than all buffers between it and a reader who pauses.</summary>
+    /// <summary>Messages of the method <c>Flood</c>, which together exceed all buffers between it and a reader that pauses.</summary>
     public const int FloodMessages = 400;
 
     private const int FloodMessageLength = 64 * 1024;
@@ -45,15 +45,15 @@ internal sealed class FakeService : IAsyncDisposable
     /// <summary>The keys that it publishes.</summary>
     public string KeySet { get; set; } = TestTokens.KeySet;
 
-    /// <summary>What REST requests get; by default 200 and what was asked.</summary>
+    /// <summary>Answers REST requests, by default with 200 and the request.</summary>
     public RequestDelegate Answer { get; set; }
 
     public ConcurrentQueue<Seen> Requests { get; } = new();
 
-    /// <summary>Completes when a caller that was kept waiting has gone.</summary>
+    /// <summary>Completes when a waiting caller has disconnected.</summary>
     public TaskCompletionSource CallerLeft { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Lets the stream go on after its first message.</summary>
+    /// <summary>Lets the stream continue after its first message.</summary>
     public TaskCompletionSource Continue { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public string Http { get; private set; } = "";
@@ -67,7 +67,7 @@ internal sealed class FakeService : IAsyncDisposable
         return service!;
     }
 
-    /// <returns>Null when the port is taken: once given up, it may have become that of somebody's connection.</returns>
+    /// <returns>Null when the port is taken: after its release another connection may have got it.</returns>
     private static async Task<FakeService?> TryStartAsync(string name, RequestDelegate? answer, int port)
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
@@ -95,7 +95,7 @@ internal sealed class FakeService : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // Gone at once, as a killed process is: calls in progress are cut off.
+        // Stops at once, like a killed process: calls in progress are cut off.
         using var now = new CancellationTokenSource();
         await now.CancelAsync();
         await app.StopAsync(now.Token);
@@ -106,7 +106,7 @@ internal sealed class FakeService : IAsyncDisposable
     public Task EchoAsync(HttpContext context) =>
         context.Response.WriteAsJsonAsync(new { service = Name, method = context.Request.Method, path = context.Request.Path.Value });
 
-    /// <summary>Says nothing until the caller has left.</summary>
+    /// <summary>Sends nothing until the caller has disconnected.</summary>
     public async Task StaySilentAsync(HttpContext context)
     {
         await using var leaving = context.RequestAborted.Register(() => CallerLeft.TrySetResult());

@@ -19,7 +19,7 @@ using Yarp.ReverseProxy.Forwarder;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>
-/// The Gateway itself on real sockets, with TLS: what it does to connections, HTTP/2 and trailers cannot be seen in memory.
+/// The Gateway itself on real sockets, with TLS, because an in-memory server does not show connections, HTTP/2 and trailers.
 /// </summary>
 internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
 {
@@ -34,7 +34,7 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
         ["Kestrel:Certificates:Default:Path"] = Certificate.Value.Certificate,
         ["Kestrel:Certificates:Default:KeyPath"] = Certificate.Value.Key,
         ["InternalCalls:Key"] = TestPlatform.InternalCallKey,
-        // Slowness is the subject of few tests, which set a deadline of their own.
+        // Long deadlines for slow machines; tests of slowness set their own.
         ["Proxy:Deadline"] = "00:01:00",
         ["Calls:Deadline"] = "00:00:15",
     };
@@ -60,12 +60,12 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
 
     public Uri HttpsAddress => AddressOf("https://");
 
-    /// <summary>In front of fakes; later settings win.</summary>
+    /// <summary>Starts it in front of fakes; later settings win.</summary>
     public static GatewayHost Start(
         FakePlatform behind, string environment = "Development", params (string Key, string Value)[] settings) =>
         new([.. behind.Settings, .. settings], environment, platform: null);
 
-    /// <summary>In front of the real services, all of them up: the deadline of a call is not for starting a service.</summary>
+    /// <summary>Starts the real services and then the Gateway: a service's start must not count against the deadline of a call.</summary>
     public static GatewayHost Start(TestPlatform platform, params (string Key, string Value)[] settings)
     {
         foreach (var service in TestPlatform.Names)
@@ -85,12 +85,12 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
             "Development", platform);
     }
 
-    /// <summary>The endpoint in whose address this stands.</summary>
+    /// <summary>The endpoint whose address contains this text.</summary>
     public Uri AddressOf(string part) =>
         new(Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(address =>
             address.Contains(part, StringComparison.Ordinal)));
 
-    /// <summary>A client of its own connections; over TLS unless said otherwise.</summary>
+    /// <summary>A client with its own connections, over TLS by default.</summary>
     public HttpClient Http(bool tls = true, Version? version = null) => new(Handler())
     {
         BaseAddress = tls ? HttpsAddress : HttpAddress,
@@ -100,7 +100,7 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
 
     public GrpcChannel Channel() => GrpcChannel.ForAddress(HttpsAddress, new() { HttpHandler = Handler(), DisposeHttpClient = true });
 
-    /// <summary>Calls a method whose messages are text; an answer that has not come after a minute will not come.</summary>
+    /// <summary>Calls a method whose messages are text; fails without an answer after a minute.</summary>
     public static async Task<string> CallAsync(
         GrpcChannel channel, string service, string method, CallOptions options, string message = "m")
     {
@@ -140,7 +140,7 @@ internal sealed class GatewayHost : WebApplicationFactory<OrderOverview>
         AllowAutoRedirect = false,
         UseProxy = false,
         RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8,
-        ActivityHeadersPropagator = null, // the caller's own trace, and not that of these tests
+        ActivityHeadersPropagator = null, // sends the caller's own trace headers, not those of the tests
         SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject is "CN=localhost" },
     };
 

@@ -6,7 +6,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>gRPC over TLS through the Gateway, with a real client: whatever a call carries arrives on both sides.</summary>
+/// <summary>gRPC over TLS through the Gateway, with a real client: everything that a call carries arrives on both sides.</summary>
 public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     private const string Todos = "todo.v1.Todos";
@@ -45,7 +45,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
             .AsyncServerStreamingCall(GatewayHost.Method(Todos, "Stream", MethodType.ServerStreaming), host: null, WithToken(), "part");
         Assert.True(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
         Assert.Equal("part 1", call.ResponseStream.Current);
-        fixture.Behind["todo"].Continue.SetResult(); // only now, so the first cannot have waited for it
+        fixture.Behind["todo"].Continue.SetResult(); // set after the first message, which therefore did not wait for it
         Assert.True(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
         Assert.Equal("part 2", call.ResponseStream.Current);
         Assert.False(await call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
@@ -72,7 +72,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);
         using var channel = gateway.Channel();
-        // connections and keys are there, so that the next call arrives within its deadline
+        // opens connections and fetches keys, so that the next call reaches the service within its deadline
         await GatewayHost.CallAsync(channel, Todos, "Echo", WithToken());
         var failure = await Assert.ThrowsAsync<RpcException>(() =>
             GatewayHost.CallAsync(channel, Todos, "StaySilent", WithToken().WithDeadline(DateTime.UtcNow.AddSeconds(3))));

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>What every answer carries, and what browsers are told.</summary>
+/// <summary>The headers of every answer, and those for browsers.</summary>
 public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     [Theory]

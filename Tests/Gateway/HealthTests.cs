@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>The health of all services, as anyone may see it.</summary>
+/// <summary>The health of all services, which anyone may see.</summary>
 public sealed class HealthTests : IAsyncLifetime
 {
     private const string Health = "/health/services";
@@ -71,7 +71,7 @@ public sealed class HealthTests : IAsyncLifetime
             }, "it is looked at while somebody watches");
         }
 
-        // The Gateway learns a moment later that the watcher has left; from then on hours may pass.
+        // The Gateway learns a moment later that the watcher has left; after that it sends no probe for hours.
         var (last, quiet) = (Probes(), 0);
         await Eventually.TrueAsync(() =>
         {

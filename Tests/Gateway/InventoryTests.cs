@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>All that can be reached from outside; what is added to it is added on purpose.</summary>
+/// <summary>Lists everything that can be reached from outside, so that nothing is added by accident.</summary>
 public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     [Fact]
@@ -162,7 +162,7 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
         .Select(endpoint => $"{Verbs(endpoint)} /{endpoint.RoutePattern.RawText!.TrimStart('/')}")
         .Order(StringComparer.Ordinal);
 
-    /// <summary>Whoever may GET may HEAD.</summary>
+    /// <summary>The verbs of an endpoint without HEAD, which every GET implies.</summary>
     private static string Verbs(RouteEndpoint endpoint) =>
         endpoint.Metadata.GetMetadata<IHttpMethodMetadata>() is { } verbs
             ? string.Join(',', verbs.HttpMethods.Where(verb => verb is not "HEAD"))

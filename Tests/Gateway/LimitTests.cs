@@ -6,7 +6,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>How much and how fast.</summary>
+/// <summary>The limits on the size and the rate of requests.</summary>
 public sealed class LimitTests : IAsyncLifetime
 {
     private FakePlatform behind = null!;
@@ -26,7 +26,7 @@ public sealed class LimitTests : IAsyncLifetime
         Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
         Assert.Equal(HttpStatusCode.TooManyRequests, (await Task.FromResult(refused).ProblemAsync()).Status);
 
-        // Others: accounts, though they call from the same address, each with a bucket of its own.
+        // Each account has its own bucket, even at the same address.
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/carts/1", token: TestTokens.Customer("1")).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/todos", token: TestTokens.User()).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/health/ready").StatusAsync());
@@ -59,7 +59,7 @@ public sealed class LimitTests : IAsyncLifetime
                 GatewayHost.CallAsync(channel, "users.v1.Users", method, default))).StatusCode);
         }
 
-        // What is no attempt at a password goes on.
+        // Requests that try no password still work.
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("POST", "/api/v1/auth/refresh", new { }).StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products").StatusAsync());
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/customers", token: TestTokens.Customer()).StatusAsync());
@@ -101,7 +101,7 @@ public sealed class LimitTests : IAsyncLifetime
             behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"), ("TrustedProxies:0", "0.0.0.0/0"),
             ("TrustedProxies:1", "::/0"));
         using var http = gateway.Http();
-        // The proxy adds the caller's address behind what the caller claims.
+        // The proxy appends the caller's address to the one that the caller claims.
         var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i =>
             http.SendAsync("GET", "/api/v1/products", headers: [("X-Forwarded-For", $"203.0.113.{i}, 198.51.100.7")]).StatusAsync()));
         Assert.Contains(HttpStatusCode.TooManyRequests, answers);
@@ -137,7 +137,7 @@ public sealed class LimitTests : IAsyncLifetime
     [Fact]
     public async Task The_limits_are_strict_unless_settings_say_otherwise_and_wide_in_development()
     {
-        // In the clear, so that no time goes into handshakes while the bucket fills again.
+        // Without TLS, because handshakes take time in which the bucket fills again.
         await using var strict = GatewayHost.Start(behind, "Production");
         using var http = strict.Http(tls: false);
         var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => http.SendAsync("GET", "/nothing").StatusAsync()));

@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>One order as four real services see it, all of them there or not.</summary>
+/// <summary>The overview of one order from four real services, also when one of them is down.</summary>
 public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Order1 = "/api/v1/overview/orders/1";

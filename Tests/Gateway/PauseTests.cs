@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>Services that fall silent and callers that are slow: only the first are cut off at the deadline of a service.</summary>
+/// <summary>Silent services and slow callers: the deadline of a service cuts off only the silent services.</summary>
 public sealed class PauseTests : IAsyncLifetime
 {
     private const string Todos = "todo.v1.Todos";
@@ -73,7 +73,7 @@ public sealed class PauseTests : IAsyncLifetime
         return channel.CreateCallInvoker().AsyncServerStreamingCall(streaming, host: null, new(headers), "m");
     }
 
-    /// <summary>Calls two silent services, each until it is given up: whoever else waits has waited for longer than the deadline.</summary>
+    /// <summary>Calls two silent services until both calls time out, so that other calls have waited longer than the deadline.</summary>
     private async Task LetDeadlinePassAsync(GatewayHost gateway)
     {
         using var http = gateway.Http();

@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>What the Gateway shows people, and that it is true of the services behind it.</summary>
+/// <summary>The Gateway's reference page and documents describe the services behind it.</summary>
 public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private static readonly string[] Documents = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales", "gateway"];
@@ -31,11 +31,11 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
                 Assert.StartsWith("/api/v1/", path.Name, StringComparison.Ordinal);
                 if (path.Name.EndsWith("/stream", StringComparison.Ordinal))
                 {
-                    // Answers for as long as one listens: BoardTests do.
+                    // A stream never ends; BoardTests call it.
                     continue;
                 }
 
-                // An id that nothing has, so that nothing is changed; and of the caller's own account nothing is asked that could end it.
+                // The id does not exist, so nothing is changed. DELETE of the caller's own account is skipped.
                 foreach (var operation in path.Value.EnumerateObject().Where(operation =>
                     Verbs.Contains(operation.Name, StringComparer.Ordinal)
                         && !(operation.Name is "delete" && path.Name.EndsWith("/me", StringComparison.Ordinal))))
@@ -281,7 +281,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     [GeneratedRegex("^package (?<name>[a-z0-9.]+);", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Package();
 
-    // A page takes the first for markup, and the second leads nowhere from there.
+    // A page would render the first as markup, and a link to a file leads nowhere from there.
     [GeneratedRegex(
         "\"(title|summary|description)\":\\s*\"[^\"]*((<|\\\\u003[cC])[a-z]|\\.md\\b)",
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

@@ -9,7 +9,7 @@ using Yarp.ReverseProxy.Model;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>Services that are gone, silent, or there several times.</summary>
+/// <summary>Services that are down, silent, or have several replicas.</summary>
 public sealed class ResilienceTests : IAsyncLifetime
 {
     private FakePlatform behind = null!;
@@ -53,7 +53,7 @@ public sealed class ResilienceTests : IAsyncLifetime
         Assert.Equal(
             (HttpStatusCode.ServiceUnavailable, true), (problem.Status, problem.Detail.Contains("cart", StringComparison.Ordinal)));
         await behind["cart"].CallerLeft.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
-        Assert.Single(behind["cart"].Requests); // slow is not gone: it is not asked again
+        Assert.Single(behind["cart"].Requests); // a slow service is not called again
     }
 
     [Fact]
@@ -120,7 +120,7 @@ public sealed class ResilienceTests : IAsyncLifetime
         await behind["cart"].DisposeAsync();
         Assert.True(gateway.Services.GetRequiredService<IProxyStateLookup>().TryGetCluster("cart", out var cluster));
 
-        // Writes are not tried elsewhere, so it is one of them that meets the dead one.
+        // The Gateway does not send a write to another replica, so a write fails at the dead one.
         await Eventually.TrueAsync(
             async () =>
                 await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1"))

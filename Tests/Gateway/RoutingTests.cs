@@ -4,7 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>Who gets which call, what needs no token, and what does not exist from outside.</summary>
+/// <summary>Which service gets which call, which calls need no token, and which do not exist from outside.</summary>
 public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     [Theory]

@@ -8,16 +8,16 @@ using Microsoft.IdentityModel.Tokens;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>
-/// Tokens as the authorities make them, and as forgers do; their keys are those that <see cref="FakeService"/> publishes.
+/// Makes valid and forged tokens. <see cref="FakeService"/> publishes the key of the valid ones.
 /// </summary>
 internal static class TestTokens
 {
     public static readonly RsaSecurityKey Key = new(RSA.Create(2048)) { KeyId = "test-1" };
 
-    /// <summary>The published half of <see cref="Key"/>.</summary>
+    /// <summary>The key set with the public half of <see cref="Key"/>.</summary>
     public static string KeySet => KeySetOf(Key);
 
-    /// <summary>The published half of a key.</summary>
+    /// <summary>The key set with the public half of a key.</summary>
     public static string KeySetOf(RsaSecurityKey key)
     {
         var parameters = key.Rsa.ExportParameters(includePrivateParameters: false);
@@ -43,7 +43,7 @@ internal static class TestTokens
     public static string User(string subject = "0190d3a0-0000-7000-8000-000000000001", string role = "user") =>
         Make(Issuers.Users, subject, role);
 
-    /// <summary>A good token, but for what the caller changes of it.</summary>
+    /// <summary>A good token, except for the given change.</summary>
     public static string Make(string issuer, string? subject, string role, Action<SecurityTokenDescriptor>? change = null)
     {
         var claims = new List<Claim> { new("role", role), new("jti", Guid.NewGuid().ToString("N")) };
@@ -65,7 +65,7 @@ internal static class TestTokens
         return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(descriptor);
     }
 
-    /// <summary>A token of the given header and claims, with whatever stands for a signature.</summary>
+    /// <summary>A token of the given header and claims, with any text as its signature.</summary>
     public static string Raw(object header, object claims, string signature = "") =>
         $"{Encode(header)}.{Encode(claims)}.{signature}";
 

@@ -7,10 +7,10 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.Tests.Gateway;
 
-/// <summary>The check at the edge: which tokens pass, which are refused, and what is said when nobody can tell.</summary>
+/// <summary>The Gateway's token check: which tokens pass, which are refused, and the answer when the keys are unavailable.</summary>
 public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
-    // A user's, so that each forgery is wrong in one thing alone.
+    // The id of a user, so that each forgery has only one fault.
     private const string Subject = "0190d3a0-0000-7000-8000-000000000001";
 
     public static TheoryData<string, string?> Forgeries
@@ -68,7 +68,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
                         Issuers.Users, Subject, "admin", d => d.SigningCredentials = new(TestTokens.Key, SecurityAlgorithms.RsaSha512))
                 },
                 { "changed claims", $"{good[0]}.{TestTokens.Raw(header, claims).Split('.')[1]}.{good[2]}" },
-                // By far: the Gateway's clock has stood still since it started.
+                // A whole day, because the Gateway's clock stands still from its start.
                 { "expired", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = DateTime.UtcNow.AddDays(-1)) },
                 { "not valid yet", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.NotBefore = DateTime.UtcNow.AddMinutes(5)) },
                 { "without an end", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = null) },
@@ -178,7 +178,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
 
         var address = new Uri(behind["customers"].Http);
         await behind["customers"].DisposeAsync();
-        // Their life in the cache is over, and so is that of a token that is older than they are.
+        // The cached keys are now older than their lifetime of five minutes.
         gateway.Clock.Advance(TimeSpan.FromMinutes(6));
         for (var i = 0; i < 3; i++)
         {

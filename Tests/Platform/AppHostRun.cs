@@ -17,7 +17,7 @@ internal sealed class AppHostRun : IDisposable
     {
         var start = new ProcessStartInfo(Dotnet, [Path.Combine(Programs.FolderOf("AppHost"), "AppHost.dll"), .. arguments])
         {
-            // as dotnet run does it: a service's settings beside the tests are not for it
+            // as dotnet run does: the AppHost must not read the service's settings beside the tests
             WorkingDirectory = Path.Combine(Repository.Root, "AppHost"),
             UseShellExecute = false,
             RedirectStandardError = true,
@@ -94,7 +94,7 @@ internal sealed class AppHostRun : IDisposable
         process.Dispose();
     }
 
-    // What the launch profile sets, at ports of this run's own.
+    // The values of the launch profile, with ports for this run.
     private static IEnumerable<KeyValuePair<string, string>> Dashboard() =>
     [
         new("ASPNETCORE_ENVIRONMENT", "Development"),

@@ -138,7 +138,7 @@ public sealed class AppModelTests
         return await AppModel.ReadAsync(["--Ephemeral=true", $"--Postgres={source}", engine.Argument], look);
     }
 
-    /// <summary>A container engine that answers, for a model that is only looked at.</summary>
+    /// <summary>A fake container engine that answers, for tests that only read the model.</summary>
     private sealed class AnsweringEngine : IDisposable
     {
         public AnsweringEngine()

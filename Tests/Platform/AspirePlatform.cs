@@ -13,11 +13,11 @@ using Microsoft.Extensions.DependencyInjection;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>
-/// The AppHost as it runs the platform, with what only a test asks of it: which process a service is, and its sudden death.
+/// The running AppHost, with operations for tests, such as finding the process of a service and killing it.
 /// </summary>
 internal sealed class AspirePlatform : IAsyncDisposable
 {
-    // So that a test that fails comes to an end; not an aim.
+    // Ends a test that hangs; not a target.
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
     private readonly DistributedApplication app;
     private readonly Dictionary<string, string> connectionStrings = new(StringComparer.Ordinal);
@@ -32,8 +32,8 @@ internal sealed class AspirePlatform : IAsyncDisposable
     }
 
     /// <summary>
-    /// Tests sign up many, and a small machine is slow while it starts so many processes: what a password costs and who answers too late is
-    /// tested elsewhere. A profile of code that runs for a few seconds does not pay.
+    /// Cheap password hashes and long deadlines, because tests register many accounts and small machines are slow while they start so many
+    /// processes; other tests cover hashes and deadlines. No profile-guided optimization, which does not pay for a few seconds.
     /// </summary>
     public static IReadOnlyDictionary<string, string> Unhurried { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
@@ -111,7 +111,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
     /// <summary>The address of a service.</summary>
     public Uri Address(string service, string endpoint = "http") => app.GetEndpoint(service, endpoint);
 
-    /// <summary>How a service connects to its database.</summary>
+    /// <summary>The connection string of a service's database.</summary>
     public string ConnectionString(string database) => connectionStrings[database];
 
     /// <summary>A client of the Gateway over HTTPS, which trusts this run's certificate and no other.</summary>
@@ -148,7 +148,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks a process to end, as an orchestrator that replaces it does, and waits until it has.</summary>
+    /// <summary>Asks a process to end, as an orchestrator does that replaces it, and waits until it has ended.</summary>
     public async Task TerminateAsync(string resource, int replica = 0)
     {
         using var process = Process.GetProcessById(ProcessId(resource, replica)!.Value);
@@ -193,7 +193,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
         async Task<bool> IsReadyAsync(ResourceEvent instance)
         {
-            // The address of this process: the one of the service leads to any of its replicas.
+            // The address of this process, because the service's address leads to any of its replicas.
             var address = instance.Snapshot.EnvironmentVariables.Single(variable => variable.Name is "Kestrel__Endpoints__http__Url").Value;
             try
             {
@@ -236,11 +236,11 @@ internal sealed class AspirePlatform : IAsyncDisposable
     }
 
     /// <summary>
-    /// The certificates that the Gateway may show: those of this user's development certificate, else the one in the data folder.
+    /// The certificates that the Gateway may use: this user's development certificates, else the one in the data folder.
     /// </summary>
     private X509Certificate2Collection Certificates()
     {
-        const string marked = "1.3.6.1.4.1.311.84.1.1"; // as dotnet dev-certs marks what it makes
+        const string marked = "1.3.6.1.4.1.311.84.1.1"; // marks certificates of dotnet dev-certs
         using var mine = new X509Store(StoreName.My, StoreLocation.CurrentUser, OpenFlags.ReadOnly);
         var certificates = mine.Certificates.Find(X509FindType.FindByExtension, marked, validOnly: false);
         var own = Path.Combine(DataFolder, GatewayCertificate.FileName);
@@ -276,7 +276,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            // The platform is taken down.
+            // The platform is being stopped.
         }
     }
 }

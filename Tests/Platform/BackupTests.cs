@@ -10,18 +10,18 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>These tests run processes of their own, and the machine has nothing else to do.</summary>
+/// <summary>These tests run processes of their own, so no other test runs at the same time.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class BackupTestGroup
 {
     public const string Name = "Backup";
 }
 
-/// <summary>Runs the commands of docs/backup.md as they stand there.</summary>
+/// <summary>Runs the commands of docs/backup.md as they are.</summary>
 [Collection(BackupTestGroup.Name)]
 public sealed partial class BackupTests : IDisposable
 {
-    // Those that orders go through.
+    // The services that orders need.
     private static readonly string[] Office = [.. TestPlatform.Names.Where(service => service is not "todo")];
 
     private readonly string folder =
@@ -31,7 +31,7 @@ public sealed partial class BackupTests : IDisposable
 
     public void Dispose()
     {
-        // The page's commands end it, unless they did not get that far.
+        // Ends pg_receivewal if the page's commands did not get that far.
         var receiver = Path.Combine(folder, "backup", "receiver");
         if (File.Exists(receiver)
             && Process.GetProcesses().FirstOrDefault(process =>
@@ -63,7 +63,7 @@ public sealed partial class BackupTests : IDisposable
                 before.AddRange(await ordering);
             }
 
-            // Orders after the base backup come from the WAL alone, the last of them with their events still on the way.
+            // Only the WAL has these orders, and the events of the last ones are not handled yet.
             for (var i = 0; i < 10; i++)
             {
                 before.Add(await OrderOnceAsync(platform));
@@ -131,7 +131,7 @@ public sealed partial class BackupTests : IDisposable
         {
             using var response = await sales.SendAsync(
                 "POST", "/api/v1/sales/orders", new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } }, token, key);
-            if (response.StatusCode is not HttpStatusCode.ServiceUnavailable) // as on a machine that is busy elsewhere
+            if (response.StatusCode is not HttpStatusCode.ServiceUnavailable) // a busy machine may answer 503
             {
                 return (await Task.FromResult(response).JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
             }
@@ -158,7 +158,7 @@ public sealed partial class BackupTests : IDisposable
     private Task<AspirePlatform> StartAsync() =>
         AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}", "--Postgres=local"], services: Office);
 
-    /// <summary>Runs a block of the page; each needs what the first exports.</summary>
+    /// <summary>Runs a block of the page, after the first block, whose exports each block needs.</summary>
     private async Task RunAsync(AspirePlatform? platform, string name, string moment = "")
     {
         var page = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "backup.md"), Cancel);

@@ -6,8 +6,8 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>
-/// Customers who check out one order after the other, as good clients do: what fails with 5xx or a broken connection is sent again under
-/// the same key. Every fourth order is of a product that the warehouse does not have.
+/// Customers who check out one order after the other. After 5xx or a broken connection they send the request again with the same key.
+/// Every fourth order has a product that the warehouse does not have.
 /// </summary>
 internal sealed class CheckoutLoad : IAsyncDisposable
 {
@@ -27,7 +27,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     /// <summary>The customers.</summary>
     public List<long> Customers { get; } = [];
 
-    /// <summary>Begins, with goods enough for all.</summary>
+    /// <summary>Starts the load, with enough stock for all orders.</summary>
     public static async Task<CheckoutLoad> StartAsync(HttpClient gateway, int customers)
     {
         var load = new CheckoutLoad(gateway);
@@ -50,7 +50,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         return load;
     }
 
-    /// <summary>Waits until so many more checkouts have been acknowledged.</summary>
+    /// <summary>Waits until this many further checkouts have been acknowledged.</summary>
     public async Task AcknowledgesAsync(int more)
     {
         var wanted = orders.Count + more;
@@ -60,7 +60,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         await Task.WhenAll(clients.Where(client => client.IsCompleted));
     }
 
-    /// <summary>Lets every customer finish the order at hand.</summary>
+    /// <summary>Lets every customer finish the current order.</summary>
     public async Task StopAsync()
     {
         await stopping.CancelAsync();
@@ -70,7 +70,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();
-        http.Dispose(); // ends what is still on its way
+        http.Dispose(); // cancels open requests
         stopping.Dispose();
     }
 
@@ -86,14 +86,14 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         return (id, token);
     }
 
-    /// <summary>Puts one piece of a product into the cart, which is emptied first, as soon as the order before is decided.</summary>
+    /// <summary>Empties the cart, as soon as the previous order is decided, and puts one piece of a product into it.</summary>
     public async Task FillAsync(string token, long product)
     {
         await PersistAsync("DELETE", "/api/v1/carts/me", null, token, HttpStatusCode.NoContent, butAgainOn: HttpStatusCode.Conflict);
         await PersistAsync("POST", "/api/v1/carts/me/items", new { productId = product, quantity = 1 }, token, HttpStatusCode.Created);
     }
 
-    /// <summary>Checks out, and says which order it became.</summary>
+    /// <summary>Checks out and returns the order's id.</summary>
     public async Task<long> CheckOutAsync(string token, string key) =>
         (await PersistAsync("POST", "/api/v1/carts/me/checkout", null, token, HttpStatusCode.Accepted, key)).GetProperty("orderId")
             .GetInt64();
@@ -104,7 +104,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
         {
             await FillAsync(token, 1 + (round % Products));
             var key = Guid.NewGuid().ToString();
-            // Some press the button twice.
+            // Some customers check out twice at once.
             var answers = await Task.WhenAll(Enumerable.Range(0, 1 + (round % 2)).Select(_ => CheckOutAsync(token, key)));
             orders[key] = Assert.Single(answers.Distinct());
         }
@@ -135,7 +135,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
             }
             catch (HttpRequestException)
             {
-                // The connection broke; whether the request was served, its key will tell.
+                // The connection broke. The request may have been served, so it is sent again with the same key.
             }
 
             await Task.Delay(BeforeRetry, TestContext.Current.CancellationToken);

@@ -8,12 +8,12 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>The stairway: each migration of each service goes up, down and up again, and leaves exactly what it says.</summary>
+/// <summary>Each migration of each service goes up, down and up again, and each step leaves exactly the expected schema.</summary>
 public sealed class MigrationTests(Cluster cluster)
 {
     private static readonly string[] Services = ["Accounting", "Cart", "Customers", "Sales", "Todo", "Users", "Warehouse"];
 
-    /// <summary>Found and not listed, so that no service is forgotten.</summary>
+    /// <summary>Found by reflection, so that no context is forgotten.</summary>
     public static TheoryData<Type> Contexts =>
         [
             .. Services.SelectMany(service => Assembly.Load(service).GetTypes())
@@ -90,7 +90,7 @@ public sealed class MigrationTests(Cluster cluster)
         return (ServiceDbContext)Activator.CreateInstance(context, options.Options)!;
     }
 
-    /// <summary>Every column, constraint and index, in words that can be compared; EF's own history is not part of it.</summary>
+    /// <summary>Every column, constraint and index as text that can be compared, without EF's own history.</summary>
     private static async Task<string> SchemaAsync(string connectionString)
     {
         await using var connection = new NpgsqlConnection(connectionString);

@@ -5,7 +5,8 @@ using Npgsql;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>
-/// Whatever dies while customers check out: every acknowledged checkout is settled, once, and stock and books agree with the orders.
+/// Whichever process is killed while customers check out, every acknowledged checkout is settled once, and stock and books agree with
+/// the orders.
 /// </summary>
 [Collection(PlatformTestGroup.Name)]
 public sealed class OrderFaultTests(RunningPlatform platform)
@@ -44,13 +45,13 @@ public sealed class OrderFaultTests(RunningPlatform platform)
         var key = Guid.NewGuid().ToString();
         for (var decided = false; !decided;)
         {
-            // Asked first, so that the last twenty come when it surely is.
+            // Checked before the requests, so that the last twenty follow the decision.
             decided = answers.Count > 0
                 && await CountAsync(engine, "SELECT count(*) FROM orders WHERE customer_id = $1 AND status = 'Confirmed'", customer) == 1;
             answers.AddRange(await TwentyAsync());
         }
 
-        // Not even with a full cart again does the old key order anything.
+        // The old key orders nothing more, even when the cart is full again.
         await shop.FillAsync(token, product: 2);
         answers.AddRange(await TwentyAsync());
         Assert.Single(answers.Distinct());
@@ -90,7 +91,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
     }
 }
 
-/// <summary>The same with two of each service.</summary>
+/// <summary>The same with two replicas of each service.</summary>
 [Collection(TwofoldTestGroup.Name)]
 public sealed class ReplicaFaultTests(TwofoldPlatform twofold)
 {

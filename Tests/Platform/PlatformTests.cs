@@ -3,7 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>What holds of the platform as a whole, whichever engine runs it.</summary>
+/// <summary>Tests of the platform as a whole.</summary>
 [Collection(PlatformTestGroup.Name)]
 public sealed class PlatformTests(RunningPlatform platform)
 {

@@ -11,7 +11,7 @@ namespace MicroPlatform.Tests.Platform;
 [Collection(PlatformTestGroup.Name)]
 public sealed class ProcessTests(RunningPlatform platform)
 {
-    private const int GivenUpAfter = 180; // seconds; so that a test that fails comes to an end
+    private const int GivenUpAfter = 180; // seconds; ends a test that hangs
 
     public static TheoryData<string> Services => [.. TestPlatform.Names, "gateway"];
 
@@ -133,7 +133,7 @@ public sealed class ProcessTests(RunningPlatform platform)
             .Append(platform.Engine.GatewayHttps.Port)
             .Append(new NpgsqlConnectionStringBuilder(platform.Engine.SuperuserConnectionString).Port);
 
-        // A machine may have no other address, so the listening sockets themselves are looked at too.
+        // The machine may have no other address, so the test also checks the listening sockets.
         var listening = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners();
         foreach (var port in ports)
         {

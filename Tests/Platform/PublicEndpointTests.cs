@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>
-/// What is open to anyone is open because it says so, and this list is all of it: what is added to it is added on purpose.
+/// Every endpoint that is open to anyone declares it and is in this list, so that none is opened by accident.
 /// </summary>
 public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
@@ -53,7 +53,7 @@ public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<T
         Endpoints(service).Where(endpoint => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is null),
         endpoint => Assert.Contains(endpoint.Metadata.GetOrderedMetadata<IAuthorizeData>(), data => data.Policy is not null));
 
-    /// <summary>Without those of gRPC itself: health, reflection in development, and the answer to unknown methods.</summary>
+    /// <summary>All endpoints except those of gRPC itself: health, reflection in development, and the answer to unknown methods.</summary>
     private IEnumerable<RouteEndpoint> Endpoints(string service) =>
         platform.Services(service).GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
         .Where(endpoint =>

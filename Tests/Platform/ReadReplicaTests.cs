@@ -10,8 +10,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>
-/// A database with a streaming replica, and one without: what still works when the primary is lost, and how soon callers know what does
-/// not.
+/// Databases with and without a streaming replica: which requests still work when the primary is lost, and how soon the others fail.
 /// </summary>
 public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 {
@@ -49,7 +48,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             (await warehouse.SendAsync("GET", $"/api/v1/warehouse/items?search={sku}", token: clerk).JsonAsync()).GetProperty("items")
                 .GetArrayLength();
 
-        // A list is read from the replica, and what a caller has just written from the primary.
+        // A list comes from the replica, a resource that was just written from the primary.
         await Eventually.TrueAsync(async () => await ListedAsync("SKU-1") == 1, "the replica has the demo data");
         await ExecuteAsync(replica.ConnectionString, "SELECT pg_wal_replay_pause()");
         await Eventually.TrueAsync(
@@ -62,7 +61,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         await Eventually.TrueAsync(async () => await ListedAsync("BEFORE") == 1, "the replica has caught up");
         Assert.Equal("Healthy", await ReadyAsync(warehouse));
 
-        // Without the primary whatever only reads goes on, the authority's check of sessions included, and the service stays in rotation.
+        // Without the primary, reads continue, including the authority's check of sessions, and the service stays in rotation.
         isLost = true;
         await primary.DisposeAsync();
         Assert.Equal(1, await ListedAsync("BEFORE"));
@@ -74,7 +73,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         await RefusedInTimeAsync(() =>
             users.SendAsync("POST", "/api/v1/users/login", new { username = "alice", password = TestPlatform.Password }));
 
-        // The promoted replica is found without a restart, and nothing of the refused writes is there.
+        // Services find the promoted replica without a restart, and it has nothing of the refused writes.
         await ExecuteAsync(replica.ConnectionString, "SELECT pg_promote()");
         await Eventually.TrueAsync(
             async () => await AddAsync($"AFTER-{Guid.NewGuid():N}").StatusAsync() is HttpStatusCode.Created,
@@ -209,7 +208,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 
         private async Task ControlAsync(string action, params string[] options)
         {
-            // The server keeps the streams it is given, so that reading them to their end would never end.
+            // The streams are not redirected: the server would keep them open, and reading to their end would never end.
             var start = new ProcessStartInfo(
                 binaries.Program("pg_ctl"),
                 [action, "--wait", "--pgdata", Path.Combine(folder, "data"), .. options])
@@ -223,7 +222,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         }
     }
 
-    /// <summary>A line to a server that can fall silent: what is sent is taken, and nothing comes back.</summary>
+    /// <summary>A connection to a server that can fall silent: it accepts data and returns nothing.</summary>
     private sealed class Line : IAsyncDisposable
     {
         private readonly TcpListener listener;
@@ -299,7 +298,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             }
             catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
             {
-                // The end of the line, whoever hung up.
+                // One of the two sides closed the connection.
             }
         }
     }

@@ -3,12 +3,12 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>What a person opens in the dashboard is signal: the platform at rest writes no trace.</summary>
+/// <summary>The platform at rest writes no trace, so every trace in the dashboard is of a request or an event.</summary>
 [Collection(PlatformTestGroup.Name)]
 public sealed class RestTests(RunningPlatform platform)
 {
     private const int Services = 8;
-    private const int Rounds = 20; // a second each
+    private const int Rounds = 20; // one second each
 
     [Fact]
     public async Task At_rest_for_twenty_seconds_the_platform_exports_no_span_and_a_request_makes_it_export_again()
@@ -20,7 +20,7 @@ public sealed class RestTests(RunningPlatform platform)
             {
                 if (telemetry.Traces != seen)
                 {
-                    (seen, since) = (telemetry.Traces, telemetry.Metrics); // what tests before this one started still goes on
+                    (seen, since) = (telemetry.Traces, telemetry.Metrics); // work of earlier tests still exports spans
                 }
 
                 return Task.FromResult(telemetry.Metrics - since >= Services * Rounds);

@@ -10,8 +10,8 @@ using TodosClient = MicroPlatform.Todo.V1.Todos.TodosClient;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>
-/// Two replicas of every service under steady load through the Gateway, killed one after the other. The Gateway itself is spared: on one
-/// machine its port belongs to one process, and what stands before several Gateways elsewhere is the platform's load balancer.
+/// Kills both replicas of every service one after the other, under steady load through the Gateway. The Gateway itself is not killed:
+/// on one machine only one process can have its port, and elsewhere a load balancer stands in front of several Gateways.
 /// </summary>
 [Collection(TwofoldTestGroup.Name)]
 public sealed class RollingKillTests(TwofoldPlatform twofold)
@@ -39,13 +39,13 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
                 Assert.NotEqual(killed, platform.ProcessId(service, replica));
             }
 
-            // Before the others of their kind are killed, and at the end only those that are stopped next.
+            // First waits for all, before the second replicas are killed; at the end only for those that are stopped next.
             await Task.WhenAll((replica == 0 ? Behind : Stopped).Select(service => platform.WaitUntilReadyAsync(service)));
         }
 
         var (interrupted, refused) = (load.Interrupted, load.Refused);
 
-        // As an orchestrator replaces them: with time to say goodbye nothing fails at all, not even a write that cannot be repeated.
+        // An orchestrator stops replicas in order: then no request fails, not even a write that cannot be repeated.
         load.IsGentle = true;
         foreach (var service in Stopped)
         {
@@ -103,7 +103,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             });
         }
 
-        /// <summary>Whether even a write without a key has to succeed at its first try.</summary>
+        /// <summary>Whether even a write without a key must succeed at its first attempt.</summary>
         public bool IsGentle { get; set; }
 
         public ConcurrentBag<string> Acknowledged { get; } = [];
@@ -161,7 +161,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             return load;
         }
 
-        /// <summary>Waits until every loop has come round twice more.</summary>
+        /// <summary>Waits until every loop has made two further rounds.</summary>
         public async Task GoOnAsync()
         {
             var before = rounds.ToDictionary(StringComparer.Ordinal);
@@ -226,7 +226,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
         {
             using var response = await http.SendAsync("GET", path, token: token);
             var text = await response.Content.ReadAsStringAsync(Cancel);
-            // The overview names a service that it had to leave out: then it was not answered in full.
+            // An overview that names an unavailable service is incomplete, and counts as a failure.
             if (response.StatusCode is not HttpStatusCode.OK
                 || (text.Contains("\"unavailable\"", StringComparison.Ordinal)
                     && !text.Contains("\"unavailable\":[]", StringComparison.Ordinal)))
@@ -250,7 +250,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
                         Interlocked.Increment(ref interrupted);
                         break;
                     case HttpStatusCode.ServiceUnavailable when !IsGentle:
-                        Interlocked.Increment(ref refused); // it may have been done or not, and nobody may find out by doing it again
+                        Interlocked.Increment(ref refused); // it may have been done, so it must not be repeated without a key
                         return;
                     default:
                         Failures.Add($"POST {path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(Cancel)}");

@@ -56,7 +56,7 @@ public sealed class RunTests : IDisposable
         Assert.Equal(HttpStatusCode.Created, await PostAsync(platform, "customers", email));
         for (var i = 0; i < 4; i++)
         {
-            Assert.Equal(HttpStatusCode.OK, await PostAsync(platform, "auth/login", email)); // over a new connection, so by either replica
+            Assert.Equal(HttpStatusCode.OK, await PostAsync(platform, "auth/login", email)); // a new connection, so either replica answers
         }
 
         await platform.DisposeAsync();

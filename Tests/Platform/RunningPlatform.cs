@@ -1,6 +1,6 @@
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>Tests of real processes share one platform, and the machine with nothing else.</summary>
+/// <summary>Tests of real processes share one platform, and no other test runs at the same time.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class PlatformTestGroup : ICollectionFixture<RunningPlatform>, ICollectionFixture<Browser.Chromium>
 {
@@ -37,7 +37,7 @@ public sealed class RunningPlatform : IAsyncLifetime
     }
 }
 
-/// <summary>These tests run eighteen processes, and want the machine for themselves.</summary>
+/// <summary>These tests run eighteen processes, so no other test runs at the same time.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class TwofoldTestGroup : ICollectionFixture<TwofoldPlatform>
 {

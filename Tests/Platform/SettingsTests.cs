@@ -8,12 +8,12 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>A setting that is missing or malformed stops the program at once, with one line for who runs it.</summary>
+/// <summary>A setting that is missing or malformed stops the program at once, with one line for the operator.</summary>
 public sealed class SettingsTests(Cluster cluster)
 {
     private const string Database = "Host=127.0.0.1;Port=1;Database=none;Username=none;Password=se-cret";
 
-    // Complete, so that what a test takes away or spoils is the only thing wrong.
+    // Complete, so that the setting that a test removes or spoils is the only fault.
     private static readonly Dictionary<string, string> Gateway = new(
         TestPlatform.Names
             .SelectMany(
@@ -261,7 +261,7 @@ public sealed class SettingsTests(Cluster cluster)
         string program, Dictionary<string, string> settings, params string[] arguments) =>
         Programs.RunAsync(Command(program, settings, arguments));
 
-    /// <summary>A content root with nothing but this for settings.</summary>
+    /// <summary>A content root with only these settings.</summary>
     private sealed class SettingsFolder : IDisposable
     {
         public SettingsFolder(string content) => File.WriteAllText(System.IO.Path.Combine(Path, "appsettings.json"), content);

@@ -14,13 +14,13 @@ internal sealed class TelemetryReceiver : IAsyncDisposable
 
     private TelemetryReceiver(WebApplication app) => this.app = app;
 
-    /// <summary>How many times metrics have come in.</summary>
+    /// <summary>How many exports of metrics have arrived.</summary>
     public int Metrics => Volatile.Read(ref metrics);
 
-    /// <summary>How many times spans have come in.</summary>
+    /// <summary>How many exports of spans have arrived.</summary>
     public int Traces => Volatile.Read(ref traces);
 
-    /// <summary>What makes a service export to this receiver, once a second.</summary>
+    /// <summary>The variables that make a service export to this receiver, once a second.</summary>
     public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["OTEL_EXPORTER_OTLP_ENDPOINT"] = app.Urls.Single(),
@@ -32,7 +32,7 @@ internal sealed class TelemetryReceiver : IAsyncDisposable
 
     public static async Task<TelemetryReceiver> StartAsync()
     {
-        var builder = WebApplication.CreateEmptyBuilder(new()); // without the settings of a service, which lie beside the tests
+        var builder = WebApplication.CreateEmptyBuilder(new()); // the appsettings.json beside the tests belongs to a service
         builder.WebHost.UseKestrelCore();
         builder.Services.AddRoutingCore();
         var receiver = new TelemetryReceiver(builder.Build());
@@ -45,7 +45,7 @@ internal sealed class TelemetryReceiver : IAsyncDisposable
 
     public ValueTask DisposeAsync() => app.DisposeAsync();
 
-    // An empty answer is an empty protobuf message: all was accepted.
+    // An empty answer is an empty protobuf message, which means that everything was accepted.
     private static IResult Accept(ref int count)
     {
         Interlocked.Increment(ref count);

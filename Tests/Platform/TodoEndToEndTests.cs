@@ -8,7 +8,7 @@ using UsersClient = MicroPlatform.Users.V1.Users.UsersClient;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>The to-do application as its users have it: real gRPC clients, TLS, one connection, the Gateway in between.</summary>
+/// <summary>The to-do application as its users reach it: real gRPC clients over one TLS connection through the Gateway.</summary>
 [Collection(PlatformTestGroup.Name)]
 public sealed class TodoEndToEndTests : IDisposable
 {
@@ -110,7 +110,7 @@ public sealed class TodoEndToEndTests : IDisposable
             await todos.CreateAsync(new() { Title = $"of {name}" }, As(token));
         }
 
-        // Eight at a time, so that both users' calls are on the wire together; every other one carries the scheme word.
+        // Eight calls at a time, so that both users call at once; half of the calls have the word Bearer before the token.
         var calls = Enumerable.Range(0, 1000);
         var eight = new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = TestContext.Current.CancellationToken };
         await Parallel.ForEachAsync(calls, eight, async (i, _) =>

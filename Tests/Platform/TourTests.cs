@@ -59,7 +59,7 @@ public sealed partial class TourTests(RunningPlatform platform)
     }
 
     /// <summary>
-    /// Types the blocks into a shell that reads none of its own files, and gives what it prints; it complains of what is expected alone.
+    /// Pastes the blocks into a shell that reads no start-up files, and returns its output. Fails on an error line that is not expected.
     /// </summary>
     private async Task<string> PasteAsync(string shell, IEnumerable<string> blocks, Func<string, bool>? expected = null)
     {
@@ -74,7 +74,7 @@ public sealed partial class TourTests(RunningPlatform platform)
         try
         {
             await File.WriteAllTextAsync(Path.Combine(folder, "pasted"), text, TestContext.Current.CancellationToken);
-            // Only an interactive zsh takes comments for commands; its prompts are left out.
+            // zsh runs interactively, because only then it takes comments for commands, and without prompts.
             var options = shell is "zsh" ? "-f -i -s +o promptsp +o promptcr" : "--norc --noprofile -s";
             var start = new ProcessStartInfo("sh", ["-c", $"exec {shell} {options} < pasted"]) { WorkingDirectory = folder };
             (start.Environment["PS1"], start.Environment["PS2"]) = ("", "");

@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Sales;
 
-/// <summary>Events that cannot be handled, seen and mended by staff.</summary>
+/// <summary>Events that cannot be handled: staff see them and send them again.</summary>
 public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private const string Letters = "/api/v1/sales/dead-letters";
@@ -19,7 +19,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
     public DeadLetterTests(TestPlatform platform)
     {
         this.platform = platform;
-        // Set aside without waiting first.
+        // An event that fails becomes a dead letter without deferred retries.
         platform.Settings["Messaging:Deferrals"] = "0";
     }
 
@@ -64,7 +64,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
             await Invariants.FindViolationsAsync(platform.ConnectionString, TestContext.Current.CancellationToken),
             violation => violation.Contains("no live transaction", StringComparison.Ordinal));
 
-        // Too soon: it comes back under another id.
+        // The cause is still there, so the event comes back under another id.
         Assert.Equal(HttpStatusCode.Accepted, await RetryAsync(letter));
         await Eventually.TrueAsync(
             async () => (await LetterOfAsync(order)).GetProperty("id").GetInt64() > letter.GetProperty("id").GetInt64(),

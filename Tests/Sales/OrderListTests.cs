@@ -2,7 +2,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Sales;
 
-/// <summary>The list on a table of some size: 100,000 orders with two lines each, of a thousand customers.</summary>
+/// <summary>The list on a large table: 100,000 orders with two lines each, of a thousand customers.</summary>
 public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private const string Orders = "/api/v1/sales/orders";
@@ -66,7 +66,7 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
             Assert.All(plan.Nodes.Where(node => node.Table is "order_lines"), node => Assert.InRange(node.Rows, 1, 22));
         }
 
-        // The tree of an index may be one level deeper here than there; nothing else may differ.
+        // An index may be one level deeper for the far page than for the near one; nothing else may differ.
         Assert.InRange(far.Blocks, 1, near.Blocks + 15);
 
         async Task<Plan> PlanAsync(long after)

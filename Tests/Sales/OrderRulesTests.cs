@@ -42,7 +42,7 @@ public sealed class OrderRulesTests(TestPlatform platform) : IClassFixture<TestP
                 Assert.Equal(expected == OrderStatus.Rejected, order.Reason is not null);
             }
 
-            // The steps tell the same story, each with a later time.
+            // The steps agree with the status, and their times ascend.
             var steps = OrderResponse.Of(order).Steps;
             Assert.Equal((OrderStatus.Pending, expected), (steps[0].Status, steps[^1].Status));
             Assert.Equal(steps.Select(step => step.At).Order(), steps.Select(step => step.At));

@@ -151,7 +151,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         Assert.Equal("Cancelled", last.GetProperty("status").GetString());
         Assert.Equal(platform.Clock.GetUtcNow(), last.GetProperty("at").GetDateTimeOffset(), TimeSpan.FromMilliseconds(1));
 
-        // Once more changes nothing.
+        // A second deletion changes nothing.
         platform.Clock.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal(HttpStatusCode.NoContent, await SendAsync("DELETE", $"{Orders}/{id}").StatusAsync());
         Assert.Equal(cancelled.GetRawText(), (await SendAsync("GET", $"{Orders}/{id}").JsonAsync()).GetRawText());
@@ -294,7 +294,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", $"{Orders}/{mine}", token: token).StatusAsync());
         Assert.Equal(HttpStatusCode.NotFound, await http.SendAsync("GET", $"{Orders}/1", token: token).StatusAsync());
 
-        // An admin of the shop is a customer here.
+        // For Sales an admin of the shop is a customer like others.
         Assert.Equal(
             HttpStatusCode.NotFound,
             await http.SendAsync("GET", $"{Orders}/{mine}", token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
@@ -347,7 +347,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         return item.GetProperty("id").GetInt64();
     }
 
-    /// <summary>Nothing of the order's own flow is under way that could change its version.</summary>
+    /// <summary>Cancels the order if it is pending, so that no event can change its version later.</summary>
     private async Task SettledAsync(long id) =>
         await platform.QueryAsync<object>(
             "salesdb", "UPDATE orders SET status = 'Cancelled', cancelled_at = now() WHERE id = $1 AND status = 'Pending'", id);

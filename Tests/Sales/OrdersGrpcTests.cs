@@ -40,7 +40,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
             await platform.QueryAsync<long>(
                 "salesdb", "SELECT count(*) FROM orders WHERE checkout_id = $1", Guid.Parse(request.CheckoutId)));
 
-        // Afterwards too, at the price of the first time.
+        // A later call returns the same order, at the price of the first call.
         var again = request.Clone();
         again.Lines[0].UnitPriceCents = 1;
         Assert.Equal((id, 9999), ((await PlaceAsync(again)).Id, (await PlaceAsync(again)).Lines[0].UnitPriceCents));

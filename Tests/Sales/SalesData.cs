@@ -4,11 +4,11 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.Sales;
 
-/// <summary>Orders in states that only the warehouse's answer brings about.</summary>
+/// <summary>Orders in states that only an answer of the warehouse causes.</summary>
 internal static class SalesData
 {
     /// <summary>
-    /// A client of Sales, with the services that it asks up before it does: the deadline of a call is not for starting a service.
+    /// A client of Sales. The services that Sales calls start first, so that their start does not count against the deadline of a call.
     /// </summary>
     public static HttpClient Start(TestPlatform platform)
     {
@@ -17,7 +17,7 @@ internal static class SalesData
         return platform.Http("sales");
     }
 
-    /// <summary>Stores an order and then lets <paramref name="happen"/> happen to it; returns its id.</summary>
+    /// <summary>Stores an order, applies <paramref name="happen"/> to it, and returns its id.</summary>
     public static async Task<long> AddAsync(
         TestPlatform platform, long customerId, Action<Order> happen, params (long ItemId, int Quantity, decimal UnitPrice)[] lines)
     {

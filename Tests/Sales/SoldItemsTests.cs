@@ -11,7 +11,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
 {
     private const string SoldItems = "/api/v1/sales/sold-items";
 
-    // What the table must hold at any moment: the plain aggregation of the confirmed orders.
+    // Compares the table with the aggregation of the confirmed orders, which it must equal at any moment.
     private const string Difference = """
         SELECT count(*) FROM (
             SELECT item_id, sum(quantity) AS quantity, sum(quantity * unit_price) AS revenue
@@ -33,13 +33,13 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
         await SalesData.AddAsync(platform, 3, _ => { }, (901, 7, 1m));
         await SalesData.AddAsync(platform, 3, order => order.Reject("why", platform.Clock.GetUtcNow()), (901, 7, 1m));
 
-        // Item 900 is one that the warehouse no longer has; nothing of 901 was sold.
+        // The warehouse no longer has item 900, and nothing of item 901 was sold.
         var sold = await ShowAsync();
         Assert.Contains("900 - 5 15.00", sold, StringComparison.Ordinal);
         Assert.DoesNotContain("901 ", sold, StringComparison.Ordinal);
         Assert.Equal(0, await platform.QueryAsync<long>("salesdb", Difference));
 
-        // Cancelled, it was never sold.
+        // A cancelled order does not count as sold.
         await http.SendAsync("DELETE", $"/api/v1/sales/orders/{confirmed}", token: await platform.UserTokenAsync("clerk")).StatusAsync();
         Assert.Equal(before, await ShowAsync());
         Assert.Equal(0, await platform.QueryAsync<long>("salesdb", Difference));
@@ -67,7 +67,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
             },
             order.Item1))), iter: 8, threads: 1);
 
-        // Half of the confirmed ones are then cancelled, all at once.
+        // Cancels half of the confirmed orders, all at once.
         var clerk = await platform.UserTokenAsync("clerk");
         var confirmed = (await http.SendAsync(
             "GET", "/api/v1/sales/orders?status=Confirmed&customerId=3&limit=200",
@@ -85,7 +85,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
         var clerk = await platform.UserTokenAsync("clerk");
         var work = await Work.OfAsync(trace => http.SendAsync("GET", SoldItems, token: clerk, headers: trace));
 
-        // The sums, and the names of all of them in one call.
+        // One statement reads the sums, and one the names of all items.
         Assert.Collection(
             work.Statements,
             sums => Assert.Contains("FROM sold_items", sums, StringComparison.Ordinal),

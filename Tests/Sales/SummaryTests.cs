@@ -3,12 +3,12 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Sales;
 
-/// <summary>The figures of the board: right whatever happens to orders, and cheap to read.</summary>
+/// <summary>The figures of the board are correct whatever happens to orders, and cheap to read.</summary>
 public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Summary = "/api/v1/sales/summary";
 
-    // What the table must hold at any moment: the plain aggregation of the orders.
+    // Compares the table with the aggregation of the orders, which it must equal at any moment.
     private const string Difference = """
         SELECT count(*) FROM (
             SELECT (coalesce(cancelled_at, rejected_at, confirmed_at) AT TIME ZONE 'UTC')::date AS day,
@@ -50,7 +50,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
         Assert.Equal([(1, 7.05m), .. Enumerable.Repeat((0L, 0m), 12), (1, 25m)], Added(before, after));
         Assert.All(after.Days, day => Assert.Matches("^[0-9]+[.][0-9]{2}$", day.Revenue));
 
-        // A cancelled order leaves the day on which it was confirmed.
+        // A cancelled order no longer counts on the day on which it was confirmed.
         await http.SendAsync("DELETE", $"/api/v1/sales/orders/{confirmed}", token: await platform.UserTokenAsync("clerk")).StatusAsync();
         var cancelled = await ShowAsync();
         Assert.Equal((2, 1), (cancelled.Confirmed - before.Confirmed, cancelled.Cancelled - before.Cancelled));
@@ -74,8 +74,8 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
             (await http.SendAsync("GET", Summary, token: await platform.UserTokenAsync("clerk")).JsonAsync()).GetProperty("events");
         Assert.Equal(now.UtcDateTime, events.GetProperty("oldestPendingAt").GetDateTimeOffset().UtcDateTime, TimeSpan.FromMilliseconds(1));
 
-        // An event that has not left yet, and cannot, as it has no body: the outbox's own row, before those of other tests, with the time
-        // at which it happened in its headers.
+        // An event that cannot leave the outbox, because it has no body. Its id puts it before the rows of other tests, and its header has
+        // the time at which it happened.
         await platform.QueryAsync<object>(
             "salesdb",
             """

@@ -4,7 +4,7 @@ using static MicroPlatform.Tests.Fixtures.GrpcExtensions;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>A text that people are shown shows something.</summary>
+/// <summary>A text that people see must not be blank.</summary>
 public sealed class BlankTextTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private static readonly string[] Blanks = [" ", "\u200B\u200B", "\u3164", "\u00A0\uFEFF", "\u2800"];

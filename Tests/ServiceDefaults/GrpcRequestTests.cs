@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>What is a gRPC call; everything else is REST, with the statuses, problem details and time limits of REST.</summary>
+/// <summary>Which requests are gRPC calls. All others get the statuses, problem details and time limits of REST.</summary>
 public sealed class GrpcRequestTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Method = "/todo.v1.Todos/List";

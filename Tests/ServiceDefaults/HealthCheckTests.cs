@@ -9,7 +9,7 @@ using OpenTelemetry.Trace;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>What is not ready says why, in a result and not in an exception; and asking leaves no trace.</summary>
+/// <summary>A failed health check gives the reason in its result, not as an exception, and checks leave no trace.</summary>
 public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HealthCheckService checks = platform.Services("customers").GetRequiredService<HealthCheckService>();
@@ -54,7 +54,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
         await platform.QueryAsync<object>("cartdb", "INSERT INTO inbox_messages VALUES ('old', 'old', $1)", longAgo);
         await platform.QueryAsync<object>(
             "cartdb", "INSERT INTO checkouts (id, customer_id, started_at, lines) VALUES (gen_random_uuid(), 1, $1, '[]')", longAgo);
-        // As gRPC's health service asks, every half minute and within no request.
+        // gRPC's health service runs this check every half minute, outside a request.
         var report = await platform.Services("cart").GetRequiredService<HealthCheckService>()
             .CheckHealthAsync(TestContext.Current.CancellationToken);
         Assert.Equal(HealthStatus.Healthy, report.Status);
@@ -71,7 +71,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
 
     private async Task UnreadyAsync(string reason)
     {
-        // Keys that are known already need no database.
+        // Until this time has passed, the keys in memory need no database.
         platform.Clock.Advance(TimeSpan.FromMinutes(2));
         var report = await checks.CheckHealthAsync(TestContext.Current.CancellationToken);
         foreach (var entry in new[] { report.Entries["database"], report.Entries["signing-keys"] })
@@ -86,7 +86,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
         await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
     }
 
-    /// <summary>The statements that are traced in one database; other tests have theirs in this process.</summary>
+    /// <summary>The traced statements of one database, because other tests trace theirs in this process.</summary>
     private sealed class Seen(string database) : BaseProcessor<Activity>
     {
         public ConcurrentQueue<string> Statements { get; } = new();

@@ -85,7 +85,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
         Assert.NotEqual(mine.GetProperty("id").GetInt64(), theirs.GetProperty("id").GetInt64());
     }
 
-    /// <summary>What the anonymous share, and what a hash of a body with a password would be kept of, honours no key.</summary>
+    /// <summary>Anonymous callers would share keys, and a key would keep a hash of a body with a password.</summary>
     [Theory]
     [InlineData("customers")]
     [InlineData("cart")]
@@ -108,7 +108,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
         });
     }
 
-    // A token of the clock as other tests have moved it.
+    // A new token, because other tests have moved the clock.
     private Task<string> Alice => NewTokenAsync("alice");
 
     private async Task<string> NewTokenAsync(string username)

@@ -5,7 +5,7 @@ namespace MicroPlatform.Tests.ServiceDefaults;
 
 public sealed class JsonTests
 {
-    // In full: Aspire brings a namespace Json along.
+    // The full name, because Aspire has a namespace Json.
     private static readonly JsonSerializerOptions Options = MicroPlatform.ServiceDefaults.Json.Apply(new(JsonSerializerDefaults.Web));
 
     [Fact]

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>What a service logs is for its configuration to say, and little unless it says so.</summary>
+/// <summary>Configuration decides what a service logs. Without it a service logs little.</summary>
 public sealed class LogLevelTests(Cluster cluster)
 {
     private static readonly string[] Categories =

@@ -4,10 +4,10 @@ using MicroPlatform.ServiceDefaults.Accounts;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>What a name is, and when two are one. Escapes are spelled out where an editor would show nothing.</summary>
+/// <summary>Which names are valid, and which are the same. Escapes stand for characters that an editor would not show.</summary>
 public sealed class NamesTests
 {
-    /// <summary>Texts with one key: case, composition, and both.</summary>
+    /// <summary>Pairs of texts with the same key: they differ in case, in composition, or in both.</summary>
     public static TheoryData<string, string> Same => new()
     {
         { "Clerk7", "clerk7" },
@@ -37,7 +37,7 @@ public sealed class NamesTests
         { "x²", "x2" },
     };
 
-    /// <summary>The code points, each of a range of its own, that nobody sees in a name.</summary>
+    /// <summary>Code points from different ranges that are invisible in a name.</summary>
     public static TheoryData<int> Invisible =>
     [
         0x7F, 0x85, 0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180E, 0x180F, 0x200B, 0x200D, 0x200E, 0x202A, 0x202E,

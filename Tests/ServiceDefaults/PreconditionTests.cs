@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>Conditional requests as RFC 9110, 13.1, has them, for a resource whose tag is "7".</summary>
+/// <summary>Conditional requests as RFC 9110, 13.1, defines them, for a resource whose tag is "7".</summary>
 public sealed class PreconditionTests
 {
     [Theory]

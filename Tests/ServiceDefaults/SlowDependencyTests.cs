@@ -6,7 +6,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.ServiceDefaults;
 
 /// <summary>
-/// Requests with an Idempotency-Key whose handlers ask another service: while that one is slow, they hold no connection that others need.
+/// Requests with an Idempotency-Key whose handlers call another service hold no database connection while that service is slow.
 /// </summary>
 public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncDisposable
 {
@@ -27,7 +27,7 @@ public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<T
         gate.SetResult();
         var ids = (await Task.WhenAll(waiting)).ToHashSet();
         Assert.Equal(3 * PoolSize, ids.Count);
-        // A replay asks nobody.
+        // A replay calls no other service.
         Assert.Contains(await OrderAsync(0), ids);
         Assert.Equal(3 * PoolSize, asked);
 
@@ -51,7 +51,7 @@ public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<T
         Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.MyCart, token: other.AccessToken).StatusAsync());
 
         gate.SetResult();
-        // Equal requests at once: the first is answered, the others get its answer.
+        // Of equal requests at once the first does the work, and the others get its answer.
         Assert.All(await Task.WhenAll(waiting), status => Assert.Equal(HttpStatusCode.Created, status));
         Assert.Equal(4, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM cart_items WHERE customer_id = $1", owner.Id));
     }

@@ -16,14 +16,14 @@ using TodosClient = MicroPlatform.Todo.V1.Todos.TodosClient;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>All spans of this process are seen here, so nothing else may run in it.</summary>
+/// <summary>These tests see all spans of this process, so no other test may run in it.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class TraceTestGroup
 {
     public const string Name = "Traces";
 }
 
-/// <summary>What services and the Gateway export as traces: what somebody asked for, by name, and nothing else.</summary>
+/// <summary>Services and the Gateway export only traces of requests and events, named after them.</summary>
 [Collection(TraceTestGroup.Name)]
 public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
 {
@@ -54,7 +54,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
         using var http = gateway.Http();
         await using var health = await Events.OpenAsync(http, "/health/services/stream", token: null);
         await using var board = await Events.OpenAsync(http, "/api/v1/overview/board/stream", await platform.UserTokenAsync("clerk"));
-        // What came before has to have ended: a request, as its caller sees it, ends a little earlier than its spans.
+        // Waits for earlier spans, because a span ends a little after the caller has its answer.
         await http.SendAsync("GET", "/api/v1/products").JsonAsync();
         await Eventually.TrueAsync(
             () => Task.FromResult(exported.Count(span => "/api/v1/products".Equals(span.GetTagItem("url.path"))) == 2),
@@ -64,7 +64,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
         var before = await PolledAsync();
         await Eventually.TrueAsync(async () =>
         {
-            platform.Clock.Advance(TimeSpan.FromSeconds(2)); // the streams look again
+            platform.Clock.Advance(TimeSpan.FromSeconds(2)); // the streams poll again
             foreach (var service in TestPlatform.Names)
             {
                 using var probe = platform.Http(service);
@@ -209,7 +209,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
         {
             foreach (var span in batch)
             {
-                // Each service of this process hears of every span.
+                // Each service of this process exports every span, so duplicates are skipped.
                 if (!exported.Contains(span))
                 {
                     exported.Enqueue(span);

@@ -126,7 +126,7 @@ public sealed class TransactionTests(Cluster cluster)
         return db.SaveChangesAsync(cancellationToken);
     }
 
-    /// <summary>The server commits, and its word of it never arrives.</summary>
+    /// <summary>The server commits, but its confirmation never arrives.</summary>
     private sealed class LostAnswer : DbTransactionInterceptor
     {
         private bool isLost;
@@ -144,7 +144,7 @@ public sealed class TransactionTests(Cluster cluster)
         }
     }
 
-    /// <summary>The first statement is answered, and then the connection is gone.</summary>
+    /// <summary>The first statement is answered, and then the connection is lost.</summary>
     private sealed class LostStatement : DbCommandInterceptor
     {
         private bool isLost;

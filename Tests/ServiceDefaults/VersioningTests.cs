@@ -10,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
-/// <summary>A second version of one resource beside the first, as docs/versioning.md has it, on a resource made up for this.</summary>
+/// <summary>A second version of one resource beside the first, as in docs/versioning.md, with a resource invented for this.</summary>
 public sealed class VersioningTests : IAsyncLifetime
 {
     private static readonly string[] Teas = ["Earl Grey", "Sencha"];
@@ -23,7 +23,7 @@ public sealed class VersioningTests : IAsyncLifetime
         var builder = WebApplication.CreateBuilder();
         builder.WebHost.UseTestServer();
         builder.AddServiceDefaults();
-        // Not called by its name: for a call the generator of XML comments would want a namespace of its own in this project.
+        // Called through a delegate: for a direct call the XML comment generator needs a namespace of its own in this project.
         Func<IServiceCollection, string, Action<OpenApiOptions>, IServiceCollection> add = OpenApiServiceCollectionExtensions.AddOpenApi;
         add(builder.Services, "teas", OpenApi.With());
         app = builder.Build();

@@ -6,7 +6,7 @@ using TodosClient = MicroPlatform.Todo.V1.Todos.TodosClient;
 
 namespace MicroPlatform.Tests.Todo;
 
-/// <summary>How Todo gets on without Users, whose keys it verifies tokens with.</summary>
+/// <summary>Todo while Users, whose keys it needs to verify tokens, is down.</summary>
 public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
@@ -32,7 +32,7 @@ public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<T
         Assert.NotEmpty((await todos.ListAsync(new(), As(token))).Items);
     }
 
-    /// <summary>A platform of its own, whose Todo has never known a key.</summary>
+    /// <summary>A platform of its own, whose Todo has not fetched a key yet.</summary>
     public sealed class Failure(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         private static readonly Dictionary<string, Func<HttpResponseMessage>> Answers = new(StringComparer.Ordinal)

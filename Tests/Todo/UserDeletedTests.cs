@@ -12,7 +12,7 @@ using TodosClient = MicroPlatform.Todo.V1.Todos.TodosClient;
 
 namespace MicroPlatform.Tests.Todo;
 
-/// <summary>What becomes of the to-dos of a user who leaves.</summary>
+/// <summary>The to-dos of a deleted user.</summary>
 public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Todos = "/api/v1/todos";
@@ -137,7 +137,7 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'todo'") == 0,
             "the second is taken");
-        // A third, of its own, shows that the handler has been past the second.
+        // When a third event is handled, the handler is done with the second.
         var third = Guid.CreateVersion7();
         await bus.Publish(new UserDeleted(third), new Dictionary<string, string>(StringComparer.Ordinal));
         await Eventually.TrueAsync(

@@ -277,7 +277,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     {
         using var channel = platform.Grpc("users");
         Assert.Equal(StatusCode.InvalidArgument, (await channel.CallRaw(Service, "Login", message).RefusalAsync()).Status);
-        // Field 1 as a number: not the field this method knows, so it was left out.
+        // Field 1 has the wrong type, so the method takes it for missing.
         Assert.Equal(["password", "username"], (await channel.CallRaw(Service, "Login", [0x08, 0x01]).RefusalAsync()).Fields);
     }
 

@@ -3,7 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Users;
 
-/// <summary>A key that nobody announced, as after the signing keys were deleted by hand (docs/operations.md).</summary>
+/// <summary>A key that was not announced, as after signing keys are deleted by hand (docs/operations.md).</summary>
 public sealed class KeyWithdrawalTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
@@ -21,7 +21,7 @@ public sealed class KeyWithdrawalTests(TestPlatform platform) : IClassFixture<Te
             }
 
             platform.Clock.Advance(TimeSpan.FromSeconds(61));
-            // Several at once: the first asks for the key, and the others wait for what it learns.
+            // Of several requests at once, the first fetches the key and the others wait for it.
             var token = await LoginAsync();
             Assert.All(
                 await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => todo.SendAsync("GET", "/api/v1/todos", token: token).StatusAsync())),

@@ -3,7 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Users;
 
-/// <summary>There is always somebody who can grant roles.</summary>
+/// <summary>There is always an admin who can grant roles.</summary>
 public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("users");

@@ -5,7 +5,7 @@ using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace MicroPlatform.Tests.Users;
 
-/// <summary>What admins see and grant.</summary>
+/// <summary>Admins see users and grant roles.</summary>
 public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("users");
@@ -91,7 +91,7 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var again = await http.SignInAsync(me.Username);
         Assert.Equal("staff", new JsonWebToken(again.AccessToken).GetClaim("role").Value);
 
-        // The same role again changes nothing and ends nothing.
+        // Granting the same role again changes nothing and ends no session.
         await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin"))
             .JsonAsync();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", NewUsers.Me, token: again.AccessToken).StatusAsync());

@@ -6,7 +6,7 @@ using UsersClient = MicroPlatform.Users.V1.Users.UsersClient;
 
 namespace MicroPlatform.Tests.Users;
 
-/// <summary>What time does to failures and tokens.</summary>
+/// <summary>How failed sign-ins and tokens expire.</summary>
 public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("users");
@@ -18,7 +18,7 @@ public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<Test
         var me = await platform.NewUserAsync();
         for (var i = 0; i < 10; i++)
         {
-            // Whatever the protocol and the case of the name, they count together.
+            // Failures over REST and gRPC count together, in every case of the name.
             if (i % 2 == 0)
             {
                 Assert.Equal(

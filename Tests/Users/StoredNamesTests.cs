@@ -10,7 +10,7 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     public async Task The_keys_of_names_are_made_anew_at_the_start_and_no_account_is_lost()
     {
-        // What lower case alone made of them; of each pair the first is older.
+        // These keys are only in lower case; the first account of each pair is older.
         await RegisterOldAsync("γιώργος.παππάς", "γιώργος.παππάς", "giorgos@example.com", days: 3);
         await RegisterOldAsync("ΓΙΏΡΓΟΣ.ΠΑΠΠΆΣ", "γιώργοσ.παππάσ", "giorgos2@example.com", days: 2);
         await RegisterOldAsync("Jose\u0301", "jose\u0301", "Jose\u0301@example.com", days: 3);
@@ -82,7 +82,7 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
         await http.SendAsync("PUT", NewUsers.Me + "/password", change, me.AccessToken).JsonAsync();
         await http.SignInAsync(me.Username, "cre\u0300me bru\u0302le\u0301e");
 
-        // As the version before hashed it.
+        // The previous version hashed a password as typed.
         const string Typed = "ｆｕｌｌｗｉｄｔｈ";
         var hash = new Microsoft.AspNetCore.Identity.PasswordHasher<object>().HashPassword(this, Typed);
         await ExecuteAsync("UPDATE users SET password_hash = $1 WHERE id = $2", hash, me.Id);
@@ -93,7 +93,7 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
     private static async Task<string> EmailOfAsync(HttpClient http, string username) =>
         (await http.SendAsync("GET", NewUsers.Me, token: (await http.SignInAsync(username)).AccessToken).JsonAsync()).Text("email");
 
-    /// <summary>An account as the version before stored it, with the password of all.</summary>
+    /// <summary>Stores an account as the previous version did, with the usual password.</summary>
     private Task RegisterOldAsync(string username, string usernameKey, string email, int days) => ExecuteAsync(
         """
         INSERT INTO users (id, username, username_key, email, email_key, role, created_at, password_hash)

@@ -238,7 +238,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Equal((HttpStatusCode.Conflict, "name"), (problem.Status, Assert.Single(problem.Fields)));
         Assert.Equal(before, await RowsAsync());
 
-        // The same name from another country is another item, and a name of one's own is no conflict.
+        // The same name from another country is another item, and an item's own name is no conflict.
         await CreateAsync(name, country: "Chile");
         await SendAsync("PATCH", $"{Items}/{first}", new { name, countryOfOrigin = "Peru" }).JsonAsync();
     }
@@ -315,7 +315,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         var id = await CreateAsync(Unique(), quantity: 10);
         var tag = await TagAsync(id);
 
-        // Eight at once, all from the version that all have seen.
+        // Eight updates at once, all with the same version.
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(i =>
             http.SendAsync("PATCH", $"{Items}/{id}", new { quantity = 100 + i }, Clerk, ("If-Match", tag)).StatusAsync()));
         Assert.Single(outcomes, HttpStatusCode.OK);
@@ -377,7 +377,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Equal(
             HttpStatusCode.Forbidden,
             await http.SendAsync(method, Items + path, body, await platform.UserTokenAsync("alice")).StatusAsync());
-        // An admin of the shop is nobody here.
+        // The warehouse accepts no tokens of the shop, not even an admin's.
         Assert.Equal(
             HttpStatusCode.Unauthorized,
             await http.SendAsync(method, Items + path, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());

@@ -124,7 +124,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
         var free = (await GetAsync($"{Items}/{id}")).GetProperty("quantity").GetInt64();
         Assert.Equal($"{free}/{free}/0/0 {free}", stock);
 
-        // Each entry says what it led to, so the history is one unbroken chain.
+        // Each entry has the quantity after it, so the sum of the changes must equal it.
         var sum = 0L;
         foreach (var entry in (await GetAsync($"{Items}/{id}/stock-adjustments?limit=200")).GetProperty("items").EnumerateArray())
         {

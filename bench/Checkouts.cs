@@ -30,10 +30,14 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         var before = platform.Processes.CpuSeconds();
         var reading = Task.Run(FollowBooksAsync);
         using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / PerSecond));
-        var running = new List<Task>();
+        // A customer cannot order again before the last order is decided. When none is free, the platform is slower than the rate.
+        var (running, free) = (new List<Task>(), new ConcurrentQueue<Client>(clients));
         for (var number = 0; number < PerSecond * seconds && await tick.WaitForNextTickAsync(); number++)
         {
-            running.Add(CheckOutAsync(clients[number % clients.Length]));
+            if (free.TryDequeue(out var client))
+            {
+                running.Add(CheckOutAsync(client));
+            }
         }
 
         await Task.WhenAll(running);
@@ -54,6 +58,7 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
             requests.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             sent[order.GetProperty("orderId").GetInt64()] = start;
             await FillAsync(client);
+            free.Enqueue(client);
         }
 
         // A cart that is being checked out stays as it is until the order is decided.

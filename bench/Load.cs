@@ -19,9 +19,8 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
     /// <summary>
     /// Sends requests until the JIT has fully optimized the code that answers them: a fixed number of requests, or half a minute.
     /// </summary>
-    public static async Task WarmUpAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync)
+    public static async Task WarmUpAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, int requests = 5_000)
     {
-        const int requests = 5_000;
         var (since, sent) = (Stopwatch.StartNew(), 0);
         await Task.WhenAll(clients.Select(client => Task.Run(async () =>
         {

@@ -119,7 +119,7 @@ internal static class Measurement
             using var client = new Client(platform.Address($"{service.ToLowerInvariant()}.http"), accounts[0], 0);
             var token = service switch { "Cart" => null, "Todo" => client.Account.User, _ => client.Account.Staff };
             Task<bool> SendAsync(Client caller) => caller.SendAsync(caller.Rest(HttpMethod.Get, path, token));
-            await Load.WarmUpAsync([client], SendAsync);
+            await Load.WarmUpAsync([client], SendAsync, requests: 1_000); // the pages of a service share most of their code
             report.Page(name, when, await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(Math.Min(options.Seconds, 2)),
                 platform.Processes));
         }

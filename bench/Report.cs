@@ -101,7 +101,8 @@ internal sealed class Report(Options options)
             foreach (var (name, load) in found)
             {
                 Line(
-                    $"| {name} | {clients} | {load.PerSecond:0} | {load.P50:0.00} | {load.P99:0.00} | "
+                    $"| {name} | {clients} | {load.PerSecond:0} | {load.P50:0.00} | "
+                        + $"{(double.IsNaN(load.P99) ? "" : Number(load.P99, "0.00"))} | "
                         + $"{load.CpuMicroseconds.GetValueOrDefault("bare-server"):0} | "
                         + $"{load.CpuMicroseconds.GetValueOrDefault("bare-proxy"):0} | {load.CpuMicroseconds[Processes.Postgres]:0} |");
             }

@@ -16,9 +16,11 @@ internal static class CustomerAuthentication
 {
     public const string Scheme = "Bearer";
 
-    /// <summary>Adds the authentication of customers and the policies over it.</summary>
+    /// <summary>Adds the client of Customers, the authentication that asks it, and the policies.</summary>
     public static void AddCustomerAuthentication(this WebApplicationBuilder builder)
     {
+        builder.AddServiceClient<TokenValidation.TokenValidationClient>(
+            "customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
         builder.Services.AddAuthentication(Scheme)
             .AddScheme<AuthenticationSchemeOptions, CustomerAuthenticationHandler>(Scheme, configureOptions: null);
         builder.Services.AddPolicies();

@@ -1,6 +1,5 @@
 using MicroPlatform.Cart;
 using MicroPlatform.Customers.Events;
-using MicroPlatform.Customers.V1;
 using MicroPlatform.Sales.Events;
 using MicroPlatform.ServiceDefaults;
 using MicroPlatform.ServiceDefaults.Messaging;
@@ -8,8 +7,6 @@ using MicroPlatform.ServiceDefaults.Messaging;
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddPostgresContext<CartDbContext>("cartdb", CartDbContext.SeedAsync);
-builder.AddServiceClient<TokenValidation.TokenValidationClient>(
-    "customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
 builder.AddCustomerAuthentication();
 builder.AddMessaging<CartDbContext>("cartdb", services => services
     .AddEventHandler<CustomerDeleted, CustomerDeletedHandler>()

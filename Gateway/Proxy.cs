@@ -12,7 +12,7 @@ namespace MicroPlatform.Gateway;
 /// <summary>Forwards calls to the services, and answers with problem details when a service does not answer.</summary>
 internal static class Proxy
 {
-    private const int MaxRounds = 5;
+    private const int MaxRounds = 8;
     private static readonly TimeSpan BeforeNextRound = TimeSpan.FromMilliseconds(50);
 
     public static void AddProxy(this WebApplicationBuilder builder)

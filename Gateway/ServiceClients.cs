@@ -24,10 +24,10 @@ internal static class ServiceClients
             {
                 options.AttemptTimeout.Timeout = deadline;
                 options.TotalRequestTimeout.Timeout = 2 * deadline;
-                // Retries run at once, because the caller waits.
-                options.Retry.BackoffType = DelayBackoffType.Constant;
-                options.Retry.Delay = TimeSpan.Zero;
-                options.Retry.MaxRetryAttempts = 2;
+                // One address may stand for several replicas, and each attempt may meet one that is still starting.
+                options.Retry.Delay = TimeSpan.FromMilliseconds(25);
+                options.Retry.MaxDelay = TimeSpan.FromMilliseconds(250);
+                options.Retry.MaxRetryAttempts = 9;
                 options.Retry.DisableForUnsafeHttpMethods();
             })
             .SelectPipelineByAuthority(); // each replica has its own circuit breaker

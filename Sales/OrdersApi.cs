@@ -17,6 +17,8 @@ internal static class OrdersApi
 {
     public static void AddOrders(this WebApplicationBuilder builder)
     {
+        builder.AddInternalGrpc();
+        builder.AddDeadLetters<SalesDbContext>();
         builder.Services.AddOrderPolicies();
         builder.Services.AddSingleton<SalesTelemetry>();
         builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");

@@ -6,13 +6,11 @@ using MicroPlatform.Warehouse.Events;
 
 var builder = Settings.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddInternalGrpc();
 builder.AddPostgresContext<SalesDbContext>("salesdb", SalesDbContext.SeedAsync);
 builder.AddMessaging<SalesDbContext>("salesdb", services => services
     .AddEventHandler<CheckoutGivenUp, CheckoutGivenUpHandler>()
     .AddEventHandler<StockReserved, StockReservedHandler>()
     .AddEventHandler<StockRejected, StockRejectedHandler>());
-builder.AddDeadLetters<SalesDbContext>();
 builder.AddTokenAuthentication(Issuers.Users, Issuers.Customers);
 builder.AddOrders();
 builder.Services.AddValidation();

@@ -31,6 +31,9 @@ internal sealed class ServiceCallOptions
 /// <summary>Shared set-up of gRPC servers and clients.</summary>
 public static partial class GrpcDefaults
 {
+    // One address may stand for several replicas, and each attempt may meet one that is still starting. All attempts take about 1.2 s.
+    private const int MaxAttempts = 12;
+
     private static readonly HashSet<string> ContentTypes =
         new(["application/grpc", "application/grpc+proto"], StringComparer.OrdinalIgnoreCase);
 
@@ -79,7 +82,11 @@ public static partial class GrpcDefaults
         var deadline = builder.CallDeadline();
         return builder.Services
             .AddGrpcClient<TClient>(options => options.Address = new Uri($"http://_grpc.{service}"))
-            .ConfigureChannel(channel => channel.ServiceConfig = retried.Length == 0 ? null : RetryPolicyFor(retried))
+            .ConfigureChannel(channel =>
+            {
+                channel.MaxRetryAttempts = MaxAttempts;
+                channel.ServiceConfig = retried.Length == 0 ? null : RetryPolicyFor(retried);
+            })
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
             {
                 EnableMultipleHttp2Connections = true,
@@ -166,9 +173,9 @@ public static partial class GrpcDefaults
         {
             RetryPolicy = new RetryPolicy
             {
-                MaxAttempts = 5, // the most that a channel allows
+                MaxAttempts = MaxAttempts,
                 InitialBackoff = TimeSpan.FromMilliseconds(50),
-                MaxBackoff = TimeSpan.FromMilliseconds(500),
+                MaxBackoff = TimeSpan.FromMilliseconds(250),
                 BackoffMultiplier = 2,
                 // A connection that breaks in the middle of an answer may show as INTERNAL.
                 RetryableStatusCodes = { StatusCode.Unavailable, StatusCode.Internal },

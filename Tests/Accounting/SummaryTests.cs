@@ -23,7 +23,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Months_are_those_of_UTC_and_both_ends_of_the_period_count()
+    public async Task Months_are_in_UTC_and_both_ends_of_the_period_are_inclusive()
     {
         var order = await AddAsync(
             ("1.00", "2030-01-31T23:59:59.999999Z"), ("2.00", "2030-02-01T00:00:00Z"), ("4.00", "2030-02-28T23:59:59.999999Z"),
@@ -50,7 +50,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("?to=", "to")]
     [InlineData("?from=2026-01-01&from=2026-01-02", "from")]
     [InlineData("?orderId=one", "orderId")]
-    public async Task A_period_that_cannot_be_is_refused_with_the_field_named(string query, string field)
+    public async Task An_invalid_query_is_refused_with_the_field_named(string query, string field)
     {
         var problem = await http.SendAsync("GET", Summary + query, token: await platform.UserTokenAsync("clerk")).ProblemAsync();
         Assert.Equal((HttpStatusCode.BadRequest, field), (problem.Status, Assert.Single(problem.Fields)));
@@ -84,7 +84,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task The_total_of_all_reads_one_index_and_no_rows()
+    public async Task A_summary_over_all_orders_uses_an_index_only_scan()
     {
         await platform.QueryAsync<object>("accountingdb", """
             INSERT INTO transactions (order_id, sum, date)

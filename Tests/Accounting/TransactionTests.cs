@@ -28,7 +28,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     [Trait("Covers", "C-AC-02")]
     [Trait("Covers", "C-AC-08")]
-    public async Task A_transaction_is_shown_whole_with_its_version()
+    public async Task A_transaction_is_returned_in_full_with_its_ETag()
     {
         using var response = await SendAsync("GET", Transactions + "/2");
         Assert.NotNull(response.Headers.ETag);
@@ -38,7 +38,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task Tags_on_several_header_lines_are_one_list()
+    public async Task Several_If_Match_headers_are_treated_as_one_list()
     {
         using var made = await SendAsync("POST", Transactions, new { orderId = 4711, sum = 1.5m });
         var (address, tag) = ($"{made.Headers.Location}", $"{made.Headers.ETag}");
@@ -69,7 +69,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     [Trait("Covers", "C-AC-03")]
     [Trait("Covers", "C-AC-07")]
-    public async Task A_new_transaction_is_dated_now_and_an_order_may_have_several()
+    public async Task A_new_transaction_is_dated_now_and_an_order_may_have_several_transactions()
     {
         using var response = await SendAsync("POST", Transactions, """{"orderId":1,"sum":17.0}""");
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
@@ -86,7 +86,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_date_may_be_given_with_any_offset_and_is_kept_in_UTC()
+    public async Task A_date_with_an_offset_is_stored_in_UTC()
     {
         var id = await CreateAsync(5, "1.00", "2025-12-31T23:30:00-02:00");
         Assert.Equal(
@@ -96,7 +96,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     [Trait("Covers", "C-AC-04")]
     [Trait("Covers", "C-AC-10")]
-    public async Task Booking_it_on_another_order_changes_the_order_and_nothing_else()
+    public async Task Moving_a_transaction_to_another_order_changes_only_its_order_id()
     {
         var id = await CreateAsync(5, "17.00");
         var before = await SendAsync("GET", $"{Transactions}/{id}").JsonAsync();
@@ -108,7 +108,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [Fact]
     [Trait("Covers", "C-AC-05")]
     [Trait("Covers", "C-AC-11")]
-    public async Task Voiding_keeps_it_readable_and_takes_it_out_of_the_total()
+    public async Task A_voided_transaction_stays_readable_and_is_excluded_from_the_total()
     {
         var id = await CreateAsync(77, "17.00");
         Assert.Equal("17.00", await TotalAsync());
@@ -130,7 +130,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [Theory]
     [InlineData("PUT", """{"orderId":321}""")]
     [InlineData("DELETE", null)]
-    public async Task What_a_confirmed_order_posted_stays_as_long_as_the_order_and_the_answer_says_how_to_void_it(
+    public async Task A_transaction_posted_by_an_order_cannot_be_changed_and_the_error_says_how_to_void_it(
         string method, string? body)
     {
         var before = await SendAsync("GET", Transactions + "/2").JsonAsync();
@@ -161,7 +161,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("""{"orderId":1,"sum":1,"voidedAt":null}""", "voidedAt")]
     [Trait("Covers", "N-20")]
     [Trait("Covers", "N-23")]
-    public async Task An_unacceptable_transaction_is_refused_with_the_field_named_and_leaves_nothing(string body, string field)
+    public async Task An_invalid_transaction_is_refused_with_the_field_named_and_not_stored(string body, string field)
     {
         var before = await platform.QueryAsync<long>("accountingdb", "SELECT count(*) FROM transactions");
         var problem = await SendAsync("POST", Transactions, body).ProblemAsync();
@@ -175,7 +175,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("""{"orderId":"x"}""", "orderId")]
     [InlineData("""{"orderId":0}""", "orderId")]
     [InlineData("""{"orderId":1,"sum":5}""", "sum")]
-    public async Task An_unacceptable_change_is_refused_with_the_field_named_and_changes_nothing(string body, string field)
+    public async Task An_invalid_change_is_refused_with_the_field_named_and_changes_nothing(string body, string field)
     {
         var problem = await SendAsync("PUT", Transactions + "/2", body).ProblemAsync();
         Assert.Equal((HttpStatusCode.BadRequest, field), (problem.Status, Assert.Single(problem.Fields)));
@@ -183,7 +183,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task Of_changes_made_at_once_from_the_same_version_one_succeeds()
+    public async Task Only_one_of_several_concurrent_changes_with_the_same_tag_succeeds()
     {
         var id = await CreateAsync(5, "1.00");
         using var read = await SendAsync("GET", $"{Transactions}/{id}");
@@ -199,7 +199,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task The_same_entry_sent_again_under_its_key_is_entered_once()
+    public async Task Concurrent_requests_with_one_idempotency_key_create_one_transaction()
     {
         var (clerk, key) = (await platform.UserTokenAsync("clerk"), Guid.NewGuid().ToString());
         var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ =>
@@ -213,7 +213,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("INSERT INTO transactions (order_id, sum, date) VALUES (1, 0, now())", "ck_transactions_sum")]
     [InlineData("INSERT INTO transactions (order_id, sum, date) VALUES (0, 1, now())", "ck_transactions_order_id")]
     [InlineData("INSERT INTO transactions (order_id, sum, date, source) VALUES (1, 1, now(), 'order:1')", "ix_transactions_source")]
-    public async Task The_database_itself_refuses_what_must_not_be(string sql, string constraint)
+    public async Task The_database_refuses_invalid_and_duplicate_transactions(string sql, string constraint)
     {
         var failure = await Assert.ThrowsAsync<PostgresException>(() => platform.QueryAsync<object>("accountingdb", sql));
         Assert.Equal(constraint, failure.ConstraintName);
@@ -227,7 +227,7 @@ public sealed class TransactionTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("DELETE", "/transactions/1")]
     [InlineData("GET", "/summary")]
     [Trait("Covers", "N-28")]
-    public async Task Only_staff_may_do_anything_here(string method, string path)
+    public async Task Only_staff_may_use_the_accounting_API(string method, string path)
     {
         var (url, body) = ("/api/v1/accounting" + path, method is "POST" or "PUT" ? "{}" : null);
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, url, body).StatusAsync());

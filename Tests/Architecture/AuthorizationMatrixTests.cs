@@ -159,7 +159,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
 
     [Theory]
     [MemberData(nameof(Services))]
-    public void Every_endpoint_has_a_row_and_every_row_an_endpoint(string service) =>
+    public void Every_endpoint_has_a_row_and_every_row_has_an_endpoint(string service) =>
         Assert.Equal(
             Rows[service].Keys.Order(StringComparer.Ordinal),
             Endpoints(service).Select(endpoint => endpoint.Name).Order(StringComparer.Ordinal));
@@ -168,7 +168,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
     [MemberData(nameof(Services))]
     [Trait("Covers", "N-02")]
     [Trait("Covers", "N-28")]
-    public async Task Nobody_gets_in_without_a_genuine_token(string service)
+    public async Task Protected_endpoints_refuse_missing_and_forged_tokens(string service)
     {
         using var http = platform.Http(service);
         var forgeries = new Dictionary<string, string?>(StringComparer.Ordinal) { ["anonymous"] = null };
@@ -196,7 +196,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
     [Theory]
     [MemberData(nameof(Services))]
     [Trait("Covers", "N-03")]
-    public async Task Each_kind_of_account_gets_in_where_its_row_says_and_nowhere_else(string service)
+    public async Task Each_kind_of_account_is_admitted_exactly_where_the_row_allows(string service)
     {
         _ = platform.Services("warehouse"); // starts it first: its start must not count against the deadline of a call
         using var http = platform.Http(service);
@@ -228,7 +228,7 @@ public sealed class AuthorizationMatrixTests(TestPlatform platform) : IClassFixt
     [InlineData("cart")]
     [Trait("Covers", "N-05")]
     [Trait("Covers", "A-UD-07")]
-    public async Task What_belongs_to_another_customer_is_forbidden_to_a_customer(string service)
+    public async Task A_customer_may_not_access_the_resources_of_another_customer(string service)
     {
         using var http = platform.Http(service);
         var token = await platform.CustomerTokenAsync("nonadmin3@email.com");

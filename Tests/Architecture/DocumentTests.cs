@@ -41,7 +41,7 @@ public sealed partial class DocumentTests
     [InlineData("see [there](gone.md)", "gone.md")]
     [InlineData("see [there](tour.md#gone) and [here](gone.md#gone)", "tour.md#gone", "gone.md#gone")]
     [InlineData("`Cart/Product.cs`, `Product.cs`, `CartTests`, [tour](tour.md#the-shop), [web](https://example.com/gone.md)")]
-    public void A_name_of_what_is_gone_is_noticed(string text, params string[] missing) =>
+    public void Broken_references_are_reported(string text, params string[] missing) =>
         Assert.Equal(missing, Missing("docs/made-up.md", text));
 
     private static IEnumerable<string> Missing(string document, string text)
@@ -56,7 +56,7 @@ public sealed partial class DocumentTests
         var files = names.Where(name => FileName().IsMatch(name) && !IsFile(document, name));
         var tests = names.Where(name => TestName().IsMatch(name) && !IsFile(document, $"{name}.cs"));
         var links = Link().Matches(prose).Select(link => link.Groups["target"].Value)
-            .Where(target => !target.Contains("://", StringComparison.Ordinal) && !LeadsSomewhere(document, target));
+            .Where(target => !target.Contains("://", StringComparison.Ordinal) && !TargetExists(document, target));
         return files.Concat(tests).Concat(links).Except(Written, StringComparer.Ordinal);
     }
 
@@ -65,7 +65,7 @@ public sealed partial class DocumentTests
         Files.Contains(name) || Files.Contains(Resolve(document, name))
         || (!name.Contains('/', StringComparison.Ordinal) && Files.Any(file => file.EndsWith($"/{name}", StringComparison.Ordinal)));
 
-    private static bool LeadsSomewhere(string document, string target)
+    private static bool TargetExists(string document, string target)
     {
         var (path, section) = target.Split('#') is [var page, var heading] ? (page, heading) : (target, (string?)null);
         var file = path.Length == 0 ? document : Resolve(document, path);

@@ -38,7 +38,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
 
     /// <summary>A gRPC service is internal if the Gateway has no route to it.</summary>
     [Fact]
-    public void Every_gRPC_service_that_the_Gateway_does_not_route_requires_the_key_and_no_other_does()
+    public void Only_gRPC_services_without_a_Gateway_route_require_the_key()
     {
         var routed = platform.Services("gateway").GetRequiredService<IProxyConfigProvider>().GetConfig().Routes
             .Select(route => route.Match.Path!.Split('/')[1]).ToHashSet(StringComparer.Ordinal);
@@ -62,7 +62,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     [Theory]
     [MemberData(nameof(Internal))]
     [Trait("Covers", "N-02")]
-    public async Task Without_the_key_no_internal_method_answers_whatever_the_token(string service)
+    public async Task Internal_methods_refuse_calls_without_the_right_key_whatever_the_token(string service)
     {
         string?[] tokens =
         [
@@ -88,7 +88,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
 
     [Theory]
     [MemberData(nameof(Internal))]
-    public async Task With_the_present_or_the_previous_key_every_internal_method_answers(string service)
+    public async Task Internal_methods_accept_the_current_and_the_previous_key(string service)
     {
         var token = await platform.CustomerTokenAsync("nonadmin3@email.com");
         foreach (var key in new[] { Key, PreviousKey })
@@ -104,7 +104,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     }
 
     [Fact]
-    public async Task The_key_does_not_stand_for_the_token_of_the_customer_whose_order_it_is()
+    public async Task The_key_does_not_replace_the_customers_token_in_Sales()
     {
         using var channel = platform.Grpc("sales");
         foreach (var (name, method) in InternalMethods("sales"))
@@ -132,7 +132,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     {
         [Theory]
         [MemberData(nameof(Internal), MemberType = typeof(InternalCallTests))]
-        public async Task The_key_is_changed_in_three_steps_and_replicas_that_are_a_step_apart_answer_each_other(string service)
+        public async Task Replicas_one_step_apart_in_the_key_change_accept_each_others_calls(string service)
         {
             (string Key, string PreviousKey)[] steps = [(Key, ""), (Key, PreviousKey), (PreviousKey, Key), (PreviousKey, "")];
             var token = await platform.CustomerTokenAsync("nonadmin3@email.com");
@@ -163,7 +163,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     public sealed class Mismatch(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]
-        public async Task A_caller_whose_key_is_refused_is_unavailable_and_nobody_has_to_sign_in_again()
+        public async Task A_refused_key_is_reported_as_unavailable_and_logged()
         {
             var logged = new LogLines();
             platform.Added = services => services.AddSingleton<ILoggerProvider>(logged);
@@ -209,7 +209,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
         ];
 
         [Fact]
-        public async Task Internal_calls_carry_the_key_no_other_does_and_neither_logs_nor_traces_know_it()
+        public async Task Only_internal_calls_carry_the_key_and_logs_and_traces_omit_it()
         {
             var calls = new ConcurrentQueue<(string Path, string? Key)>();
             var (spans, logged) = (new ConcurrentQueue<Activity>(), new LogLines());

@@ -87,7 +87,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
     }
 
     [Fact]
-    public async Task A_token_that_expires_while_nobody_can_renew_it_is_renewed_as_soon_as_someone_can()
+    public async Task A_token_renewal_that_fails_with_503_is_retried()
     {
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of"; // 401 and 503
@@ -154,7 +154,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
     }
 
     [Fact]
-    public async Task Three_windows_of_it_hold_one_stream_and_leave_connections_for_other_calls()
+    public async Task Three_open_pages_share_one_stream_and_leave_connections_for_other_calls()
     {
         await using var window = await OpenAsync();
         var streams = 0;
@@ -177,13 +177,13 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
         // One of the remaining pages takes over the stream.
         await pages[0].CloseAsync();
         await Eventually.TrueAsync(
-            async () => await IsLiveAsync(pages[1]) != await IsLiveAsync(pages[2]), "one of the others streams");
+            async () => await IsLiveAsync(pages[1]) != await IsLiveAsync(pages[2]), "another page takes over the stream");
 
         static async Task<bool> IsLiveAsync(IPage page) => await page.Locator("#link").InnerTextAsync() is "Live";
     }
 
     [Fact]
-    public async Task The_eleventh_viewer_of_one_account_is_told_so_and_still_sees_it()
+    public async Task The_eleventh_viewer_of_one_account_is_told_of_the_limit_and_still_sees_the_board()
     {
         using var http = Platform.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", await TokenAsync(http, "clerk"));
@@ -205,7 +205,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
     }
 
     [Fact]
-    public async Task A_refusal_is_shown_as_what_it_is()
+    public async Task A_refusal_is_shown_with_its_status()
     {
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of 503";
@@ -221,7 +221,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
     }
 
     [Fact]
-    public async Task Who_may_not_see_it_is_told_why()
+    public async Task A_refused_sign_in_shows_an_error()
     {
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of 40";
@@ -235,7 +235,7 @@ public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : Br
     }
 
     [Fact]
-    public async Task Without_a_service_the_rest_of_it_stays_and_says_what_is_missing()
+    public async Task The_board_still_works_without_a_service_and_names_the_missing_one()
     {
         await using var window = await OpenAsync();
         var page = window.Page;

@@ -96,7 +96,7 @@ internal sealed class Window : IAsyncDisposable
 {
     private readonly IBrowserContext context;
     private readonly Uri origin;
-    private readonly List<string> complaints = [];
+    private readonly List<string> problems = [];
     private readonly List<IResponse> responses = [];
 
     public Window(IBrowserContext context, IPage page, Uri origin)
@@ -108,7 +108,7 @@ internal sealed class Window : IAsyncDisposable
             Note(
                 !request.Url.StartsWith(origin.AbsoluteUri, StringComparison.Ordinal)
                     && new Uri(request.Url).Scheme is not ("data" or "blob"),
-                $"asks elsewhere: {request.Url}");
+                $"requests another origin: {request.Url}");
         page.Response += (_, response) =>
         {
             lock (responses)
@@ -137,9 +137,9 @@ internal sealed class Window : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await context.DisposeAsync();
-        lock (complaints)
+        lock (problems)
         {
-            Assert.True(complaints.Count == 0, $"The browser complained at {origin}: {string.Join(Environment.NewLine, complaints)}");
+            Assert.True(problems.Count == 0, $"The browser reported problems at {origin}: {string.Join(Environment.NewLine, problems)}");
         }
     }
 
@@ -147,9 +147,9 @@ internal sealed class Window : IAsyncDisposable
     {
         if (isWrong && (Expected is null || !what.Contains(Expected, StringComparison.Ordinal)))
         {
-            lock (complaints)
+            lock (problems)
             {
-                complaints.Add(what);
+                problems.Add(what);
             }
         }
     }

@@ -11,7 +11,7 @@ namespace MicroPlatform.Tests.Browser;
 public sealed partial class DashboardTests(Chromium chromium)
 {
     [Fact]
-    public async Task It_shows_seventeen_healthy_resources_and_traces_named_after_what_was_asked_and_no_others()
+    public async Task The_dashboard_shows_seventeen_healthy_resources_and_traces_of_requests_without_polling()
     {
         using var run = new AppHostRun(["--Ephemeral=true"], AspirePlatform.Unhurried);
         var ready = await run.ReadyAsync();
@@ -24,7 +24,7 @@ public sealed partial class DashboardTests(Chromium chromium)
         await page.GotoAsync(dashboard.AbsoluteUri);
         var rows = page.Locator("tr, fluent-data-grid-row");
         await Expect(rows.Filter(new() { HasText = "Running" })).ToHaveCountAsync(17);
-        await Expect(rows.Filter(new() { HasTextRegex = Unwell() })).ToHaveCountAsync(0);
+        await Expect(rows.Filter(new() { HasTextRegex = Unhealthy() })).ToHaveCountAsync(0);
 
         var login = await gateway.SendAsync(
             "POST", "/api/v1/auth/login", new { email = "nonadmin3@email.com", password = TestPlatform.Password }).JsonAsync();
@@ -44,7 +44,7 @@ public sealed partial class DashboardTests(Chromium chromium)
     private static partial Regex Dashboard();
 
     [GeneratedRegex("Unhealthy|Waiting|Finished|Exited", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Unwell();
+    private static partial Regex Unhealthy();
 
     [GeneratedRegex("SELECT|LISTEN|/health", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Polling();

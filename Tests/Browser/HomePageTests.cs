@@ -12,7 +12,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     [Theory]
     [InlineData(ColorScheme.Light)]
     [InlineData(ColorScheme.Dark)]
-    public async Task It_shows_that_every_service_is_ready_and_keeps_nobody_out(ColorScheme scheme)
+    public async Task The_page_shows_every_service_as_ready_and_is_accessible(ColorScheme scheme)
     {
         await using var window = await OpenAsync(scheme);
         await window.Page.GotoAsync("/");
@@ -25,7 +25,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     }
 
     [Fact]
-    public async Task Without_JavaScript_all_but_the_live_parts_is_there()
+    public async Task Without_JavaScript_the_page_shows_everything_except_the_live_parts()
     {
         await using var window = await OpenAsync(javaScript: false);
         await window.Page.GotoAsync("/");
@@ -43,7 +43,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     }
 
     [Fact]
-    public async Task It_weighs_less_than_50_KB_with_all_that_it_needs()
+    public async Task The_page_and_its_resources_are_smaller_than_50_KB()
     {
         await using var window = await OpenAsync();
         await window.Page.GotoAsync("/");
@@ -63,7 +63,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     [InlineData(390)]
     [InlineData(768)]
     [InlineData(1280)]
-    public async Task It_fits_every_width(int width)
+    public async Task The_page_fits_every_width(int width)
     {
         await using var window = await OpenAsync(width: width);
         await window.Page.GotoAsync("/");
@@ -109,7 +109,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     }
 
     [Fact]
-    public async Task The_mark_of_a_state_sits_between_the_middle_of_small_and_of_capital_letters()
+    public async Task The_state_marker_is_centred_between_the_middles_of_lower_and_upper_case_letters()
     {
         await using var window = await OpenAsync();
         await window.Page.GotoAsync("/");
@@ -129,7 +129,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     }
 
     [Fact]
-    public async Task At_an_unknown_address_a_person_finds_the_way_back()
+    public async Task The_not_found_page_is_accessible_and_links_to_the_API_reference()
     {
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of 404";
@@ -141,7 +141,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     }
 
     [Fact]
-    public async Task By_keyboard_the_first_stop_leads_past_the_navigation()
+    public async Task The_first_tab_stop_skips_the_navigation()
     {
         await using var window = await OpenAsync();
         await window.Page.GotoAsync("/");
@@ -153,7 +153,7 @@ public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) :
     }
 
     [Fact]
-    public async Task A_service_that_goes_is_seen_to_go_and_to_come_back()
+    public async Task The_page_shows_when_a_service_stops_and_starts_again()
     {
         await using var window = await OpenAsync();
         await window.Page.GotoAsync("/");

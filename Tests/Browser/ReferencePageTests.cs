@@ -14,7 +14,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
     [Theory]
     [InlineData(ColorScheme.Light)]
     [InlineData(ColorScheme.Dark)]
-    public async Task It_lists_every_document_and_shows_the_one_that_is_chosen(ColorScheme scheme)
+    public async Task The_page_lists_every_document_and_shows_the_chosen_one(ColorScheme scheme)
     {
         await using var window = await OpenAsync(scheme);
         var page = window.Page;
@@ -28,7 +28,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
     }
 
     [Fact]
-    public async Task From_the_first_page_it_is_a_sign_in_and_a_click_to_an_authorized_call()
+    public async Task Signing_in_on_the_page_authorizes_its_calls_and_the_board()
     {
         await using var window = await OpenAsync();
         var page = window.Page;
@@ -62,7 +62,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
     [InlineData(320)]
     [InlineData(390)]
     [InlineData(1280)]
-    public async Task Who_is_signed_in_is_seen_whole_at_every_width(int width)
+    public async Task The_signed_in_account_is_fully_visible_at_every_width(int width)
     {
         await using var window = await OpenAsync(width: width);
         var page = window.Page;
@@ -82,7 +82,7 @@ public sealed partial class ReferencePageTests(RunningPlatform platform, Chromiu
     }
 
     [Fact]
-    public async Task Calls_at_the_same_time_with_an_expired_token_renew_it_once_and_are_all_answered()
+    public async Task Concurrent_calls_with_an_expired_token_renew_it_once_and_all_succeed()
     {
         await using var window = await OpenAsync();
         window.Expected = "the server responded with a status of 401"; // how the page learns that the token has expired

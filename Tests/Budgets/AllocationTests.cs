@@ -19,7 +19,7 @@ public sealed class AllocationTests(TestPlatform platform) : IClassFixture<TestP
     [InlineData("customers", "/api/v1/customers/me", 57)]
     [InlineData("todo", "/api/v1/todos/1", 54)]
     [InlineData("warehouse", "/api/v1/warehouse/items/1", 62)]
-    public async Task A_read_allocates_no_more_than_this(string service, string path, int mostKiB)
+    public async Task A_read_stays_within_its_allocation_budget(string service, string path, int mostKiB)
     {
         using var http = platform.Http(service);
         var token = service switch

@@ -9,7 +9,7 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
     private const int Callers = 16;
 
     [Fact]
-    public async Task Callers_at_once_need_no_more_connections_than_there_are_callers()
+    public async Task Concurrent_callers_need_no_more_than_one_connection_each()
     {
         const int housekeeping = 2; // the outbox and the check for dead letters
         using var http = platform.Http("cart");
@@ -30,7 +30,7 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task A_service_at_rest_asks_its_own_database_nothing_that_polling_does_not()
+    public async Task An_idle_service_queries_its_own_database_no_more_often_than_its_queue()
     {
         // Because signals may be lost, a timer checks the outbox, less often than the queue. No other timer queries the database.
         using var http = platform.Http("cart");
@@ -39,15 +39,15 @@ public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestP
 
         // Connections report their statistics up to ten seconds late, so the first samples may include the start.
         await Eventually.TrueAsync(
-            async () => await CommittedBetweenLooksAsync() <= 5, "five looks at the queue pass with at most five statements", seconds: 120);
+            async () => await CommittedDuringFiveChecksAsync() <= 5, "five queue checks pass with at most five statements", seconds: 120);
     }
 
     /// <summary>The transactions in the service's own database during five checks of its queue.</summary>
-    private async Task<long> CommittedBetweenLooksAsync()
+    private async Task<long> CommittedDuringFiveChecksAsync()
     {
         var (own, bus) = (await CommittedAsync("cartdb"), await CommittedAsync("busdb"));
         await Eventually.TrueAsync(
-            async () => await CommittedAsync("busdb") >= bus + 5, "the queue was looked at five times", seconds: 60);
+            async () => await CommittedAsync("busdb") >= bus + 5, "the queue was checked five times", seconds: 60);
         return await CommittedAsync("cartdb") - own;
     }
 

@@ -22,7 +22,7 @@ public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPl
     [InlineData("accounting", "/api/v1/accounting/transactions", 1)]
     [InlineData("sales", "/api/v1/sales/orders", 1)]
     [InlineData("sales", "/api/v1/sales/sold-items", 2)] // what was sold, the names in the warehouse
-    public async Task A_read_takes_no_more_statements_than_this(string service, string path, int most)
+    public async Task A_read_takes_the_budgeted_number_of_statements(string service, string path, int most)
     {
         using var http = platform.Http(service);
         var token = service switch
@@ -40,7 +40,7 @@ public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task Putting_a_product_into_a_cart_takes_no_more_statements_than_this()
+    public async Task Adding_a_product_to_a_cart_stays_within_its_statement_budget()
     {
         const int most = 7; // the caller; the cart's existence, its lock, its checkout, the item, the new version, the cart in the answer
         using var http = platform.Http("cart");
@@ -55,7 +55,7 @@ public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task A_to_do_takes_one_statement_over_grpc_too()
+    public async Task Reading_a_to_do_over_gRPC_takes_one_statement()
     {
         using var channel = platform.Grpc("todo");
         var client = new TodosClient(channel);

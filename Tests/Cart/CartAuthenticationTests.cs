@@ -13,7 +13,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
 
     [Fact]
     [Trait("Covers", "N-07")]
-    public async Task A_demoted_admin_has_lost_the_shop_at_once()
+    public async Task A_demoted_admin_loses_shop_admin_rights_at_once()
     {
         var admin = await platform.RegisterAsync(isAdmin: true);
         var product = new { sku = "s", name = "n", price = 1m };
@@ -28,38 +28,38 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     }
 
     [Fact]
-    public async Task A_deleted_account_is_out_at_once()
+    public async Task The_token_of_a_deleted_account_is_refused_at_once()
     {
         var account = await platform.RegisterAsync();
-        await EnterAsync(account, HttpStatusCode.OK);
+        await AssertStatusAsync(account, HttpStatusCode.OK);
         await customers.SendAsync("DELETE", Accounts.Me, token: account.AccessToken).StatusAsync();
-        await EnterAsync(account, HttpStatusCode.Unauthorized);
+        await AssertStatusAsync(account, HttpStatusCode.Unauthorized);
     }
 
     [Fact]
     [Trait("Covers", "N-06")]
-    public async Task After_a_change_of_password_the_old_token_is_out_at_once()
+    public async Task A_password_change_invalidates_the_old_token_at_once()
     {
         var account = await platform.RegisterAsync();
-        await EnterAsync(account, HttpStatusCode.OK);
+        await AssertStatusAsync(account, HttpStatusCode.OK);
         var body = new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" };
         var pair = await customers.SendAsync("PUT", Accounts.Me + "/password", body, account.AccessToken).JsonAsync();
-        await EnterAsync(account, HttpStatusCode.Unauthorized);
-        await EnterAsync(account with { AccessToken = pair.Text("accessToken") }, HttpStatusCode.OK);
+        await AssertStatusAsync(account, HttpStatusCode.Unauthorized);
+        await AssertStatusAsync(account with { AccessToken = pair.Text("accessToken") }, HttpStatusCode.OK);
     }
 
     [Fact]
-    public async Task After_signing_out_the_token_is_out_at_once()
+    public async Task Signing_out_invalidates_the_token_at_once()
     {
         var account = await platform.RegisterAsync();
-        await EnterAsync(account, HttpStatusCode.OK);
+        await AssertStatusAsync(account, HttpStatusCode.OK);
         await customers.SendAsync("POST", Accounts.Logout, new { refreshToken = account.RefreshToken }).StatusAsync();
-        await EnterAsync(account, HttpStatusCode.Unauthorized);
+        await AssertStatusAsync(account, HttpStatusCode.Unauthorized);
     }
 
     [Fact]
     [Trait("Covers", "N-03")]
-    public async Task Identity_claimed_in_headers_counts_for_nothing()
+    public async Task Identity_claimed_in_headers_is_ignored()
     {
         (string, string)[] claims =
         [
@@ -73,7 +73,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     }
 
     [Fact]
-    public async Task Two_authorization_headers_are_nobodys()
+    public async Task Two_authorization_headers_are_refused()
     {
         var token = "Bearer " + await platform.CustomerTokenAsync("nonadmin3@email.com");
         Assert.Equal(
@@ -82,7 +82,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     }
 
     [Fact]
-    public async Task Two_customers_on_one_connection_see_each_their_own_cart()
+    public async Task Two_customers_on_one_connection_each_see_their_own_cart()
     {
         var accounts = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => platform.RegisterAsync()));
         var seen = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
@@ -110,7 +110,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
         Assert.Equal(HttpStatusCode.OK, await cart.SendAsync("GET", Shop.Products, token: account.AccessToken).StatusAsync());
     }
 
-    private async Task EnterAsync(Account account, HttpStatusCode expected) =>
+    private async Task AssertStatusAsync(Account account, HttpStatusCode expected) =>
         Assert.Equal(expected, await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync());
 
     private Task EventuallyOpensAsync(Account account) => Eventually.TrueAsync(
@@ -122,11 +122,11 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     {
         [Fact]
         [Trait("Covers", "N-13")]
-        public async Task While_customers_is_down_the_cart_is_unavailable_and_nothing_is_guessed_and_then_all_is_well_again()
+        public async Task The_cart_is_unavailable_while_Customers_is_down_and_recovers_afterwards()
         {
             var tests = new CartAuthenticationTests(platform);
             var account = await platform.RegisterAsync();
-            await tests.EnterAsync(account, HttpStatusCode.OK);
+            await tests.AssertStatusAsync(account, HttpStatusCode.OK);
             await platform.StopAsync("customers");
             for (var i = 0; i < 3; i++)
             {
@@ -159,7 +159,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
 
         [Fact]
         [Trait("Covers", "N-13")]
-        public async Task While_customers_does_not_answer_the_cart_says_so_in_time_and_the_catalogue_stays_open()
+        public async Task While_Customers_does_not_answer_the_cart_answers_503_in_time_and_the_catalogue_works()
         {
             var tests = new CartAuthenticationTests(platform);
             var account = await platform.RegisterAsync();

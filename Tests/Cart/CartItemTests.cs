@@ -59,7 +59,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-CI-04")]
-    public async Task The_same_product_again_is_a_conflict_on_productId()
+    public async Task Adding_the_same_product_twice_is_a_conflict_on_productId()
     {
         var account = await platform.RegisterAsync();
         await http.AddItemAsync(account, 1, 2);
@@ -71,7 +71,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-CI-05")]
-    public async Task Nothing_is_put_into_the_cart_of_another()
+    public async Task A_customer_cannot_add_to_another_customers_cart()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         Assert.Equal(
@@ -83,7 +83,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-CI-06")]
-    public async Task An_admin_puts_a_product_into_the_cart_of_another()
+    public async Task An_admin_adds_a_product_to_another_customers_cart()
     {
         var (account, productId) = (await platform.RegisterAsync(), await platform.AddProductAsync(2.5m));
         var cart = await http.SendAsync("POST", Shop.ItemsOf(account.Id), new { productId, quantity = 4 }, await AdminAsync())
@@ -94,7 +94,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-CI-07")]
-    public async Task An_admin_puts_nothing_into_the_cart_of_nobody()
+    public async Task An_admin_cannot_add_to_the_cart_of_a_nonexistent_customer()
     {
         foreach (var id in new[] { 0, 999_999, long.MaxValue })
         {
@@ -145,7 +145,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("DELETE")]
     [Trait("Covers", "A-CI-10")]
     [Trait("Covers", "A-CI-12")]
-    public async Task The_item_of_another_is_out_of_reach(string method)
+    public async Task A_customer_can_neither_change_nor_remove_another_customers_item(string method)
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         await http.AddItemAsync(account, 1);
@@ -162,7 +162,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-CI-11")]
-    public async Task The_own_item_is_removed_once()
+    public async Task An_item_is_removed_once_and_then_not_found()
     {
         var account = await platform.RegisterAsync();
         await http.AddItemAsync(account, 2, 1);
@@ -182,7 +182,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     [Fact]
     [Trait("Covers", "A-CI-13")]
     [Trait("Covers", "A-CI-15")]
-    public async Task An_admin_changes_and_removes_the_item_of_another()
+    public async Task An_admin_changes_and_removes_another_customers_item()
     {
         var (account, productId) = (await platform.RegisterAsync(), await platform.AddProductAsync(3m));
         var path = $"{Shop.ItemsOf(account.Id)}/{await http.AddItemAsync(account, productId, 1)}";
@@ -214,7 +214,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Of_many_additions_of_one_product_at_once_one_succeeds()
+    public async Task Only_one_of_many_concurrent_additions_of_one_product_succeeds()
     {
         var account = await platform.RegisterAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ =>
@@ -225,7 +225,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Additions_of_different_products_at_once_all_succeed()
+    public async Task Concurrent_additions_of_different_products_all_succeed()
     {
         var account = await platform.RegisterAsync();
         var answers = await Task.WhenAll(Enumerable.Range(1, 4).Select(productId =>
@@ -235,7 +235,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Of_many_changes_with_one_tag_one_succeeds()
+    public async Task Only_one_of_many_concurrent_changes_with_one_tag_succeeds()
     {
         var account = await platform.RegisterAsync();
         var path = $"{Shop.MyItems}/{await http.AddItemAsync(account, 1)}";
@@ -247,7 +247,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task One_key_adds_one_item_however_often_and_at_once_it_is_sent()
+    public async Task Concurrent_requests_with_one_idempotency_key_add_one_item()
     {
         var (account, key) = (await platform.RegisterAsync(), ("Idempotency-Key", Guid.NewGuid().ToString()));
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
@@ -263,7 +263,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_refused_addition_leaves_its_key_free()
+    public async Task A_refused_addition_does_not_use_up_its_idempotency_key()
     {
         var (account, key) = (await platform.RegisterAsync(), ("Idempotency-Key", Guid.NewGuid().ToString()));
         Assert.Equal(
@@ -275,7 +275,7 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task The_database_too_refuses_a_quantity_out_of_range()
+    public async Task The_database_refuses_a_quantity_out_of_range()
     {
         var account = await platform.RegisterAsync();
         var itemId = await http.AddItemAsync(account, 1);

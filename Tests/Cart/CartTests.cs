@@ -10,7 +10,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "A-CA-01")]
-    public async Task A_cart_that_was_never_opened_is_shown_empty_and_no_look_at_it_stores_anything()
+    public async Task A_cart_that_was_never_opened_is_shown_empty_and_reading_it_stores_nothing()
     {
         var account = await platform.RegisterAsync();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("HEAD", Shop.MyCart, token: account.AccessToken).StatusAsync());
@@ -55,7 +55,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("DELETE")]
     [Trait("Covers", "A-CA-03")]
     [Trait("Covers", "A-CA-05")]
-    public async Task The_cart_of_another_is_forbidden_and_stays_as_it_is(string method)
+    public async Task Another_customers_cart_is_forbidden_and_stays_unchanged(string method)
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         await http.AddItemAsync(other, 1, 2);
@@ -67,7 +67,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "A-CA-04")]
-    public async Task Clearing_the_own_cart_keeps_it_and_drops_its_items()
+    public async Task Clearing_a_cart_removes_its_items_and_keeps_the_cart()
     {
         var account = await platform.RegisterAsync();
         await http.AddItemAsync(account, 1, 2);
@@ -84,7 +84,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Trait("Covers", "A-CA-06")]
     [Trait("Covers", "A-CA-07")]
     [Trait("Covers", "A-CA-08")]
-    public async Task An_admin_sees_and_clears_the_cart_of_another()
+    public async Task An_admin_reads_and_clears_another_customers_cart()
     {
         var (account, admin) = (await platform.RegisterAsync(), await AdminAsync());
         var empty = await http.SendAsync("GET", Shop.CartOf(account.Id), token: admin).JsonAsync();
@@ -142,7 +142,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "N-08")]
-    public async Task Sixty_first_looks_at_once_all_succeed_and_four_first_products_open_one_cart()
+    public async Task Sixty_concurrent_reads_of_a_new_cart_succeed_and_four_concurrent_additions_open_one_cart()
     {
         // Opens enough connections first, so that all sixty requests reach the cart at the same time.
         var other = await platform.CustomerTokenAsync("nonadmin4@email.com");
@@ -180,7 +180,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task A_write_with_the_tag_of_an_older_cart_is_refused_and_changes_nothing()
+    public async Task A_write_with_an_outdated_cart_tag_is_refused_and_changes_nothing()
     {
         var account = await platform.RegisterAsync();
         var old = ("If-Match", await http.CartTagAsync(account));
@@ -213,7 +213,7 @@ public sealed class CartTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task The_tag_of_a_cart_that_was_never_opened_lets_its_first_product_in_and_no_second()
+    public async Task The_tag_of_an_unopened_cart_is_valid_for_the_first_product_only()
     {
         var account = await platform.RegisterAsync();
         var unopened = ("If-Match", await http.CartTagAsync(account));

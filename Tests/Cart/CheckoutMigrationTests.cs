@@ -10,7 +10,7 @@ namespace MicroPlatform.Tests.Cart;
 public sealed class CheckoutMigrationTests(Cluster cluster)
 {
     [Fact]
-    public async Task An_open_checkout_learns_the_products_of_its_lines_and_no_price_exceeds_what_can_be_ordered()
+    public async Task The_migration_adds_product_ids_to_the_lines_of_open_checkouts_and_caps_prices()
     {
         var cancellationToken = TestContext.Current.CancellationToken;
         var database = await cluster.CreateEmptyAsync("checkout_migration");

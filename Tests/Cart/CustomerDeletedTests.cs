@@ -16,7 +16,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
 
     [Fact]
     [Trait("Covers", "N-14")]
-    public async Task Deleting_a_customer_removes_the_cart_with_its_items_and_no_other()
+    public async Task Deleting_a_customer_removes_the_cart_with_its_items_and_no_other_cart()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         await cart.AddItemAsync(account, 1);
@@ -29,7 +29,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
 
     [Fact]
     [Trait("Covers", "N-14")]
-    public async Task A_deletion_that_did_not_happen_removes_nothing()
+    public async Task A_refused_deletion_of_a_customer_removes_no_cart()
     {
         var (account, marker) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         await cart.AddItemAsync(account, 1);
@@ -46,7 +46,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
 
     [Fact]
     [Trait("Covers", "N-14")]
-    public async Task The_event_delivered_again_is_not_handled_again()
+    public async Task An_event_delivered_twice_is_handled_once()
     {
         var id = Random.Shared.NextInt64(1_000_000, long.MaxValue);
         var bus = platform.Services("customers").GetRequiredService<IBus>();
@@ -76,7 +76,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
 
     [Fact]
     [Trait("Covers", "N-14")]
-    public async Task A_request_that_was_let_in_before_the_deletion_opens_no_cart_after_it()
+    public async Task A_request_authenticated_before_the_deletion_opens_no_cart_after_it()
     {
         var account = await platform.RegisterAsync();
         await using var db = await platform.Db("cartdb");
@@ -113,14 +113,14 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
     private Task WaitForBlockedAsync(int count) => Eventually.TrueAsync(
         async () => await platform.QueryAsync<long>(
             "cartdb", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= count,
-        $"{count} wait for the carts");
+        $"{count} connections wait for the table of carts");
 
     /// <summary>A platform of its own, because the other tests of the class need Cart.</summary>
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]
         [Trait("Covers", "N-14")]
-        public async Task A_customer_deleted_while_the_cart_service_is_down_has_no_cart_once_it_is_back()
+        public async Task The_cart_of_a_customer_deleted_while_Cart_was_down_is_removed_after_the_restart()
         {
             var account = await platform.RegisterAsync();
             using (var http = platform.Http("cart"))

@@ -37,7 +37,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("100% wool", "%25")]
     [InlineData("snake_case", "e_c")]
     [Trait("Covers", "N-12")]
-    public async Task Wildcards_in_a_search_stand_for_themselves(string name, string search)
+    public async Task Wildcards_in_a_search_are_matched_literally(string name, string search)
     {
         await platform.AddProductAsync(name: name);
         Assert.Equal(
@@ -46,7 +46,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task The_demo_catalogue_sells_what_the_warehouse_has_and_one_thing_it_has_not()
+    public async Task The_demo_catalogue_has_three_products_with_warehouse_SKUs_and_one_with_an_unknown_SKU()
     {
         var demo = (await ListAsync("?search=Product_&limit=4")).Select(p => (p.Text("name"), p.Text("sku"), p.Raw("price")));
         Assert.Equal(
@@ -58,7 +58,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_new_product_is_at_its_location_and_stored_as_sent()
+    public async Task A_new_product_is_stored_as_sent_and_readable_at_its_location()
     {
         using var response = await http.SendAsync(
             "POST", Shop.Products, new { sku = "S-1", name = "Thing", description = "Fine", price = 12.5m }, await AdminAsync());
@@ -123,7 +123,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData(65, 200, 2000, HttpStatusCode.BadRequest)]
     [InlineData(64, 201, 2000, HttpStatusCode.BadRequest)]
     [InlineData(64, 200, 2001, HttpStatusCode.BadRequest)]
-    public async Task Texts_have_their_limits(int sku, int name, int description, HttpStatusCode expected) =>
+    public async Task Product_texts_have_maximum_lengths(int sku, int name, int description, HttpStatusCode expected) =>
         Assert.Equal(expected, await http.SendAsync(
         "POST",
         Shop.Products,
@@ -187,7 +187,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Of_many_replacements_with_one_tag_one_succeeds()
+    public async Task Only_one_of_many_concurrent_replacements_with_one_tag_succeeds()
     {
         var path = $"{Shop.Products}/{await platform.AddProductAsync()}";
         var (tag, admin) = (await TagAsync(path), await AdminAsync());
@@ -198,7 +198,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task One_key_adds_one_product_however_often_and_at_once_it_is_sent()
+    public async Task Concurrent_requests_with_one_idempotency_key_add_one_product()
     {
         var (key, admin) = (("Idempotency-Key", Guid.NewGuid().ToString()), await AdminAsync());
         var body = new { sku = "s", name = $"Once {Guid.NewGuid():N}", price = 1m };
@@ -229,7 +229,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_product_is_deleted_out_of_carts_when_told_so_and_their_tags_change()
+    public async Task Deleting_a_product_with_removeFromCarts_removes_it_from_carts_and_changes_their_tags()
     {
         var (account, bystander) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var (gone, kept) = (await platform.AddProductAsync(), await platform.AddProductAsync(price: 2m));
@@ -266,7 +266,7 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Deleting_a_product_while_many_put_it_into_their_carts_leaves_no_item_without_a_product()
+    public async Task Deleting_a_product_during_concurrent_additions_leaves_no_cart_item_for_it()
     {
         var id = await platform.AddProductAsync();
         var accounts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => platform.RegisterAsync()));

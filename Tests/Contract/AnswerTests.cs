@@ -28,7 +28,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
 
     [Theory]
     [MemberData(nameof(Services))]
-    public void A_document_is_valid_and_so_is_every_schema_and_every_example_in_it(string service)
+    public void A_document_and_its_schemas_and_examples_are_valid(string service)
     {
         var document = fixture.Document(service);
         var read = OpenApiDocument.Parse(document.ToJsonString(), OpenApiConstants.Json);
@@ -61,7 +61,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
 
     [Fact]
     [Trait("Covers", "N-10")]
-    public async Task Every_operation_really_answers_as_its_document_says()
+    public async Task Every_operation_answers_as_its_document_says()
     {
         await AskOfCustomersAsync();
         await AskOfCartAsync();
@@ -77,7 +77,7 @@ public sealed class AnswerTests(ContractFixture fixture) : IClassFixture<Contrac
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task Every_operation_really_refuses_as_its_document_says(string service)
+    public async Task Every_operation_refuses_as_its_document_says(string service)
     {
         foreach (var operation in fixture.Operations(service))
         {

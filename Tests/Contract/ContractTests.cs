@@ -85,11 +85,11 @@ public sealed class ContractTests(ContractFixture fixture)
 
     [Theory]
     [MemberData(nameof(Services))]
-    public void The_committed_document_is_what_the_service_offers(string service) =>
+    public void The_committed_document_matches_what_the_service_offers(string service) =>
         Repository.Hold($"{service}.json", fixture.Document(service).ToJsonString(Readable).ReplaceLineEndings("\n") + "\n");
 
     [Fact]
-    public void No_document_breaks_a_promise_that_was_released_unless_it_is_declared()
+    public void Breaking_changes_since_the_last_release_match_the_declared_ones()
     {
         var found = ContractFixture.Services.SelectMany(service =>
             new Promises(fixture.Document(service)).Break(new(Released(service))).Select(sentence => $"{service}: {sentence}"))
@@ -103,11 +103,11 @@ public sealed class ContractTests(ContractFixture fixture)
             """);
         Assert.True(
             found.IsSupersetOf(declared),
-            $"Declared in openapi/breaking-changes.md, but not so: {string.Join(", ", declared.Except(found, StringComparer.Ordinal))}");
+            $"Declared in openapi/breaking-changes.md, but not found: {string.Join(", ", declared.Except(found, StringComparer.Ordinal))}");
     }
 
     [Fact]
-    public void A_piece_may_cost_as_much_wherever_it_is_priced_sold_or_ordered()
+    public void The_maximum_unit_price_is_the_same_in_Cart_Warehouse_and_Sales()
     {
         (string Service, string Schema, string Field)[] prices =
         [
@@ -125,7 +125,7 @@ public sealed class ContractTests(ContractFixture fixture)
 
     [Theory]
     [MemberData(nameof(Breaks))]
-    public void A_break_is_noticed_and_named(string change, string sentences)
+    public void A_breaking_change_is_reported_and_described(string change, string sentences)
     {
         var before = fixture.Document("cart");
         Assert.Equal(sentences.Split('|'), new Promises(Changed(before, change)).Break(new(before)).Take(sentences.Split('|').Length));
@@ -133,18 +133,18 @@ public sealed class ContractTests(ContractFixture fixture)
 
     [Theory]
     [MemberData(nameof(Additions))]
-    public void What_is_added_breaks_nobody(string change)
+    public void A_compatible_change_is_not_reported(string change)
     {
         var before = fixture.Document("cart");
         Assert.Empty(new Promises(Changed(before, change)).Break(new(before)));
     }
 
     [Fact]
-    public void A_release_that_is_missing_is_no_release_that_promised_nothing() =>
+    public void A_missing_release_file_is_an_error() =>
         Assert.ThrowsAny<IOException>(() => Repository.Released("missing.json"));
 
     [Fact]
-    public void A_document_that_is_not_the_committed_one_is_shown_where_it_differs()
+    public void A_difference_from_the_committed_document_is_shown_with_context()
     {
         var difference = Repository.Difference(["a", "b", "c", "d"], ["a", "b", "x", "d"]);
         Assert.Equal("  a\n  b\n- c\n+ x\n  d\n", difference);
@@ -152,7 +152,7 @@ public sealed class ContractTests(ContractFixture fixture)
 
     [Theory]
     [MemberData(nameof(Services))]
-    public void Every_operation_says_all_that_its_callers_need(string service)
+    public void Every_operation_documents_all_that_its_callers_need(string service)
     {
         var missing = new List<string>();
         var ids = new HashSet<string>(StringComparer.Ordinal);
@@ -161,7 +161,7 @@ public sealed class ContractTests(ContractFixture fixture)
             Need(operation.Json["summary"] is not null, "a summary");
             Need(operation.Json["tags"]?.AsArray().Count == 1, "a tag");
             Need(operation.Json["operationId"]?.GetValue<string>() is { } id && ids.Add(id), "an operationId of its own");
-            Need(operation.Json["security"] is not null, "security, be it none");
+            Need(operation.Json["security"] is not null, "security, even if empty");
             Need(!operation.NeedsToken || (operation.Answer(401) is not null && operation.Answer(403) is not null), "401 and 403");
             Need(operation.Answer(429) is not null && operation.Answer(503) is not null, "429 and 503");
             Need(

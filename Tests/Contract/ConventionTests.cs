@@ -15,15 +15,15 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 {
     private const string Trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     private static readonly string[] Verbs = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    private static readonly string[] NoAmounts =
+    private static readonly string[] InvalidAmounts =
     [
         "1e400", "99999999999999999999999999999999", "-99999999999999999999999999999999", "1.00000000000000000001",
         "0.01000000000000000000000000000000000001", "1e-400", "1e24", "-1e24", "\"1\"",
     ];
 
-    private static readonly string[] NoNumbers = ["%00", "no", "99999999999999999999999999999999"];
-    private static readonly string[] NoDates =
-        [.. NoNumbers, "2026-01", "01/02/2026", "2026-1-5", "20260105", "2026-01-05T00:00", "%202026-01-05", ""];
+    private static readonly string[] InvalidNumbers = ["%00", "no", "99999999999999999999999999999999"];
+    private static readonly string[] InvalidDates =
+        [.. InvalidNumbers, "2026-01", "01/02/2026", "2026-1-5", "20260105", "2026-01-05T00:00", "%202026-01-05", ""];
 
     private static int last;
 
@@ -36,7 +36,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_verb_that_a_path_does_not_know_is_refused_with_those_that_it_does_and_OPTIONS_lists_them_to_anyone(string service)
+    public async Task An_unsupported_method_gets_405_with_the_allowed_ones_and_OPTIONS_lists_them_without_a_token(string service)
     {
         foreach (var path in fixture.Operations(service).GroupBy(operation => operation.Path, StringComparer.Ordinal))
         {
@@ -63,7 +63,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task What_is_below_no_path_is_not_there(string service)
+    public async Task An_unknown_path_is_not_found(string service)
     {
         foreach (var operation in fixture.Operations(service))
         {
@@ -74,7 +74,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task HEAD_answers_as_GET_does_without_the_body_and_a_slash_at_the_end_changes_nothing(string service)
+    public async Task HEAD_answers_like_GET_without_the_body_and_a_trailing_slash_changes_nothing(string service)
     {
         // A stream never ends.
         var reads = fixture.Operations(service).Where(operation => operation is { Method: "GET", IsStream: false });
@@ -94,7 +94,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_body_that_is_not_JSON_by_its_type_is_refused_with_the_type_that_is_taken(string service)
+    public async Task A_body_with_an_unsupported_type_or_encoding_is_refused_with_the_accepted_one(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
         {
@@ -122,7 +122,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task An_empty_body_is_no_body_however_it_is_sent(string service)
+    public async Task An_empty_body_counts_as_a_missing_body_however_it_is_sent(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
         {
@@ -159,7 +159,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task The_charset_of_a_body_is_UTF_8_in_quotes_or_not(string service)
+    public async Task Only_the_charset_UTF_8_is_accepted_quoted_or_not(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation =>
             operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
@@ -184,7 +184,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_body_that_is_not_what_is_taken_is_refused_with_the_name_of_the_field(string service)
+    public async Task An_invalid_body_is_refused_with_the_field_named(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Body is not null))
         {
@@ -208,7 +208,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 if (schema!["type"]!.ToJsonString().Contains("number", StringComparison.Ordinal)
                     || schema["type"]!.ToJsonString().Contains("integer", StringComparison.Ordinal))
                 {
-                    foreach (var number in NoAmounts)
+                    foreach (var number in InvalidAmounts)
                     {
                         await RefusedAsync(operation, With(name, number), name);
                     }
@@ -239,7 +239,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     [Theory]
     [MemberData(nameof(Services))]
     [Trait("Covers", "N-10")]
-    public async Task A_body_that_says_nothing_is_refused_with_the_fields_that_are_needed_in_their_own_names(string service)
+    public async Task An_empty_object_is_refused_with_the_JSON_names_of_the_required_fields(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation =>
             operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
@@ -259,7 +259,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task What_is_wrong_is_told_in_problem_details_to_callers_who_accept_something_else_too(string service)
+    public async Task Errors_are_problem_details_even_if_the_caller_accepts_another_type(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation =>
             operation.Json["requestBody"]?["required"]?.GetValue<bool>() == true))
@@ -280,7 +280,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_parameter_that_is_not_what_is_taken_is_refused_by_its_name(string service)
+    public async Task An_invalid_query_parameter_is_refused_with_its_name(string service)
     {
         foreach (var operation in fixture.Operations(service))
         {
@@ -289,7 +289,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 var name = parameter["name"]!.GetValue<string>();
                 var isText = parameter["schema"]!["type"]?.GetValue<string>() is "string" && parameter["schema"]!["format"] is null;
                 var isDate = parameter["schema"]!["format"]?.GetValue<string>() is "date" or "date-time";
-                foreach (var value in isText ? ["%00"] : isDate ? NoDates : NoNumbers)
+                foreach (var value in isText ? ["%00"] : isDate ? InvalidDates : InvalidNumbers)
                 {
                     using var response = await fixture.SendAsync(service, operation.Method, $"{operation.Address()}?{name}={value}");
                     Assert.True(
@@ -306,7 +306,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_list_is_walked_page_by_page_and_its_pages_have_bounds(string service)
+    public async Task A_list_is_read_page_by_page_and_invalid_limits_and_cursors_are_refused(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.IsList))
         {
@@ -347,7 +347,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task What_is_made_has_an_address_and_the_same_key_makes_it_once(string service)
+    public async Task A_created_resource_has_a_location_and_an_idempotency_key_creates_it_once(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Answer(201) is not null))
         {
@@ -379,7 +379,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_resource_has_a_version_that_spares_reading_it_again_and_guards_its_change(string service)
+    public async Task A_resource_supports_conditional_reads_and_writes_by_ETag(string service)
     {
         var operations = fixture.Operations(service);
         foreach (var read in operations.Where(operation => operation.IsVersioned))
@@ -492,7 +492,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_request_keeps_its_id_and_its_trace_to_the_last_problem(string service)
+    public async Task An_error_carries_the_request_id_and_trace_of_the_caller_if_they_are_valid(string service)
     {
         foreach (var operation in fixture.Operations(service).Where(operation => operation.NeedsToken))
         {

@@ -28,17 +28,17 @@ public sealed class EventTests
     ];
 
     [Fact]
-    public void The_committed_lines_are_what_the_services_publish() => Repository.Hold(File, string.Join('\n', Offered()) + "\n");
+    public void The_committed_lines_match_what_the_services_publish() => Repository.Hold(File, string.Join('\n', Offered()) + "\n");
 
     [Fact]
-    public void No_released_line_is_gone_or_changed_unless_it_is_declared() => Repository.HoldToRelease(File, Offered());
+    public void Removed_or_changed_released_lines_are_declared() => Repository.HoldToRelease(File, Offered());
 
     [Theory]
     [InlineData("field sales.order-placed.v1 orderId: int64", "field sales.order-placed.v1 id: int64")]
     [InlineData("field sales.order-placed.v1 orderId: int64", "field sales.order-placed.v1 orderId: string")]
     [InlineData("field sales.order-placed.v1 items[].itemId: int64 or null", "field sales.order-placed.v1 items[].itemId: int64")]
     [InlineData("event users.user-deleted.v1 goes to todo", "event users.user-deleted.v2 goes to todo")]
-    public void A_field_or_subscriber_that_is_changed_or_gone_is_noticed(string line, string instead)
+    public void A_changed_or_removed_field_or_subscriber_is_reported(string line, string instead)
     {
         var offered = Offered();
         Assert.Contains(line, offered);

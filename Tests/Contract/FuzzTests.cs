@@ -68,7 +68,7 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
     [Theory]
     [MemberData(nameof(Services))]
     [Trait("Covers", "N-10")]
-    public async Task Whatever_is_sent_gets_an_answer_that_the_document_declares(string service)
+    public async Task Every_generated_request_gets_an_answer_that_the_document_declares(string service)
     {
         var operations = fixture.Operations(service);
         var failures = new List<string>();
@@ -118,7 +118,7 @@ public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractF
         var text = type is "text/event-stream" ? "" : await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var wrong = operation.Answer(status) is null || status >= 500 ? "is not declared"
             : status >= 400 && (type is not "application/problem+json" || JsonNode.Parse(text)?["status"]?.GetValue<int>() != status)
-            ? "is no problem details"
+            ? "has no problem details"
             : null;
         return wrong is null
             ? null

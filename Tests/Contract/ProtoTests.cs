@@ -11,10 +11,10 @@ public sealed class ProtoTests
     private const string File = "grpc.txt";
 
     [Fact]
-    public void The_committed_lines_are_what_the_services_offer() => Repository.Hold(File, string.Join('\n', Offered()) + "\n");
+    public void The_committed_lines_match_what_the_services_offer() => Repository.Hold(File, string.Join('\n', Offered()) + "\n");
 
     [Fact]
-    public void No_released_line_is_gone_or_changed_unless_it_is_declared_and_no_number_comes_free()
+    public void Removed_or_changed_released_lines_are_declared_and_their_field_numbers_reserved()
     {
         var offered = Offered().ToHashSet(StringComparer.Ordinal);
         var lost = Repository.HoldToRelease(File, offered);
@@ -33,7 +33,7 @@ public sealed class ProtoTests
     [InlineData(
         "rpc todo.v1.Todos/Export: todo.v1.ExportRequest -> stream todo.v1.ExportResponse",
         "rpc todo.v1.Todos/Export: todo.v1.ExportRequest -> todo.v1.ExportResponse")]
-    public void A_field_or_method_that_is_changed_or_gone_is_noticed(string line, string instead)
+    public void A_changed_or_removed_field_or_method_is_reported(string line, string instead)
     {
         var offered = Offered().ToList();
         Assert.Contains(line, offered);
@@ -46,7 +46,7 @@ public sealed class ProtoTests
     }
 
     [Fact]
-    public void The_number_of_a_field_that_is_gone_has_to_be_reserved() =>
+    public void The_number_of_a_removed_field_must_be_reserved() =>
         Assert.Equal("reserved todo.v1.Todo 2", ReservationOf("field todo.v1.Todo.title = 2: string"));
 
     private static string ReservationOf(string field)

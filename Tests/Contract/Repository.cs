@@ -48,7 +48,7 @@ internal static class Repository
     public static string Released(string file)
     {
         var released = Read(System.IO.Path.Combine("released", file));
-        Assert.False(string.IsNullOrWhiteSpace(released), $"openapi/released/{file} promises nothing, so no break of it could be found.");
+        Assert.False(string.IsNullOrWhiteSpace(released), $"openapi/released/{file} is empty, so no breaking change could be found.");
         return released;
     }
 

@@ -13,7 +13,7 @@ internal sealed class Schemas(JsonObject document)
 
     private readonly ConcurrentDictionary<string, JsonSchema> built = new(StringComparer.Ordinal);
 
-    /// <summary>Every schema of the document that is no reference, with its location.</summary>
+    /// <summary>Every schema of the document that is not a reference, with its location.</summary>
     public IEnumerable<(string Where, JsonObject Schema)> All => Find("", document);
 
     /// <summary>How <paramref name="value"/> violates the schema; empty if it does not.</summary>

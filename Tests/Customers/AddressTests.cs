@@ -14,7 +14,7 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
     private readonly HttpClient http = platform.Http("customers");
 
     [Fact]
-    public async Task Who_fails_ten_times_is_refused_at_that_address_and_the_owner_signs_in_from_another()
+    public async Task Ten_failed_sign_ins_block_only_the_address_that_made_them()
     {
         var account = await platform.RegisterAsync();
         for (var i = 0; i < 10; i++)
@@ -29,7 +29,7 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_hundred_failures_from_many_addresses_are_enough_for_all_of_them()
+    public async Task A_hundred_failures_from_many_addresses_block_sign_in_from_every_address()
     {
         var account = await platform.RegisterAsync();
         for (var i = 0; i < 100; i++)
@@ -44,7 +44,7 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_network_of_IPv6_is_one_address()
+    public async Task An_IPv6_network_counts_as_one_address()
     {
         var account = await platform.RegisterAsync();
         for (var i = 0; i < 10; i++)
@@ -60,7 +60,7 @@ public sealed class AddressTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("10.1.2.3", HttpStatusCode.Unauthorized)]
     [InlineData("::ffff:127.0.0.1", HttpStatusCode.Unauthorized)]
     [InlineData("192.0.2.1", HttpStatusCode.TooManyRequests)]
-    public async Task An_invented_address_counts_only_from_a_peer_inside(string peer, HttpStatusCode eleventh)
+    public async Task A_forwarded_address_counts_only_from_an_internal_peer(string peer, HttpStatusCode eleventh)
     {
         var account = await platform.RegisterAsync();
         for (var i = 0; i < 10; i++)

@@ -48,7 +48,7 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     [InlineData("under_score", "r_s")]
     [InlineData("back\\slash", "k%5Cs")]
     [Trait("Covers", "N-12")]
-    public async Task Wildcards_in_a_search_stand_for_themselves(string name, string search)
+    public async Task Wildcards_in_a_search_are_matched_literally(string name, string search)
     {
         var email = Accounts.NewEmail();
         await http.SendAsync("POST", Accounts.Collection, new { email, password = TestPlatform.Password, lastName = name })

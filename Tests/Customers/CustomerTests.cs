@@ -11,7 +11,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData(true)]
     [InlineData(false)]
     [Trait("Covers", "A-UD-01")]
-    public async Task A_customer_sees_all_of_itself(bool byId)
+    public async Task A_customer_sees_every_field_of_its_own_account(bool byId)
     {
         var account = await platform.RegisterAsync();
         var me = await http.SendAsync("GET", byId ? One(account) : Accounts.Me, token: account.AccessToken).JsonAsync();
@@ -27,7 +27,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     [Fact]
     [Trait("Covers", "A-UD-02")]
     [Trait("Covers", "N-05")]
-    public async Task A_customer_sees_no_other_and_does_not_learn_who_exists()
+    public async Task Reading_another_customer_is_forbidden_whether_or_not_it_exists()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var existing = await http.SendAsync("GET", One(other), token: account.AccessToken).ProblemAsync();
@@ -61,7 +61,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-UD-04")]
-    public async Task The_email_of_another_is_a_conflict_on_email()
+    public async Task Another_customers_email_is_a_conflict_on_email()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var problem = await http.SendAsync("PATCH", Accounts.Me, new { email = other.Email.ToUpperInvariant() }, account.AccessToken)
@@ -89,7 +89,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task The_own_email_again_is_no_conflict()
+    public async Task A_customer_may_change_the_case_of_its_email()
     {
         var account = await platform.RegisterAsync();
         Assert.Equal(
@@ -100,7 +100,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-UD-07")]
-    public async Task A_customer_changes_no_other()
+    public async Task A_customer_cannot_change_another_customer()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         Assert.Equal(
@@ -112,7 +112,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-UD-09")]
-    public async Task A_customer_deletes_no_other()
+    public async Task A_customer_cannot_delete_another_customer()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         Assert.Equal(
@@ -122,7 +122,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-UD-10")]
-    public async Task A_customer_deletes_itself_and_is_gone_at_once()
+    public async Task A_customer_deletes_itself_and_its_tokens_are_refused_at_once()
     {
         var account = await platform.RegisterAsync();
         using var response = await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken);
@@ -137,7 +137,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-UD-11")]
-    public async Task An_admin_changes_another()
+    public async Task An_admin_changes_another_customer()
     {
         var other = await platform.RegisterAsync();
         var email = Accounts.NewEmail("by-admin");
@@ -149,7 +149,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-UD-12")]
-    public async Task An_admin_deletes_another()
+    public async Task An_admin_deletes_another_customer()
     {
         var other = await platform.RegisterAsync();
         Assert.Equal(
@@ -175,7 +175,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-07")]
-    public async Task A_promotion_and_a_demotion_hold_at_once_for_tokens_already_given()
+    public async Task Promotion_and_demotion_take_effect_at_once_for_issued_tokens()
     {
         var account = await platform.RegisterAsync();
         var admin = await platform.CustomerTokenAsync(Accounts.Admin);
@@ -188,7 +188,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-10")]
-    public async Task A_patch_that_names_nothing_is_a_bad_request()
+    public async Task A_patch_without_any_value_is_a_bad_request()
     {
         var account = await platform.RegisterAsync();
         foreach (var body in new[] { "{}", """{"firstName":null}""", "" })
@@ -244,7 +244,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("W/\"1\"")]
     [InlineData("\"abc\"")]
     [InlineData("\"99999999999\"")]
-    public async Task A_tag_of_another_version_matches_nothing(string tag)
+    public async Task A_weak_or_unknown_tag_fails_the_precondition(string tag)
     {
         var account = await platform.RegisterAsync();
         var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", tag))
@@ -253,7 +253,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task What_is_no_tag_at_all_is_a_bad_request()
+    public async Task A_malformed_tag_is_a_bad_request()
     {
         var account = await platform.RegisterAsync();
         var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", "1"))
@@ -263,7 +263,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Of_many_writes_with_one_tag_one_succeeds()
+    public async Task Only_one_of_many_concurrent_writes_with_one_tag_succeeds()
     {
         var account = await platform.RegisterAsync();
         var tag = await TagAsync(account);
@@ -295,7 +295,7 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_wrong_verb_is_answered_with_the_right_ones(bool signedIn)
+    public async Task An_unsupported_method_is_refused_with_the_allowed_ones(bool signedIn)
     {
         using var response = await http.SendAsync(
             "POST", Accounts.Me, token: signedIn ? await platform.CustomerTokenAsync("nonadmin3@email.com") : null);

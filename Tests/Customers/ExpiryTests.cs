@@ -9,7 +9,7 @@ public sealed class ExpiryTests(TestPlatform platform) : IClassFixture<TestPlatf
 
     [Fact]
     [Trait("Covers", "A-JT-01")]
-    public async Task An_admin_token_lists_customers_now_and_not_a_day_after_its_life()
+    public async Task An_admin_token_lists_customers_and_is_refused_a_day_after_its_expiry()
     {
         var admin = await http.LoginAsync(Accounts.Admin);
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Accounts.Collection, token: admin.AccessToken).StatusAsync());
@@ -20,7 +20,7 @@ public sealed class ExpiryTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task An_access_token_lives_fifteen_minutes_and_no_longer()
+    public async Task An_access_token_expires_after_fifteen_minutes()
     {
         var account = await platform.RegisterAsync();
         platform.Clock.Advance(TimeSpan.FromMinutes(15) - TimeSpan.FromSeconds(1));
@@ -31,7 +31,7 @@ public sealed class ExpiryTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task A_session_is_continued_past_the_life_of_its_access_token_and_ends_after_fourteen_days()
+    public async Task A_session_can_be_refreshed_after_its_access_token_expires_and_ends_after_fourteen_days()
     {
         var account = await platform.RegisterAsync();
         platform.Clock.Advance(TimeSpan.FromDays(13));

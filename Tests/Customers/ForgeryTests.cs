@@ -20,7 +20,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     [Theory]
     [MemberData(nameof(Forgeries))]
     [Trait("Covers", "N-02")]
-    public async Task A_forged_token_is_refused_everywhere_and_the_next_good_one_is_not(string forgery)
+    public async Task A_forged_token_is_refused_everywhere_and_a_valid_one_is_still_accepted(string forgery)
     {
         var good = await platform.CustomerTokenAsync(Customer);
         var forged = Forgery.All[forgery](await Forgery.CreateAsync(platform, "customers", good));
@@ -49,7 +49,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     [Trait("Covers", "A-GR-01")]
     [Trait("Covers", "A-GR-02")]
     [Trait("Covers", "A-GR-03")]
-    public async Task A_header_that_is_not_ours_is_refused_even_with_a_good_token(string header)
+    public async Task An_invalid_authorization_header_is_refused_even_with_a_valid_token(string header)
     {
         var good = await platform.CustomerTokenAsync(Customer);
         foreach (var (service, path) in new[] { ("customers", Accounts.Me), ("cart", "/api/v1/carts/me") })
@@ -72,7 +72,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("Bearer {0}")]
     [InlineData("bearer {0}")]
     [InlineData("BEARER   {0} ")]
-    public async Task The_scheme_is_taken_in_any_case(string header)
+    public async Task The_Bearer_scheme_is_case_insensitive(string header)
     {
         foreach (var (service, path) in new[] { ("customers", Accounts.Me), ("cart", "/api/v1/carts/me") })
         {
@@ -84,7 +84,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_token_made_anew_without_a_change_is_good() =>
+    public async Task A_token_signed_again_without_a_change_is_accepted() =>
         await AssertGoodAsync((await Forgery.CreateAsync(platform, "customers", await platform.CustomerTokenAsync(Customer))).Make());
 
     [Fact]
@@ -97,7 +97,7 @@ public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_role_written_into_a_token_counts_for_nothing()
+    public async Task A_role_claim_added_to_a_token_is_ignored()
     {
         var token =
             (await Forgery.CreateAsync(platform, "customers", await platform.CustomerTokenAsync(Customer))).Make(p => p["role"] = "admin");

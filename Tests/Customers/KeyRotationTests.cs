@@ -14,7 +14,7 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
     private readonly HttpClient http = platform.Http("customers");
 
     [Fact]
-    public async Task A_new_key_is_announced_then_signs_and_old_tokens_stay_good()
+    public async Task A_new_key_is_published_before_it_signs_and_old_tokens_stay_valid()
     {
         var first = KeyIdOf((await http.LoginAsync(Accounts.Admin)).AccessToken);
         Assert.Equal([first], await PublishedAsync(), StringComparer.Ordinal);
@@ -48,7 +48,7 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_service_that_did_not_run_when_a_key_was_due_never_lacks_one()
+    public async Task A_service_that_missed_a_key_rotation_still_has_a_published_signing_key()
     {
         // After a year without a sign-in the first one makes a new key, whatever other tests did before.
         platform.Clock.Advance(TimeSpan.FromDays(365));
@@ -72,7 +72,7 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
 
     /// <summary>The procedure in docs/operations.md for a key that others may know.</summary>
     [Fact]
-    public async Task Keys_deleted_by_hand_are_replaced_within_a_minute_and_sessions_go_on()
+    public async Task Deleted_keys_are_replaced_within_a_minute_and_sessions_continue()
     {
         var before = await http.LoginAsync(Accounts.Admin);
         await using (var db = await platform.Db("customersdb"))
@@ -90,7 +90,7 @@ public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task Only_the_public_halves_are_published()
+    public async Task Only_the_public_parts_of_the_keys_are_published()
     {
         var keys = (await http.SendAsync("GET", "/.well-known/jwks.json").JsonAsync()).GetProperty("keys").EnumerateArray().ToList();
         Assert.NotEmpty(keys);

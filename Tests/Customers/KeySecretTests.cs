@@ -11,7 +11,7 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
     private const string NewSecret = "another-secret-of-the-tests-and-of-nobody";
 
     [Fact]
-    public async Task A_stored_key_opens_with_the_secret_and_not_without()
+    public async Task A_stored_key_can_be_decrypted_only_with_the_secret()
     {
         await platform.RegisterAsync();
         var stored = await StoredAsync();
@@ -21,7 +21,7 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task A_key_that_is_there_in_plain_is_encrypted_at_the_start_and_its_tokens_stay_good()
+    public async Task An_unencrypted_key_is_encrypted_at_startup_and_its_tokens_stay_valid()
     {
         var account = await platform.RegisterAsync();
         using (var key = RSA.Create())
@@ -39,7 +39,7 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task The_secret_is_changed_by_giving_the_previous_one_once()
+    public async Task The_secret_can_be_changed_by_giving_the_previous_one_during_one_start()
     {
         var account = await platform.RegisterAsync();
 
@@ -56,7 +56,7 @@ public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task A_replica_that_still_has_the_old_secret_goes_on_with_the_keys_that_it_has_open()
+    public async Task A_replica_with_the_old_secret_keeps_using_the_keys_it_has_already_decrypted()
     {
         var account = await platform.RegisterAsync();
         var stored = await StoredAsync();

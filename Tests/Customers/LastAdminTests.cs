@@ -9,7 +9,7 @@ public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPl
     private readonly HttpClient http = platform.Http("customers");
 
     [Fact]
-    public async Task Of_admins_who_all_step_down_or_leave_at_once_one_remains_and_cannot_go_either()
+    public async Task When_all_admins_step_down_or_delete_themselves_concurrently_one_remains_and_cannot_leave()
     {
         await using (var db = await platform.Db("customersdb"))
         {

@@ -23,7 +23,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "A-CP-02")]
-    public async Task After_the_change_the_new_password_signs_in_and_the_old_one_does_not()
+    public async Task After_a_password_change_only_the_new_password_signs_in()
     {
         var account = await platform.RegisterAsync();
         await ChangeAsync(account).JsonAsync();
@@ -35,7 +35,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-06")]
-    public async Task After_the_change_every_session_has_ended_but_the_one_it_answers_with()
+    public async Task A_password_change_ends_every_session_except_the_one_it_returns()
     {
         var account = await platform.RegisterAsync();
         var elsewhere = await http.LoginAsync(account.Email);
@@ -63,7 +63,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("""{"currentPassword":"testPass123","newPassword":"short","confirmNewPassword":"short"}""", "newPassword")]
     [InlineData("{}", "confirmNewPassword,newPassword")]
     [Trait("Covers", "N-06")]
-    public async Task A_refused_change_names_the_field_and_leaves_password_and_session(string body, string fields)
+    public async Task A_refused_change_names_the_field_and_keeps_password_and_session(string body, string fields)
     {
         var account = await platform.RegisterAsync();
         var problem = await http.SendAsync("PUT", Path, body, account.AccessToken).ProblemAsync();
@@ -74,7 +74,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task An_admin_changes_the_password_of_another_without_knowing_it()
+    public async Task An_admin_changes_another_customers_password_without_knowing_it()
     {
         var account = await platform.RegisterAsync();
         var body = new { newPassword = "another123", confirmNewPassword = "another123" };
@@ -88,7 +88,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task An_admin_too_needs_the_current_password_for_its_own()
+    public async Task An_admin_needs_the_current_password_to_change_its_own()
     {
         var admin = await platform.RegisterAsync(isAdmin: true);
         var body = new { newPassword = "another123", confirmNewPassword = "another123" };
@@ -98,7 +98,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_customer_changes_the_password_of_no_other()
+    public async Task A_customer_cannot_change_another_customers_password()
     {
         var (account, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var body = new { currentPassword = TestPlatform.Password, newPassword = "another123", confirmNewPassword = "another123" };
@@ -109,7 +109,7 @@ public sealed class PasswordTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Of_many_changes_at_once_one_succeeds_and_its_session_is_the_only_one()
+    public async Task Only_one_of_many_concurrent_changes_succeeds_and_one_session_remains()
     {
         var account = await platform.RegisterAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => ChangeAsync(account).StatusAsync()));

@@ -9,7 +9,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
 
     [Fact]
     [Trait("Covers", "A-CU-01")]
-    public async Task Without_email_and_password_both_are_named()
+    public async Task A_registration_without_email_and_password_names_both_fields()
     {
         var problem = await http.SendAsync("POST", Accounts.Collection, new { }).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
@@ -59,7 +59,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
 
     [Fact]
     [Trait("Covers", "A-CU-04")]
-    public async Task The_same_email_again_is_a_conflict_on_email()
+    public async Task Registering_an_email_twice_is_a_conflict_on_email()
     {
         var body = new { email = Accounts.NewEmail("twice"), password = "longEnough1" };
         await http.SendAsync("POST", Accounts.Collection, body).JsonAsync(HttpStatusCode.Created);
@@ -70,7 +70,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
 
     [Fact]
     [Trait("Covers", "N-09")]
-    public async Task Of_many_registrations_at_once_with_one_email_in_any_case_one_succeeds()
+    public async Task Only_one_of_many_concurrent_registrations_of_one_email_succeeds_whatever_its_case()
     {
         var email = Accounts.NewEmail("race");
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
@@ -84,7 +84,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
 
     [Fact]
     [Trait("Covers", "N-04")]
-    public async Task The_anonymous_cannot_make_an_admin()
+    public async Task An_anonymous_caller_cannot_create_an_admin()
     {
         var email = Accounts.NewEmail("sneaky");
         Assert.Equal(
@@ -96,7 +96,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
 
     [Fact]
     [Trait("Covers", "N-04")]
-    public async Task An_ordinary_customer_cannot_make_an_admin()
+    public async Task An_ordinary_customer_cannot_create_an_admin()
     {
         var status = await http.SendAsync(
             "POST", Accounts.Collection, new { email = Accounts.NewEmail(), password = "longEnough1", isAdmin = true },
@@ -105,7 +105,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     }
 
     [Fact]
-    public async Task An_admin_makes_admins() => Assert.True(await platform.QueryAsync<bool>(
+    public async Task An_admin_can_create_an_admin() => Assert.True(await platform.QueryAsync<bool>(
         "customersdb", "SELECT is_admin FROM customers WHERE id = $1", (await platform.RegisterAsync(isAdmin: true)).Id));
 
     [Fact]
@@ -186,7 +186,7 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     }
 
     [Fact]
-    public async Task An_idempotency_key_means_nothing_here_and_nothing_of_a_password_is_kept()
+    public async Task Registration_ignores_and_does_not_store_idempotency_keys()
     {
         var key = ("Idempotency-Key", "signup-1");
         var (first, second) = (Accounts.NewEmail(), Accounts.NewEmail());

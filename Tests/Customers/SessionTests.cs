@@ -41,7 +41,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task The_ten_seconds_count_from_the_first_use_and_using_it_again_does_not_renew_them()
+    public async Task Reusing_a_refresh_token_does_not_extend_its_ten_second_grace_period()
     {
         var account = await platform.RegisterAsync();
         Assert.Equal(HttpStatusCode.OK, await RefreshAsync(account.RefreshToken));
@@ -53,7 +53,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_session_that_has_ended_stays_ended_within_the_ten_seconds_too()
+    public async Task A_refresh_token_of_an_ended_session_is_refused_even_within_ten_seconds()
     {
         var account = await platform.RegisterAsync();
         var next = await http.SendAsync("POST", Accounts.Refresh, new { refreshToken = account.RefreshToken }).JsonAsync();
@@ -77,7 +77,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Another_sign_in_of_the_same_account_survives_the_end_of_a_family()
+    public async Task The_end_of_a_token_family_does_not_end_another_session_of_the_account()
     {
         var account = await platform.RegisterAsync();
         var elsewhere = await http.LoginAsync(account.Email);
@@ -89,7 +89,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Many_uses_of_one_refresh_token_at_once_all_continue_one_session()
+    public async Task Concurrent_uses_of_one_refresh_token_all_continue_one_session()
     {
         var account = await platform.RegisterAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ =>
@@ -99,7 +99,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Many_late_uses_of_one_refresh_token_at_once_are_all_refused_and_the_family_ends()
+    public async Task Concurrent_late_uses_of_one_refresh_token_are_all_refused_and_the_family_ends()
     {
         var account = await platform.RegisterAsync();
         Assert.Equal(HttpStatusCode.OK, await RefreshAsync(account.RefreshToken));
@@ -110,7 +110,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Refreshing_while_signing_out_never_fails_and_leaves_no_session()
+    public async Task Refreshing_while_signing_out_causes_no_server_error_and_leaves_no_session()
     {
         var accounts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => platform.RegisterAsync()));
         var answers = await Task.WhenAll(accounts.SelectMany(account => new[]
@@ -139,7 +139,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Signing_out_twice_or_with_a_made_up_token_is_no_error()
+    public async Task Signing_out_twice_or_with_an_unknown_token_succeeds()
     {
         var account = await platform.RegisterAsync();
         foreach (var token in new[] { account.RefreshToken, account.RefreshToken, "made-up" })
@@ -150,7 +150,7 @@ public sealed class SessionTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task An_access_token_is_no_refresh_token()
+    public async Task Access_and_refresh_tokens_are_not_interchangeable()
     {
         var account = await platform.RegisterAsync();
         // An access token is longer than any refresh token, so validation refuses it.

@@ -23,7 +23,7 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
 
     [Fact]
     [Trait("Covers", "A-LO-03")]
-    public async Task The_right_password_gives_tokens_that_say_who_it_is()
+    public async Task The_right_password_returns_tokens_that_identify_the_customer()
     {
         var email = Accounts.NewEmail("login");
         await platform.RegisterAsync(email);
@@ -42,7 +42,7 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
 
     [Fact]
     [Trait("Covers", "N-09")]
-    public async Task Emails_sign_in_whatever_their_case()
+    public async Task Sign_in_ignores_the_case_of_the_email()
     {
         var email = Accounts.NewEmail("Mixed.Ärger");
         await platform.RegisterAsync(email);
@@ -90,7 +90,7 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task A_password_changed_while_it_was_being_checked_opens_nothing()
+    public async Task Sign_in_fails_if_the_password_changes_during_the_password_check()
     {
         var account = await platform.RegisterAsync();
         await using var db = await platform.Db("customersdb");
@@ -111,7 +111,7 @@ public sealed class SignInTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task An_account_deleted_while_its_password_was_being_checked_signs_nobody_in()
+    public async Task Sign_in_fails_if_the_account_is_deleted_during_the_password_check()
     {
         var account = await platform.RegisterAsync();
         await using var db = await platform.Db("customersdb");

@@ -8,7 +8,7 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
     private readonly HttpClient http = platform.Http("customers");
 
     [Fact]
-    public async Task After_ten_failures_even_the_right_password_has_to_wait()
+    public async Task After_ten_failures_even_the_right_password_is_refused_until_the_Retry_After_time()
     {
         var account = await platform.RegisterAsync();
         for (var i = 0; i < 10; i++)
@@ -28,7 +28,7 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Nine_failures_are_forgiven_by_a_success()
+    public async Task A_successful_sign_in_resets_the_failure_count()
     {
         var account = await platform.RegisterAsync();
         for (var round = 0; round < 2; round++)
@@ -55,7 +55,7 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Failures_of_one_account_do_not_slow_another()
+    public async Task Failures_of_one_account_do_not_block_another()
     {
         var (victim, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         for (var i = 0; i < 11; i++)
@@ -88,7 +88,7 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task No_name_that_somebody_signs_in_with_counts_for_the_password_of_an_account()
+    public async Task Failed_sign_ins_under_crafted_names_do_not_block_a_password_change()
     {
         var account = await platform.RegisterAsync();
         foreach (var name in new[] { $"password of {account.Id}", $"password:{account.Id}", $"password:{account.Id}@example.com" })
@@ -107,7 +107,7 @@ public sealed class ThrottleTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("nobody")]
     [InlineData("password of 3")]
     [InlineData("@")]
-    public async Task What_is_no_address_is_refused_like_a_wrong_password_and_not_counted(string name)
+    public async Task A_malformed_email_is_refused_like_a_wrong_password_and_not_counted(string name)
     {
         var before = await platform.QueryAsync<long>("customersdb", "SELECT count(*) FROM sign_in_failures");
         var known = await http.SendAsync("POST", Accounts.Login, new { email = "nonadmin4@email.com", password = "wrongPass123" })

@@ -10,7 +10,7 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
     private readonly TokenValidation.TokenValidationClient client = new(platform.Grpc("customers"));
 
     [Fact]
-    public async Task A_good_token_says_whose_it_is()
+    public async Task A_valid_token_identifies_its_customer()
     {
         var account = await platform.RegisterAsync(isAdmin: true);
         var customer = (await client.ValidateAsync(
@@ -19,7 +19,7 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
     }
 
     [Fact]
-    public async Task The_token_in_the_message_counts_and_not_the_one_of_the_call()
+    public async Task The_token_in_the_message_is_validated_instead_of_the_callers_token()
     {
         var (caller, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());
         var asCaller = new Metadata { { "authorization", "Bearer " + caller.AccessToken } };
@@ -41,14 +41,14 @@ public sealed class TokenValidationTests(TestPlatform platform) : IClassFixture<
     [InlineData("a\r\nX-Injected: 1")]
     [InlineData("ünïcode")]
     [Trait("Covers", "N-02")]
-    public async Task What_is_no_token_is_unauthenticated(string token) =>
+    public async Task A_malformed_token_is_unauthenticated(string token) =>
         Assert.Equal(
             StatusCode.Unauthenticated,
             await StatusAsync(() =>
                 client.ValidateAsync(new() { Token = token }, cancellationToken: TestContext.Current.CancellationToken)));
 
     [Fact]
-    public async Task A_customer_is_found_by_id_or_not_found()
+    public async Task GetCustomer_returns_a_customer_by_id_or_not_found()
     {
         var account = await platform.RegisterAsync();
         var customer = await client.GetCustomerAsync(new() { Id = account.Id }, cancellationToken: TestContext.Current.CancellationToken);

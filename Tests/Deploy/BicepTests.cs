@@ -28,7 +28,7 @@ public sealed class BicepTests
     [InlineData("cronExpression: '*/5 * * * *'", "cron: '*/5 * * * *'")]
     [InlineData("value: administratorPassword", "value: adminPassword")]
     [InlineData("@secure()\nparam administratorPassword", "param administratorPassword")]
-    public async Task A_slip_in_the_module_shows(string right, string wrong)
+    public async Task A_mistake_in_the_module_is_detected(string right, string wrong)
     {
         var text = (await File.ReadAllTextAsync(Module, TestContext.Current.CancellationToken)).ReplaceLineEndings("\n");
         Assert.Contains(right, text, StringComparison.Ordinal);

@@ -39,7 +39,7 @@ public sealed partial class ComposeTests
     [InlineData("      - tododb-password\n", "")]
     [InlineData("    file: secrets/tododb-password\n", "    file: secrets/tododb\n")]
     [InlineData("127.0.0.1:${DASHBOARD_PORT}", "${DASHBOARD_PORT}")]
-    public void A_slip_in_the_compose_file_shows(string right, string wrong)
+    public void A_mistake_in_the_compose_file_is_detected(string right, string wrong)
     {
         var text = Text("compose.yaml");
         Assert.Contains(right, text, StringComparison.Ordinal);
@@ -48,7 +48,7 @@ public sealed partial class ComposeTests
     }
 
     [Fact]
-    public void The_server_admits_the_connections_of_all_replicas()
+    public void The_database_server_allows_the_connections_of_all_replicas()
     {
         var pool = int.Parse(PoolSize().Match(Text("start.sh")).Groups["size"].Value, CultureInfo.InvariantCulture);
         var limit = int.Parse(ConnectionLimit().Match(Text("compose.yaml")).Groups["limit"].Value, CultureInfo.InvariantCulture);

@@ -23,7 +23,7 @@ public sealed partial class ContainerAppTests
 
     [Theory]
     [MemberData(nameof(Services))]
-    public void Rendered_with_azds_values_it_has_replicas_probes_and_no_secret_in_the_open(string name)
+    public void A_rendered_template_has_replicas_and_probes_and_no_secret_in_plain_text(string name)
     {
         var app = Documents(Rendered(name)).Single();
         var template = At(app, "properties", "template");
@@ -50,7 +50,7 @@ public sealed partial class ContainerAppTests
     }
 
     [Fact]
-    public void Whom_a_service_calls_listens_there()
+    public void Every_address_that_a_service_calls_has_a_listener()
     {
         var ports =
             Manifest.Committed.Services.ToDictionary(service => service.Name, service => service.Ports.ToList(), StringComparer.Ordinal);
@@ -65,7 +65,7 @@ public sealed partial class ContainerAppTests
             address.Host.EndsWith(".internal.example.org", StringComparison.Ordinal)
                 ? address.Port is 80 && ports.ContainsKey(address.Host.Split('.')[0])
                 : ports[address.Host].Contains(address.Port),
-            $"Nobody listens at {address}."));
+            $"No service listens at {address}."));
     }
 
     [Theory]
@@ -76,7 +76,7 @@ public sealed partial class ContainerAppTests
     [InlineData("SSL Mode=VerifyFull", "SSL Mode=Require")]
     [InlineData("/health/ready", "/health")]
     [InlineData("minReplicas: 2", "minReplicas: 1")]
-    public void A_slip_in_a_template_shows(string right, string wrong)
+    public void A_mistake_in_a_template_is_detected(string right, string wrong)
     {
         var committed = File.ReadAllText(Path.Combine(Repository.Root, PathOf("customers"))).ReplaceLineEndings("\n");
         var service = Manifest.Committed.Find("customers");

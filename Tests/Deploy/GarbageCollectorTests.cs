@@ -9,7 +9,7 @@ public sealed class GarbageCollectorTests
 
     [Theory]
     [MemberData(nameof(Services))]
-    public void A_service_runs_the_concurrent_server_collector(string service)
+    public void A_service_uses_the_concurrent_server_garbage_collector(string service)
     {
         using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, $"{service}.runtimeconfig.json")));
         var properties = config.RootElement.GetProperty("runtimeOptions").GetProperty("configProperties");

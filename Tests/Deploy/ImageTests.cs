@@ -12,7 +12,7 @@ public sealed class ImageTests
 
     [Theory]
     [MemberData(nameof(Services))]
-    public async Task A_service_is_published_compiled_ahead_of_time_on_the_base_of_an_exact_version_and_without_root(string service)
+    public async Task An_image_is_compiled_ahead_of_time_on_a_pinned_base_image_and_runs_without_root(string service)
     {
         var properties = await EvaluateAsync(service, "-p:_IsPublishing=true");
 
@@ -23,7 +23,7 @@ public sealed class ImageTests
     }
 
     [Fact]
-    public async Task A_build_that_does_not_publish_is_for_any_machine()
+    public async Task A_build_without_publishing_is_platform_independent()
     {
         var properties = await EvaluateAsync("cart");
 

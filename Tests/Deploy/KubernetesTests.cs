@@ -33,7 +33,7 @@ public sealed class KubernetesTests
     [InlineData("gateway.yaml", "image: microplatform/gateway", "image: gateway")]
     [InlineData("customers.yaml", "appProtocol: kubernetes.io/h2c", "appProtocol: http")]
     [InlineData("kustomization.yaml", "  - todo.yaml\n", "")]
-    public void A_slip_in_a_manifest_shows(string file, string right, string wrong)
+    public void A_mistake_in_a_manifest_is_detected(string file, string right, string wrong)
     {
         var manifests = Base();
         Assert.Contains(right, manifests[file], StringComparison.Ordinal);

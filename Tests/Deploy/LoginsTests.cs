@@ -6,14 +6,14 @@ using Npgsql;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>
-/// The script that creates databases and logins on every target, run as an administrator who is no superuser, as in Azure.
+/// The script that creates databases and logins on every target, run as an administrator who is not a superuser, as in Azure.
 /// </summary>
 public sealed class LoginsTests(Cluster cluster)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Each_login_owns_its_database_and_is_alone_in_being_let_in_and_a_second_run_sets_changed_passwords()
+    public async Task Each_login_opens_only_its_own_database_and_a_second_run_sets_changed_passwords()
     {
         var administrator = await CreateAdministratorAsync();
         foreach (var password in new[] { "first", "sec'ond" })
@@ -39,7 +39,7 @@ public sealed class LoginsTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task A_password_that_is_missing_ends_the_script_and_is_named()
+    public async Task A_missing_password_stops_the_script_and_is_named()
     {
         var administrator = await CreateAdministratorAsync();
 

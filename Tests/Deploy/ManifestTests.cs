@@ -24,7 +24,7 @@ public sealed class ManifestTests
     }
 
     [Fact]
-    public void The_gateway_alone_has_an_external_endpoint_and_it_speaks_http2_in_clear()
+    public void Only_the_gateway_has_an_external_endpoint_and_it_uses_unencrypted_HTTP2()
     {
         var (gateway, external) = Assert.Single(
             Manifest.Committed.Services.SelectMany(service => service.Bindings.Select(binding => (service.Name, binding))),
@@ -38,7 +38,7 @@ public sealed class ManifestTests
     }
 
     [Fact]
-    public void A_service_listens_at_http_first_then_at_grpc_and_at_nothing_else()
+    public void A_service_has_http_as_its_first_endpoint_and_at_most_grpc_as_another()
     {
         var bindings = Manifest.Committed.Services.Where(service => !service.IsPublic).ToList();
 
@@ -54,7 +54,7 @@ public sealed class ManifestTests
     }
 
     [Fact]
-    public void Nothing_of_development_is_published() => Assert.All(Manifest.Committed.Services, service =>
+    public void No_development_settings_are_published() => Assert.All(Manifest.Committed.Services, service =>
     {
         Assert.Equal("false", service.Environment["SeedDemoData"]);
         Assert.DoesNotContain("ASPNETCORE_ENVIRONMENT", service.Environment.Keys);
@@ -90,7 +90,7 @@ public sealed class ManifestTests
             .Order(StringComparer.Ordinal)));
 
     [Fact]
-    public void Connections_verify_the_servers_certificate_and_fit_the_server()
+    public void Connections_verify_the_servers_certificate_and_stay_within_its_connection_limit()
     {
         var connections = Manifest.Committed.OfType("value.v0").ToDictionary(
             resource => resource.Name, resource => new Npgsql.NpgsqlConnectionStringBuilder(resource.Resource.GetProperty(
@@ -112,7 +112,7 @@ public sealed class ManifestTests
         "This platform cannot publish deploy. Write the manifest:", "--operation", "publish", "--step", "deploy", "--output-path", "FILE")]
     [InlineData("The file to publish to is not named. Write the manifest:", "--publisher", "manifest")]
     [InlineData("There is no setting --Target.", "--publisher", "manifest", "--output-path", "FILE", "--Target", "azure")]
-    public async Task What_cannot_be_published_ends_with_one_line(string expected, params string[] arguments)
+    public async Task Invalid_publish_arguments_end_with_a_one_line_error(string expected, params string[] arguments)
     {
         var (exitCode, error, manifest) = await Manifest.PublishAsync(arguments);
 

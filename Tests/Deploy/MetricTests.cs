@@ -15,7 +15,7 @@ public sealed partial class MetricTests
     private static readonly string Folder = Path.Combine(Root, "deploy", "observability");
 
     [Fact]
-    public async Task Every_metric_of_the_dashboard_and_the_alerts_is_made_by_the_code()
+    public async Task Every_metric_in_the_dashboard_and_the_alerts_exists()
     {
         var made = await MadeAsync();
         var asked = Dashboard().Concat(Alerts()).SelectMany(Names).ToList();
@@ -28,7 +28,7 @@ public sealed partial class MetricTests
     [InlineData("""rate(sales_orders_place_total{service_name="sales"}[5m])""")] // misspelt
     [InlineData("""microplatform_messaging_lag_bucket{event="x"}""")] // without its unit
     [InlineData("""sum(sales_revenue{service_name="sales"})""")] // a counter without _total
-    public async Task A_metric_that_nothing_makes_shows(string query) =>
+    public async Task An_unknown_metric_is_detected(string query) =>
         Assert.NotEmpty(Names(query).Except(await MadeAsync(), StringComparer.Ordinal));
 
     private static List<string> Dashboard()

@@ -40,7 +40,7 @@ public sealed class SecretFileTests(Cluster cluster) : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_is_not_there_stops_the_service_with_one_line()
+    public async Task A_missing_secrets_folder_stops_the_service_with_one_line()
     {
         var missing = Path.Combine(_folder, "missing");
 
@@ -57,7 +57,7 @@ public sealed class SecretFileTests(Cluster cluster) : IDisposable
         Assert.Equal((1, "", ""), await RunAsync(_folder, "--Kestrel:Endpoints:http:Url=http://localhost:1", "--healthy"));
 
     [Fact]
-    public async Task A_service_that_is_ready_is_healthy_and_one_that_is_not_is_not()
+    public async Task A_service_is_healthy_only_when_it_is_ready()
     {
         await using var service = new ReadyService();
         var address = $"--Kestrel:Endpoints:http:Url={service.Address}";

@@ -47,10 +47,10 @@ internal sealed class Forgery
         ["PS256 with the right key"] = f => f.Make(header: h => h["alg"] = "PS256", padding: RSASignaturePadding.Pss),
         ["expired"] = f => f.Make(p => p["exp"] = f.now.AddMinutes(-1).ToUnixTimeSeconds()),
         ["no exp"] = f => f.Make(p => p.Remove("exp")),
-        ["exp in words"] = f => f.Make(p => p["exp"] = "tomorrow"),
+        ["exp as text"] = f => f.Make(p => p["exp"] = "tomorrow"),
         ["not valid before tomorrow"] = f => f.Make(p => p["nbf"] = f.now.AddDays(1).ToUnixTimeSeconds()),
         ["no sub"] = f => f.Make(p => p.Remove("sub")),
-        ["a sub that is no number"] = f => f.Make(p => p["sub"] = "admin"),
+        ["a sub that is not a number"] = f => f.Make(p => p["sub"] = "admin"),
         ["the sub of somebody else"] = f => f.Make(p => p["sub"] = "1"),
         ["no sid"] = f => f.Make(p => p.Remove("sid")),
         ["a sid that does not exist"] = f => f.Make(p => p["sid"] = Guid.NewGuid().ToString("N")),
@@ -59,7 +59,7 @@ internal sealed class Forgery
         ["no iss"] = f => f.Make(p => p.Remove("iss")),
         ["wrong iss"] = f => f.Make(p => p["iss"] = "somebody-else"),
         ["iss of the other authority"] = f => f.Make(p => p["iss"] = f.otherIssuer),
-        ["a payload that is no object"] = f => f.Sign(f.token.Split('.')[0] + "." + WebEncoders.Base64UrlEncode("[1]"u8)),
+        ["a payload that is not an object"] = f => f.Sign(f.token.Split('.')[0] + "." + WebEncoders.Base64UrlEncode("[1]"u8)),
     };
 
     /// <summary>Forgeries that only the authority itself detects, because only it knows its sessions.</summary>

@@ -49,14 +49,14 @@ internal static class Programs
         }
         catch (Exception late) when (late is TimeoutException or OperationCanceledException)
         {
-            var state = process.HasExited ? "has ended and its streams are held by another" : "has not ended";
+            var state = process.HasExited ? "has ended, but another process holds its streams" : "has not ended";
             if (!process.HasExited)
             {
                 process.Kill(entireProcessTree: true);
             }
 
             Assert.Fail(
-                $"{start.FileName} {string.Join(' ', start.ArgumentList)} {state}: {late.Message} It said: {Text(output)}\n{Text(error)}");
+                $"{start.FileName} {string.Join(' ', start.ArgumentList)} {state}: {late.Message} Output: {Text(output)}\n{Text(error)}");
         }
 
         return (process.ExitCode, Text(output), Text(error));

@@ -12,7 +12,7 @@ public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<T
     private const string Checkout = "/api/v1/carts/me/checkout";
 
     [Fact]
-    public async Task A_token_that_expires_during_a_checkout_gives_401_and_a_new_one_completes_it()
+    public async Task A_token_that_expires_during_a_checkout_gives_401_and_a_new_token_completes_the_checkout()
     {
         using var cart = platform.Http("cart");
         using var customers = platform.Http("customers");

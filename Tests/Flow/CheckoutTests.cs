@@ -35,7 +35,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_checkout_becomes_a_confirmed_order_with_its_goods_gone_its_sum_posted_and_its_cart_empty()
+    public async Task A_checkout_confirms_an_order_takes_the_stock_posts_the_total_and_empties_the_cart()
     {
         var me = await NewCustomerAsync((1, 2), (2, 1));
         var free = await FreeAsync(1);
@@ -56,7 +56,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_product_that_the_warehouse_does_not_know_is_rejected_with_the_reason_and_the_cart_stays()
+    public async Task An_order_for_an_unknown_SKU_is_rejected_with_the_reason_and_the_cart_can_be_changed_again()
     {
         var me = await NewCustomerAsync((4, 1));
         var (_, orderId) = await CheckOutAsync(me);
@@ -71,7 +71,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-26")]
-    public async Task Orders_at_once_for_the_last_pieces_never_take_more_than_there_are()
+    public async Task Concurrent_orders_for_the_last_pieces_never_exceed_the_stock()
     {
         var customers = new List<string>();
         for (var i = 0; i < 6; i++)
@@ -93,7 +93,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Twenty_checkouts_of_one_cart_at_once_make_one_order()
+    public async Task Twenty_concurrent_checkouts_of_one_cart_make_one_order()
     {
         var me = await NewCustomerAsync((1, 1));
         var answers = Enumerable.Range(0, 20).Select(_ => cart.SendAsync("POST", "/api/v1/carts/me/checkout", token: me)).ToList();
@@ -122,7 +122,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_key_gives_the_same_order_before_during_and_after_it_is_settled()
+    public async Task An_idempotency_key_returns_the_same_order_before_and_after_it_is_settled()
     {
         var me = await NewCustomerAsync((1, 1));
         var first = await CheckOutAsync(me, ("Idempotency-Key", "same"));
@@ -138,7 +138,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_key_that_found_a_checkout_open_means_it_from_then_on_and_a_day_later_it_is_new()
+    public async Task A_second_key_for_an_open_checkout_returns_its_order_for_a_day()
     {
         var me = await NewCustomerAsync((1, 1));
         var begun = await CheckOutAsync(me, ("Idempotency-Key", "begins"));
@@ -183,7 +183,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task An_order_entered_by_staff_takes_the_same_way()
+    public async Task An_order_entered_by_staff_is_confirmed_in_the_same_way()
     {
         var order = await sales.SendAsync(
             "POST", "/api/v1/sales/orders", new { customerId = 1, items = new[] { new { itemId = 1, quantity = 1 } } },
@@ -193,7 +193,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task An_empty_cart_a_strangers_cart_and_a_changed_price_are_refused_and_order_nothing()
+    public async Task A_checkout_of_an_empty_cart_or_another_customers_cart_or_at_a_changed_price_is_refused_and_places_no_order()
     {
         var empty = await NewCustomerAsync();
         var full = await NewCustomerAsync((1, 1));
@@ -212,7 +212,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task While_sales_is_down_a_checkout_is_refused_in_time_and_repeated_later_it_makes_one_order()
+    public async Task While_Sales_is_down_a_checkout_is_refused_and_a_later_retry_makes_one_order()
     {
         var me = await NewCustomerAsync((1, 1));
         await platform.StopAsync("sales");
@@ -231,7 +231,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_checkout_whose_order_staff_gave_to_someone_else_before_its_answer_came_is_refused()
+    public async Task A_checkout_whose_order_staff_reassigned_before_its_answer_arrived_is_refused()
     {
         var me = await NewCustomerAsync((1, 1));
         var (_, orderId) = await CheckOutAsync(me, ("Idempotency-Key", "given"));
@@ -245,7 +245,7 @@ public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Events_that_come_twice_and_out_of_sequence_change_nothing_more()
+    public async Task Duplicate_and_out_of_order_events_have_no_further_effect()
     {
         var me = await NewCustomerAsync((2, 1));
         var (_, orderId) = await CheckOutAsync(me);

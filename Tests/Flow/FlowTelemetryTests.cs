@@ -53,7 +53,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
 
         await Eventually.TrueAsync(
             () => Task.FromResult(seen.Any(activity => Statement(activity).Contains("INSERT INTO transactions", StringComparison.Ordinal))),
-            "the trace reaches the books");
+            "the trace includes the posted transaction");
         Assert.Contains(
             seen, activity => activity.Kind == ActivityKind.Server && activity.DisplayName.Contains("/checkout", StringComparison.Ordinal));
         Assert.Contains(seen, activity => Statement(activity).Contains("INSERT INTO orders", StringComparison.Ordinal));
@@ -95,7 +95,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
     }
 
     [Fact]
-    public async Task An_outbox_whose_events_cannot_leave_shows_how_long_they_have_waited()
+    public async Task A_blocked_outbox_reports_the_lag_of_its_events()
     {
         using var measured = new Measured(platform, "sales", "warehouse", "accounting");
         await using (var bus = await platform.Db("busdb"))
@@ -111,11 +111,11 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         await SettledAsync();
         // An event leaves the outbox a moment after it reaches its queue.
         await Eventually.TrueAsync(
-            () => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") is 0), "all have left");
+            () => Task.FromResult(measured.Now("microplatform.messaging.outbox.lag", "sales") is 0), "the lag is zero");
     }
 
     [Fact]
-    public async Task A_service_that_cannot_reach_its_database_puts_events_back_and_handles_them_when_it_can()
+    public async Task A_service_that_cannot_reach_its_database_defers_events_and_handles_them_when_it_can()
     {
         using var measured = new Measured(platform, "accounting");
         var books = new NpgsqlConnectionStringBuilder(platform.ConnectionString("accountingdb")).Database;
@@ -131,7 +131,7 @@ public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<Te
         await ExecuteAsync($"ALTER DATABASE {books}_away ALLOW_CONNECTIONS true");
         await CheckOutAsync(productId: 1);
         await Eventually.TrueAsync(
-            () => Task.FromResult(measured.Sum("microplatform.messaging.retries", "accounting") > 0), "the event is put back", seconds: 60);
+            () => Task.FromResult(measured.Sum("microplatform.messaging.retries", "accounting") > 0), "the event is deferred", seconds: 60);
         await ExecuteAsync($"ALTER DATABASE {books}_away RENAME TO {books}");
         await SettledAsync();
         Assert.Equal(0, measured.Sum("microplatform.messaging.dead_letters"));

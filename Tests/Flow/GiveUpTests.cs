@@ -40,7 +40,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task An_order_that_waits_for_the_warehouse_is_cancelled_and_the_cart_can_be_changed_again()
+    public async Task Giving_up_a_checkout_cancels_its_pending_order_and_the_cart_can_be_changed_again()
     {
         await platform.StopAsync("warehouse");
         var account = await NewCustomerAsync();
@@ -56,7 +56,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task While_it_is_checked_out_a_cart_shows_the_prices_of_the_checkout_and_afterwards_present_ones()
+    public async Task A_cart_shows_the_prices_of_its_checkout_during_the_checkout_and_current_prices_afterwards()
     {
         await platform.StopAsync("warehouse");
         var account = await NewCustomerAsync(await platform.AddProductAsync(10m, "Lamp"), quantity: 3);
@@ -98,7 +98,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await TryCheckOutAsync(account));
         Assert.Equal(1, await OrdersAsync(account));
 
-        // The answer to the giving up is lost too.
+        // The answer to GiveUpCheckout is lost too.
         LoseAnswersTo("GiveUpCheckout");
         Assert.Equal(HttpStatusCode.NoContent, await GiveUpAsync(account));
         platform.Restart("warehouse");
@@ -107,10 +107,10 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task A_confirmation_that_comes_after_the_giving_up_leaves_the_cart_as_it_is_and_the_order_is_cancelled_once()
+    public async Task A_confirmation_after_a_checkout_is_given_up_leaves_the_cart_unchanged_and_the_order_is_cancelled_once()
     {
         var account = await NewCustomerAsync();
-        await ConfirmUnheardAsync(account);
+        await ConfirmWithoutTellingCartAsync(account);
         using var measured = new Measured(platform, "sales");
         platform.OnCall = (request, send) => IsCall(request, "GiveUpCheckout") ? throw Unreachable() : send();
 
@@ -124,10 +124,10 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task A_checkout_whose_order_is_confirmed_is_not_given_up_even_before_its_cart_hears_of_it()
+    public async Task A_checkout_with_a_confirmed_order_cannot_be_given_up_even_before_Cart_handles_the_event()
     {
         var account = await NewCustomerAsync();
-        await ConfirmUnheardAsync(account);
+        await ConfirmWithoutTellingCartAsync(account);
         Assert.Equal(HttpStatusCode.Conflict, await GiveUpAsync(account));
         await DeliverAsync();
         Assert.Equal(0, await ItemsAsync(account));
@@ -136,7 +136,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task Without_a_checkout_there_is_nothing_to_give_up_and_only_the_owner_does()
+    public async Task Giving_up_without_a_checkout_is_not_found_and_only_the_owner_may_give_up()
     {
         var account = await NewCustomerAsync();
         Assert.Equal(HttpStatusCode.NotFound, await GiveUpAsync(account));
@@ -146,7 +146,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task A_checkout_that_never_reached_Sales_gives_itself_up_after_a_while_and_one_that_did_stays()
+    public async Task A_checkout_that_never_reached_Sales_times_out_and_a_checkout_with_an_order_stays_open()
     {
         var (unanswered, placed) = (await NewCustomerAsync(), await NewCustomerAsync());
         await platform.StopAsync("warehouse");
@@ -167,7 +167,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
     }
 
     [Fact]
-    public async Task Checking_out_and_giving_up_at_once_ends_with_an_order_and_an_empty_cart_or_with_neither()
+    public async Task A_concurrent_checkout_and_give_up_leave_either_a_live_order_or_a_full_cart()
     {
         var accounts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => NewCustomerAsync()));
         await Task.WhenAll(accounts.SelectMany(account => new[]
@@ -228,7 +228,7 @@ public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatf
         cart.SendAsync("DELETE", Shop.MyCart, token: account.AccessToken).StatusAsync();
 
     /// <summary>Lets Sales confirm an order whose answer to Cart was lost, and holds back every event for Cart.</summary>
-    private async Task ConfirmUnheardAsync(Account account)
+    private async Task ConfirmWithoutTellingCartAsync(Account account)
     {
         LoseAnswersTo("PlaceOrder");
         await using (var hold = await platform.Db("busdb"))

@@ -14,7 +14,7 @@ public sealed class LostSignalTests : IClassFixture<TestPlatform>
     }
 
     [Fact]
-    public async Task Without_the_trigger_a_checkout_is_settled_by_looking()
+    public async Task A_checkout_without_the_trigger_is_settled_by_polling()
     {
         await StartAsync();
         // A service that connects creates a missing trigger, so all must be connected before the test drops it.
@@ -25,7 +25,7 @@ public sealed class LostSignalTests : IClassFixture<TestPlatform>
     }
 
     [Fact]
-    public async Task What_a_killed_replica_left_in_the_outbox_is_sent_by_another()
+    public async Task Another_replica_sends_the_events_that_a_killed_replica_left_in_the_outbox()
     {
         await StartAsync();
         var account = await platform.BuyerAsync();

@@ -7,10 +7,10 @@ namespace MicroPlatform.Tests.Flow;
 public sealed class PoolerTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
-    public async Task A_checkout_whose_signals_reach_nobody_is_settled_by_looking()
+    public async Task A_checkout_whose_notifications_are_dropped_is_settled_by_polling()
     {
         var bus = new NpgsqlConnectionStringBuilder(platform.ConnectionString("busdb")) { SslMode = SslMode.Disable };
-        await using var pooler = new DeafPooler(bus.Host!, bus.Port);
+        await using var pooler = new NotificationDroppingPooler(bus.Host!, bus.Port);
         (bus.Host, bus.Port) = ("127.0.0.1", pooler.Port);
         platform.Settings["ConnectionStrings:busdb"] = bus.ConnectionString;
         platform.Settings["Messaging:PollingMilliseconds"] = "200";
@@ -21,7 +21,7 @@ public sealed class PoolerTests(TestPlatform platform) : IClassFixture<TestPlatf
         }
 
         await platform.CheckOutAsync();
-        Assert.True(pooler.Swallowed > 0, "No signal was swallowed.");
+        Assert.True(pooler.Dropped > 0, "No notification was dropped.");
         foreach (var service in services)
         {
             await platform.StopAsync(service); // before its pooler is disposed

@@ -40,7 +40,7 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_deferred_event_comes_when_it_is_due_and_a_dead_letter_when_it_is_sent_again()
+    public async Task A_deferred_event_is_redelivered_when_due_and_a_dead_letter_when_retried()
     {
         var account = await platform.BuyerAsync();
         await platform.QueryAsync<object>("busdb", """
@@ -55,7 +55,7 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
                 "busdb",
                 "SELECT id FROM messages WHERE recipient = 'dead-letters' AND convert_from(headers, 'UTF8') LIKE "
                     + "'%rbs2-defer-count%'")) > 0,
-            "it is put back, comes again, and is set aside",
+            "the event is deferred, redelivered and dead-lettered",
             seconds: 40);
 
         await platform.QueryAsync<object>(
@@ -66,24 +66,24 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
             HttpStatusCode.Accepted,
             await sales.SendAsync("POST", $"/api/v1/sales/dead-letters/{letter}/retry", token: await platform.UserTokenAsync("clerk"))
                 .StatusAsync());
-        await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "it is handled", seconds: 40);
+        await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "the event is handled", seconds: 40);
     }
 
     [Fact]
-    public async Task A_listener_whose_connection_is_cut_listens_again()
+    public async Task A_listener_whose_connection_is_cut_reconnects_and_handles_events()
     {
         var account = await platform.BuyerAsync();
         var process = await ListenerAsync("cart");
         await platform.QueryAsync<object>("busdb", "SELECT pg_terminate_backend($1)", process);
         await Eventually.TrueAsync(
-            async () => await ListenerAsync("cart") is var now && now != 0 && now != process, "it is connected again");
+            async () => await ListenerAsync("cart") is var now && now != 0 && now != process, "the listener is connected again");
         await ListeningAsync("cart");
         await platform.Services("customers").GetRequiredService<IBus>().Publish(new CustomerDeleted(account.Id));
         await Eventually.TrueAsync(async () => await CartsAsync(account.Id) == 0, "the event is handled", seconds: 40);
     }
 
     [Fact]
-    public async Task A_publisher_that_was_killed_with_a_full_outbox_sends_it_when_it_starts_again()
+    public async Task A_publisher_that_was_killed_with_a_full_outbox_sends_the_events_after_a_restart()
     {
         var account = await platform.BuyerAsync();
         await platform.StopAsync("customers");
@@ -96,7 +96,7 @@ public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task Replicas_share_the_events_of_orders_placed_at_once_and_settle_each_once()
+    public async Task Replicas_share_the_events_of_concurrent_orders_and_settle_each_order_once()
     {
         await using var warehouse = platform.StartReplica("warehouse");
         await using var sales = platform.StartReplica("sales");

@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Flow;
 public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
-    public async Task It_is_put_back_until_somebody_knows_it()
+    public async Task An_unknown_event_is_deferred_until_a_replica_can_handle_it()
     {
         var account = await platform.RegisterAsync();
         using var cart = platform.Http("cart");
@@ -24,7 +24,7 @@ public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<Tes
             async () => await platform.QueryAsync<long>(
                 "busdb",
                 "SELECT count(*) FROM messages WHERE recipient = 'cart' AND convert_from(headers, 'UTF8') LIKE "
-                    + "'%rbs2-defer-count%'") == 1, "it is put back");
+                    + "'%rbs2-defer-count%'") == 1, "the event is deferred");
         Assert.Equal(0, await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'dead-letters'"));
         Assert.Equal(1, await CartsAsync());
 
@@ -32,7 +32,7 @@ public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<Tes
         await platform.QueryAsync<object>(
             "busdb",
             "UPDATE messages SET headers = convert_to(replace(convert_from(headers, 'UTF8'), 'deleted.v2', 'deleted.v1'), 'UTF8')");
-        await Eventually.TrueAsync(async () => await CartsAsync() == 0, "it is handled");
+        await Eventually.TrueAsync(async () => await CartsAsync() == 0, "the event is handled");
 
         Task<long> CartsAsync() => platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM carts WHERE customer_id = $1", account.Id);
     }

@@ -13,7 +13,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
     private const string Stream = "/api/v1/overview/board/stream";
 
     [Fact]
-    public async Task Staff_see_orders_revenue_low_stock_and_lag_and_then_what_changes()
+    public async Task Staff_see_orders_revenue_low_stock_and_lag_and_then_updates()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -37,7 +37,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
         while (now is null || now == before)
         {
             // Moving the clock also moves deadlines, so a board without orders may arrive first.
-            var next = await events.NextButAsync(() => platform.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat");
+            var next = await events.NextExceptAsync(() => platform.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat");
             Assert.Equal("board", next!.Value.EventType);
             now = Confirmed(JsonDocument.Parse(next.Value.Data).RootElement);
         }
@@ -48,7 +48,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Theory]
     [InlineData("sales", new[] { "orders", "days", "events", "deadLetters" })]
     [InlineData("warehouse", new[] { "lowStock" })]
-    public async Task A_service_that_is_down_is_named_and_the_rest_still_comes(string service, string[] parts)
+    public async Task A_service_that_is_down_is_named_and_the_rest_of_the_board_is_shown(string service, string[] parts)
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -74,7 +74,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Theory]
     [InlineData(Board)]
     [InlineData(Stream)]
-    public async Task Only_staff_may_look(string path)
+    public async Task Only_staff_may_see_the_board(string path)
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -131,7 +131,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     public ValueTask DisposeAsync() => behind.DisposeAsync();
 
     [Fact]
-    public async Task However_many_watch_each_service_is_asked_once_in_two_seconds_with_a_watchers_own_token()
+    public async Task Twenty_watchers_share_one_round_of_requests_made_with_a_watchers_token()
     {
         await using var gateway = GatewayHost.Start(behind, settings: ("RateLimit:StreamsPerCaller", "20"));
         using var http = gateway.Http();
@@ -156,7 +156,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_stream_ends_with_a_word_when_its_token_expires()
+    public async Task A_stream_ends_with_an_expired_event_when_its_token_expires()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
@@ -165,12 +165,12 @@ public sealed class BoardGatheringTests : IAsyncLifetime
         // Moving the clock also moves deadlines, so the board may change first.
         Assert.Equal(
             "expired",
-            (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)), "heartbeat", "board"))!.Value.EventType);
+            (await events.NextExceptAsync(() => gateway.Clock.Advance(TimeSpan.FromMinutes(1)), "heartbeat", "board"))!.Value.EventType);
         Assert.Null(await events.NextAsync());
     }
 
     [Fact]
-    public async Task What_a_service_refuses_is_refused_and_a_stream_that_it_refuses_later_ends()
+    public async Task A_403_from_a_service_is_passed_on_and_ends_an_open_stream()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
@@ -185,7 +185,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
         };
         Assert.Equal(
             "expired",
-            (await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat", "board"))!.Value.EventType);
+            (await events.NextExceptAsync(() => gateway.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat", "board"))!.Value.EventType);
         Assert.Null(await events.NextAsync());
         foreach (var path in new[] { "/api/v1/overview/board", Stream })
         {
@@ -194,7 +194,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_user_without_the_role_gets_no_stream_and_no_service_is_asked()
+    public async Task A_user_without_the_role_gets_no_stream_and_no_service_is_called()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();

@@ -49,7 +49,7 @@ internal sealed class Events : IAsyncDisposable
             }
 
             return Task.FromResult(next.IsCompleted);
-        }, "an event comes, or the stream ends");
+        }, "an event arrives or the stream ends");
         var isOne = await next;
         next = null;
         return isOne ? items.Current : null;
@@ -58,7 +58,7 @@ internal sealed class Events : IAsyncDisposable
     /// <summary>
     /// The next event of none of these types: how many of these arrive in between depends on the speed of the machine.
     /// </summary>
-    public async Task<SseItem<string>?> NextButAsync(Action pass, params string[] types)
+    public async Task<SseItem<string>?> NextExceptAsync(Action pass, params string[] types)
     {
         var item = await NextAsync(pass);
         while (item is { } one && types.Contains(one.EventType, StringComparer.Ordinal))

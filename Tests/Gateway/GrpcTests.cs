@@ -83,7 +83,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     }
 
     [Fact]
-    public async Task A_caller_who_cancels_cancels_at_the_service()
+    public async Task Cancelling_a_call_cancels_it_at_the_service()
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);
@@ -109,7 +109,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     [InlineData(Todos, "Create", false)]
     [InlineData(Todos, "List", false)]
     [InlineData(Todos, "Login", false)]
-    public async Task Only_registering_and_signing_in_need_no_token(string service, string method, bool open)
+    public async Task Only_registering_signing_in_and_refreshing_need_no_token(string service, string method, bool open)
     {
         using var channel = fixture.Gateway.Channel();
         if (open)
@@ -134,7 +134,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     [InlineData("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo")]
     [InlineData("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo")]
     [InlineData("users.v2.Users", "Login")]
-    public async Task What_is_internal_does_not_exist_from_outside(string service, string method)
+    public async Task Internal_and_unknown_gRPC_services_are_unimplemented_from_outside(string service, string method)
     {
         using var channel = fixture.Gateway.Channel();
         foreach (var options in new[] { default, WithToken() })
@@ -146,7 +146,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     }
 
     [Fact]
-    public async Task A_service_that_is_down_is_unavailable_and_nothing_is_said_of_where_it_was()
+    public async Task A_service_that_is_down_is_unavailable_and_its_address_is_not_disclosed()
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);
@@ -175,7 +175,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
 
     [Fact]
     [Trait("Covers", "N-01")]
-    public async Task Callers_who_share_a_connection_are_told_apart_call_by_call()
+    public async Task Calls_that_share_a_connection_are_authenticated_separately()
     {
         using var channel = fixture.Gateway.Channel();
         string[] tokens =
@@ -196,7 +196,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Over_http_1_the_answer_is_to_come_with_http_2(bool tls)
+    public async Task A_gRPC_method_called_over_HTTP_1_answers_426_and_names_HTTP_2(bool tls)
     {
         using var http = fixture.Gateway.Http(tls);
         using var response = await http.SendAsync("POST", $"/{Users}/Login", new { });
@@ -210,7 +210,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     [InlineData("POST", "/api/v1/overview/board", HttpStatusCode.MethodNotAllowed)]
     [InlineData("POST", "/nothing", HttpStatusCode.NotFound)]
     [InlineData("POST", "/.well-known/jwks.json", HttpStatusCode.NotFound)]
-    public async Task REST_is_refused_in_the_words_of_REST_whatever_its_content_type_says(string verb, string path, HttpStatusCode expected)
+    public async Task A_refused_REST_request_gets_problem_details_for_any_content_type(string verb, string path, HttpStatusCode expected)
     {
         foreach (var version in new[] { HttpVersion.Version11, HttpVersion.Version20 })
         {
@@ -230,7 +230,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     [InlineData("application/grpc-web")]
     [InlineData("application/grpc-web+proto")]
     [InlineData("application/grpc+json")]
-    public async Task What_is_not_gRPC_is_told_what_a_gRPC_method_takes(string type)
+    public async Task A_gRPC_method_answers_other_content_types_with_415(string type)
     {
         using var http = fixture.Gateway.Http(version: HttpVersion.Version20);
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/{Users}/Login")
@@ -244,7 +244,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     }
 
     [Fact]
-    public async Task Rest_comes_over_http_2_as_well_and_the_plain_port_speaks_http_1_alone()
+    public async Task REST_works_over_HTTP_2_and_the_plain_port_supports_only_HTTP_1()
     {
         using var http = fixture.Gateway.Http(version: HttpVersion.Version20);
         using var response = await http.GetAsync(new Uri("/api/v1/products", UriKind.Relative), TestContext.Current.CancellationToken);
@@ -256,7 +256,7 @@ public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFix
     }
 
     [Fact]
-    public async Task Behind_a_platform_that_ends_TLS_gRPC_comes_in_the_clear()
+    public async Task Behind_a_proxy_that_terminates_TLS_gRPC_works_in_cleartext()
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(

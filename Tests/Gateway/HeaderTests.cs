@@ -34,7 +34,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     [InlineData("/api/v1/carts/me", HttpStatusCode.Unauthorized)]
     [InlineData("/api/v1/overview/board/stream", HttpStatusCode.Unauthorized)]
     [InlineData("/api/v1/products?search=%00", HttpStatusCode.BadRequest)]
-    public async Task An_error_is_told_to_callers_who_accept_no_JSON_too(string path, HttpStatusCode expected)
+    public async Task Callers_that_do_not_accept_JSON_still_get_problem_details(string path, HttpStatusCode expected)
     {
         using var http = fixture.Gateway.Http();
         foreach (var accepted in new[] { "text/html", "text/event-stream", "image/*;q=0.1", "nonsense" })
@@ -48,7 +48,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     [InlineData("", false)]
     [InlineData("two words", false)]
     [InlineData("<script>", false)]
-    public async Task A_request_id_is_kept_if_it_is_one_and_made_if_not_and_goes_to_the_service(string sent, bool kept)
+    public async Task A_request_id_is_kept_if_valid_and_replaced_if_not_and_is_sent_to_the_service(string sent, bool kept)
     {
         using var http = fixture.Gateway.Http();
         var path = $"/api/v1/products/{Guid.NewGuid()}";
@@ -60,7 +60,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Fact]
-    public async Task A_header_beyond_ASCII_goes_on_to_the_service_as_it_came()
+    public async Task A_non_ASCII_header_reaches_the_service_unchanged()
     {
         using var http = fixture.Gateway.Http();
         var path = $"/api/v1/products/{Guid.NewGuid()}";
@@ -90,7 +90,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Fact]
-    public async Task Errors_of_the_Gateway_carry_the_same_headers_and_the_trace()
+    public async Task Errors_of_the_Gateway_carry_the_request_id_and_the_trace_id()
     {
         using var http = fixture.Gateway.Http();
         using var response = await http.SendAsync("GET", "/api/v1/carts/me", headers: ("X-Request-Id", "mine"));
@@ -101,7 +101,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Fact]
-    public async Task Https_is_insisted_on_outside_development()
+    public async Task HSTS_is_sent_over_TLS_outside_development()
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var production = GatewayHost.Start(behind, "Production");
@@ -117,7 +117,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     }
 
     [Fact]
-    public async Task A_browser_may_call_from_the_origins_of_the_settings_and_from_no_other()
+    public async Task CORS_allows_only_the_configured_origins()
     {
         using var http = fixture.Gateway.Http();
         using var preflight = await http.SendAsync(
@@ -153,7 +153,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     [InlineData("https://shop.example")]
     [InlineData("https://evil.example")]
     [InlineData(null)]
-    public async Task What_a_cache_keeps_of_one_origin_is_not_for_another(string? origin)
+    public async Task Every_answer_names_Origin_in_Vary_once(string? origin)
     {
         using var http = fixture.Gateway.Http();
         foreach (var path in new[] { "/api/v1/products", "/api/v1/carts/me", "/nothing", "/openapi/gateway.json", "/pages/icon.svg" })
@@ -169,7 +169,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     [InlineData("no-store", "", false)]
     [InlineData("", "W/\"7\"", true)]
     [InlineData("", "\"7\"", false)]
-    public async Task Answers_are_compressed_unless_they_carry_tokens_or_a_strong_tag(string cacheControl, string tag, bool compressed)
+    public async Task Answers_are_compressed_unless_they_have_no_store_or_a_strong_ETag(string cacheControl, string tag, bool compressed)
     {
         await using var behind = await FakePlatform.StartAsync();
         behind["cart"].Answer = async context =>
@@ -196,7 +196,7 @@ public sealed class HeaderTests(GatewayFixture fixture) : IClassFixture<GatewayF
     [InlineData("/scalar/scalar.js")]
     [InlineData("/openapi/gateway.json")]
     [InlineData("/")]
-    public async Task No_strong_tag_names_two_encodings_of_a_page(string path)
+    public async Task Two_encodings_of_a_page_never_share_a_strong_ETag(string path)
     {
         using var http = fixture.Gateway.Http();
         using var plain = await http.SendAsync("GET", path);

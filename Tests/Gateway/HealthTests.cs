@@ -17,7 +17,7 @@ public sealed class HealthTests : IAsyncLifetime
     public ValueTask DisposeAsync() => behind.DisposeAsync();
 
     [Fact]
-    public async Task It_names_every_service_with_its_state_and_none_with_its_address()
+    public async Task Every_service_is_listed_with_its_state_and_without_its_address()
     {
         await using var other = await FakeService.StartAsync("sales");
         await using var gateway = GatewayHost.Start(behind, settings: ("services:sales:http:1", other.Http));
@@ -50,7 +50,7 @@ public sealed class HealthTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task However_many_look_each_service_is_asked_once_in_two_seconds_and_never_when_nobody_does()
+    public async Task Each_service_is_probed_once_in_two_seconds_for_all_callers_and_never_without_callers()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
@@ -68,7 +68,7 @@ public sealed class HealthTests : IAsyncLifetime
             {
                 gateway.Clock.Advance(TimeSpan.FromSeconds(1));
                 return Task.FromResult(Probes() > 3);
-            }, "it is looked at while somebody watches");
+            }, "services are probed while a stream is open");
         }
 
         // The Gateway learns a moment later that the watcher has left; after that it sends no probe for hours.
@@ -78,13 +78,13 @@ public sealed class HealthTests : IAsyncLifetime
             (last, quiet) = (Probes(), Probes() == last ? quiet + 1 : 0);
             gateway.Clock.Advance(TimeSpan.FromHours(1));
             return Task.FromResult(quiet == 20);
-        }, "it is no longer looked at");
+        }, "services are no longer probed");
 
         int Probes() => behind["cart"].Requests.Count(seen => seen.Is("GET", "/health/ready"));
     }
 
     [Fact]
-    public async Task The_stream_tells_changes_and_otherwise_that_it_is_alive_and_goes_out_uncompressed()
+    public async Task The_stream_sends_changes_and_heartbeats_uncompressed()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
@@ -98,14 +98,14 @@ public sealed class HealthTests : IAsyncLifetime
         Assert.Equal("heartbeat", second!.Value.EventType);
 
         await behind["cart"].DisposeAsync();
-        var third = await events.NextButAsync(() => gateway.Clock.Advance(TimeSpan.FromMilliseconds(100)), "heartbeat");
+        var third = await events.NextExceptAsync(() => gateway.Clock.Advance(TimeSpan.FromMilliseconds(100)), "heartbeat");
         Assert.Equal(("health", "Degraded"), (third!.Value.EventType, StatusIn(third.Value.Data)));
 
         static string? StatusIn(string json) => JsonDocument.Parse(json).RootElement.GetProperty("status").GetString();
     }
 
     [Fact]
-    public async Task Streams_are_limited_and_who_gets_none_may_still_ask()
+    public async Task Streams_are_limited_per_caller_and_a_refused_caller_may_still_poll()
     {
         await using var gateway = GatewayHost.Start(behind, settings: ("RateLimit:StreamsPerCaller", "2"));
         using var http = gateway.Http();
@@ -122,7 +122,7 @@ public sealed class HealthTests : IAsyncLifetime
         {
             using var again = await Events.AskAsync(http, Stream);
             return again.StatusCode is HttpStatusCode.OK;
-        }, "a closed stream makes room");
+        }, "a closed stream allows another");
     }
 
     [Fact]

@@ -91,7 +91,7 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
         Names(open: true), StringComparer.Ordinal);
 
     [Fact]
-    public void Exactly_these_need_a_token() => Assert.Equal(
+    public void Exactly_these_endpoints_need_a_token() => Assert.Equal(
         [
             "ANY /api/v1/accounting/{**rest}",
             "ANY /api/v1/auth/{**rest}",
@@ -139,7 +139,7 @@ public sealed class InventoryTests(GatewayFixture fixture) : IClassFixture<Gatew
         Names(open: false), StringComparer.Ordinal);
 
     [Fact]
-    public async Task A_route_without_a_service_behind_it_stops_the_start_with_one_line_that_names_it()
+    public async Task A_route_without_a_service_stops_the_start_with_one_line_that_names_the_missing_setting()
     {
         var (exitCode, output, error) = await Programs.RunAsync(
             new(

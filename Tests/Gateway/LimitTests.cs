@@ -16,7 +16,7 @@ public sealed class LimitTests : IAsyncLifetime
     public ValueTask DisposeAsync() => behind.DisposeAsync();
 
     [Fact]
-    public async Task Who_calls_too_fast_is_told_how_long_to_wait_and_others_are_not_held_up()
+    public async Task A_caller_over_the_rate_limit_gets_429_with_Retry_After_and_other_callers_are_not_limited()
     {
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"));
         using var http = gateway.Http();
@@ -35,7 +35,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signing_in_and_registering_share_a_stricter_bucket_of_the_address_whatever_the_token()
+    public async Task Signing_in_and_registering_share_a_stricter_limit_per_address_whatever_the_token()
     {
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:SignInsPerMinute", "1"),
             ("RateLimit:SignInBurst", "4"), ("RateLimit:Burst", "1000"));
@@ -66,7 +66,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signing_in_is_limited_unless_settings_say_otherwise_and_wide_in_development()
+    public async Task The_default_sign_in_limit_is_strict_in_production_and_loose_in_development()
     {
         await using var strict = GatewayHost.Start(behind, "Production", ("RateLimit:Burst", "1000"));
         using var http = strict.Http(tls: false);
@@ -82,7 +82,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_forged_subject_buys_no_bucket_of_its_own()
+    public async Task Forged_subjects_share_one_rate_limit()
     {
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"));
         using var http = gateway.Http();
@@ -95,7 +95,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Behind_a_proxy_an_invented_address_buys_no_bucket_of_its_own()
+    public async Task Spoofed_addresses_behind_a_proxy_share_one_rate_limit()
     {
         await using var gateway = GatewayHost.Start(
             behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "3"), ("TrustedProxies:0", "0.0.0.0/0"),
@@ -112,7 +112,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Over_grpc_too_fast_is_RESOURCE_EXHAUSTED_with_the_time_to_wait()
+    public async Task A_gRPC_caller_over_the_rate_limit_gets_RESOURCE_EXHAUSTED_with_a_retry_delay()
     {
         await using var gateway = GatewayHost.Start(behind, "Production", ("RateLimit:PermitsPerSecond", "1"), ("RateLimit:Burst", "2"));
         using var channel = gateway.Channel();
@@ -135,7 +135,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_limits_are_strict_unless_settings_say_otherwise_and_wide_in_development()
+    public async Task The_default_rate_limit_is_strict_in_production_and_loose_in_development()
     {
         // Without TLS, because handshakes take time in which the bucket fills again.
         await using var strict = GatewayHost.Start(behind, "Production");
@@ -150,7 +150,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_body_of_one_mebibyte_passes_and_a_longer_one_is_refused_however_it_is_sent()
+    public async Task A_body_of_one_mebibyte_passes_and_a_longer_body_is_refused_chunked_or_not()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
@@ -174,7 +174,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_NUL_in_the_query_is_refused_before_it_gets_anywhere()
+    public async Task A_NUL_in_the_query_is_refused_before_the_service_is_called()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();

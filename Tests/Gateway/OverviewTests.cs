@@ -36,7 +36,7 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("warehouse", "items")]
     [InlineData("accounting", "transactions")]
     [InlineData("customers", "customer")]
-    public async Task A_service_that_is_down_is_named_and_the_rest_still_comes(string service, string part)
+    public async Task A_service_that_is_down_is_named_and_the_rest_of_the_overview_is_shown(string service, string part)
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -61,7 +61,7 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Without_Sales_there_is_nothing_to_show()
+    public async Task Without_Sales_the_overview_is_503()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -81,7 +81,7 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_customer_who_is_gone_is_no_failure()
+    public async Task A_deleted_customer_is_null_and_no_service_is_reported_as_unavailable()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -100,7 +100,7 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task An_order_that_is_not_there_is_404_and_only_staff_may_ask()
+    public async Task An_unknown_order_is_404_and_only_staff_may_see_an_overview()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();

@@ -16,7 +16,7 @@ public sealed class PauseTests : IAsyncLifetime
     public ValueTask DisposeAsync() => behind.DisposeAsync();
 
     [Fact]
-    public async Task A_reader_that_pauses_longer_than_a_service_may_be_silent_gets_the_whole_stream()
+    public async Task A_reader_that_pauses_longer_than_the_deadline_of_a_service_gets_the_whole_stream()
     {
         await using var gateway = GatewayHost.Start(behind, settings: Deadline);
         using var channel = gateway.Channel();
@@ -33,7 +33,7 @@ public sealed class PauseTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_sender_that_pauses_longer_than_a_service_may_be_silent_is_answered()
+    public async Task A_sender_that_pauses_longer_than_the_deadline_of_a_service_is_answered()
     {
         await using var gateway = GatewayHost.Start(behind, settings: Deadline);
         using var http = gateway.Http();
@@ -57,7 +57,7 @@ public sealed class PauseTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_reader_that_never_reads_on_is_cut_off_in_the_end()
+    public async Task A_reader_that_stops_reading_is_cut_off_after_the_longest_allowed_pause()
     {
         await using var gateway = GatewayHost.Start(behind, settings: ("Proxy:CallerPause", "00:00:01"));
         using var channel = gateway.Channel();

@@ -63,7 +63,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_reference_lists_every_document_and_comes_from_here_to_the_last_byte()
+    public async Task The_reference_lists_every_document_and_loads_no_external_resources()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -90,7 +90,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_links_to_the_two_sign_ins_lead_to_operations_that_exist()
+    public async Task The_two_sign_in_links_lead_to_existing_operations()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -109,7 +109,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_protos_of_the_public_gRPC_services_are_listed_and_served_and_no_others()
+    public async Task Only_the_protos_of_the_public_gRPC_services_are_listed_and_served()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -131,7 +131,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     }
 
     [Fact]
-    public async Task Every_link_of_the_first_page_leads_somewhere_and_nothing_in_it_is_inline_or_from_elsewhere()
+    public async Task Every_link_of_the_home_page_works_and_the_page_has_no_inline_or_external_resources()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -151,7 +151,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_example_of_each_gRPC_service_is_a_call_that_is_answered()
+    public async Task The_example_call_of_each_gRPC_service_succeeds()
     {
         await using var gateway = GatewayHost.Start(platform, ("SeedDemoData", "true"));
         using var http = gateway.Http(tls: false);
@@ -174,7 +174,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     [InlineData(true, "Development", "curl -sk")]
     [InlineData(true, "Production", "curl -s ")]
     [InlineData(false, "Development", "curl -s ")]
-    public async Task A_terminal_is_told_to_trust_any_certificate_only_where_it_is_self_made(bool tls, string environment, string command)
+    public async Task The_curl_examples_skip_certificate_checks_only_over_TLS_in_development(bool tls, string environment, string command)
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind, environment, ("SeedDemoData", "true"));
@@ -188,7 +188,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     [InlineData("/nothing", "/api/v1/products")]
     [InlineData("/api/v1/<b>nothing</b>", "/api/v1/products")]
     [InlineData("/protos/nothing.proto", "users.proto")]
-    public async Task At_an_unknown_address_a_person_gets_a_page_and_a_program_problem_details(string path, string says)
+    public async Task An_unknown_address_gives_browsers_a_page_and_other_clients_problem_details(string path, string says)
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();
@@ -217,7 +217,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     [InlineData("true", "https://dashboard.example:17000/", true, true)]
     [InlineData("false", "javascript:alert(1)", false, false)]
     [InlineData(null, null, false, false)]
-    public async Task Demo_accounts_and_the_dashboard_are_shown_where_there_are_some(
+    public async Task Demo_accounts_and_the_dashboard_are_shown_only_when_configured(
         string? seed, string? dashboard, bool showsAccounts, bool showsDashboard)
     {
         await using var behind = await FakePlatform.StartAsync();
@@ -239,7 +239,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_first_page_with_all_that_it_needs_weighs_less_than_50_KB_and_is_sent_again_only_when_it_has_changed()
+    public async Task The_home_page_and_its_assets_weigh_less_than_50_KB_and_unchanged_assets_give_304()
     {
         await using var gateway = GatewayHost.Start(platform);
         using var http = gateway.Http();

@@ -20,7 +20,7 @@ public sealed class ResilienceTests : IAsyncLifetime
 
     [Fact]
     [Trait("Covers", "N-13")]
-    public async Task A_service_that_is_down_is_503_without_a_word_of_where_it_was_and_the_others_go_on()
+    public async Task A_service_that_is_down_is_503_without_its_address_and_other_services_still_answer()
     {
         await using var gateway = GatewayHost.Start(behind);
         var port = new Uri(behind["warehouse"].Http).Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -57,7 +57,7 @@ public sealed class ResilienceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_service_that_breaks_off_in_the_middle_is_503_and_a_read_is_tried_elsewhere()
+    public async Task A_service_that_aborts_the_connection_is_503_and_a_read_is_retried_at_another_replica()
     {
         await using var other = await FakeService.StartAsync("cart");
         behind["cart"].Answer = BreakOffAsync;
@@ -110,7 +110,7 @@ public sealed class ResilienceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_dead_replica_is_left_alone_after_its_first_failure_until_its_next_chance()
+    public async Task A_dead_replica_gets_no_requests_after_its_first_failure_until_it_is_reactivated()
     {
         await using var other = await FakeService.StartAsync("cart");
         await using var gateway =
@@ -126,7 +126,7 @@ public sealed class ResilienceTests : IAsyncLifetime
                 await http.SendAsync("POST", "/api/v1/carts/1/items", new { }, TestTokens.Customer("1"))
                     .StatusAsync() is HttpStatusCode.ServiceUnavailable
                     || Available(cluster) is 1, "a write fails");
-        await Eventually.TrueAsync(() => Task.FromResult(Available(cluster) is 1), "the dead one is out");
+        await Eventually.TrueAsync(() => Task.FromResult(Available(cluster) is 1), "the dead replica gets no more requests");
         for (var i = 0; i < 20; i++)
         {
             Assert.Equal(
@@ -135,14 +135,14 @@ public sealed class ResilienceTests : IAsyncLifetime
 
         await using var back = await FakeService.StartAsync("cart", port: address.Port);
         gateway.Clock.Advance(TimeSpan.FromSeconds(5));
-        await Eventually.TrueAsync(() => Task.FromResult(Available(cluster) is 2), "it gets its next chance");
+        await Eventually.TrueAsync(() => Task.FromResult(Available(cluster) is 2), "the replica is reactivated");
         await Eventually.TrueAsync(
             async () => await http.SendAsync("GET", "/api/v1/products").StatusAsync() is HttpStatusCode.OK && !back.Requests.IsEmpty,
-            "it takes part again");
+            "the replica serves requests again");
     }
 
     [Fact]
-    public async Task A_write_that_meets_a_dead_replica_is_not_sent_to_another()
+    public async Task A_write_that_fails_at_a_dead_replica_is_not_retried_at_another()
     {
         await using var other = await FakeService.StartAsync("cart");
         await using var gateway = GatewayHost.Start(behind, settings: ("services:cart:http:1", other.Http));
@@ -157,12 +157,12 @@ public sealed class ResilienceTests : IAsyncLifetime
                 answered += status is HttpStatusCode.OK ? 1 : 0;
                 return status is HttpStatusCode.ServiceUnavailable;
             },
-            "a write meets the dead one");
+            "a write fails at the dead replica");
         Assert.Equal(answered, other.Requests.Count);
     }
 
     [Fact]
-    public async Task A_write_whose_key_makes_it_safe_is_sent_to_another_once_and_whole()
+    public async Task A_write_with_an_idempotency_key_is_retried_once_and_in_full_at_another_replica()
     {
         await using var other = await FakeService.StartAsync("cart");
         await using var gateway = GatewayHost.Start(behind, settings: ("services:cart:http:1", other.Http));
@@ -180,12 +180,12 @@ public sealed class ResilienceTests : IAsyncLifetime
                         (Idempotency.HeaderName, $"key {sent}")).StatusAsync());
                 return Available(cluster) is 1;
             },
-            "one of them meets the dead one");
+            "a write fails at the dead replica");
         Assert.Equal(Enumerable.Range(1, sent).Select(i => $$"""{"quantity":{{i}}}"""), other.Requests.Select(seen => seen.Body));
     }
 
     [Fact]
-    public async Task When_all_are_thought_dead_the_one_that_is_back_answers_at_once()
+    public async Task A_recovered_replica_answers_at_once_when_all_replicas_are_marked_dead()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
@@ -197,7 +197,7 @@ public sealed class ResilienceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_service_that_moves_is_found_again()
+    public async Task A_service_that_moves_is_found_at_its_new_address()
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();

@@ -27,7 +27,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [InlineData("GET", "/openapi/warehouse.json", "warehouse")]
     [InlineData("GET", "/openapi/accounting.json", "accounting")]
     [InlineData("GET", "/openapi/sales.json", "sales")]
-    public async Task What_is_public_needs_no_token(string method, string path, string service)
+    public async Task A_public_path_reaches_its_service_without_a_token(string method, string path, string service)
     {
         using var http = fixture.Gateway.Http();
         using var response = await http.SendAsync(method, path, method is "POST" ? new { } : null);
@@ -58,7 +58,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [InlineData("GET", "/api/v1/sales/orders", "sales")]
     [InlineData("GET", "/api/v1/sales/sold-items", "sales")]
     [Trait("Covers", "N-28")]
-    public async Task Everything_else_needs_one_and_gets_the_path_unchanged(string method, string path, string service)
+    public async Task A_private_path_needs_a_token_and_reaches_its_service_unchanged(string method, string path, string service)
     {
         using var http = fixture.Gateway.Http();
         var body = method is "POST" or "PUT" or "PATCH" ? new { any = 1 } : null;
@@ -103,7 +103,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [InlineData("/customers.v1.TokenValidation/Validate")]
     [InlineData("/grpc.health.v1.Health/Check")]
     [InlineData("/users.v1.Users")]
-    public async Task What_is_not_routed_is_not_there_even_with_a_token(string path)
+    public async Task An_unrouted_path_is_not_found_even_with_a_token(string path)
     {
         using var http = fixture.Gateway.Http();
         foreach (var token in new[] { null, TestTokens.User(role: "admin") })
@@ -124,7 +124,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     }
 
     [Fact]
-    public async Task A_services_own_health_is_out_of_reach_however_the_path_is_written()
+    public async Task A_services_own_health_endpoint_is_unreachable_however_the_path_is_encoded()
     {
         using var http = fixture.Gateway.Http();
         string[] paths =
@@ -149,7 +149,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [Theory]
     [InlineData("/api/v2/products")]
     [InlineData("/api/v0")]
-    public async Task Another_version_is_told_which_one_there_is(string path)
+    public async Task An_unknown_API_version_is_not_found_and_the_answer_names_the_existing_one(string path)
     {
         using var http = fixture.Gateway.Http();
         var problem = await http.SendAsync("GET", path).ProblemAsync();
@@ -157,7 +157,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     }
 
     [Fact]
-    public async Task A_wrong_verb_on_the_Gateways_own_resources_names_the_right_one()
+    public async Task A_wrong_verb_on_the_Gateways_own_resources_is_405_with_the_allowed_verbs()
     {
         using var http = fixture.Gateway.Http();
         foreach (var (method, path) in new[]
@@ -179,7 +179,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [InlineData("PATCH", "/api/v1/carts/3", "cart")]
     [InlineData("PUT", "/api/v1/todos", "todo")]
     [InlineData("QUERY", "/api/v1/sales/summary", "sales")]
-    public async Task A_verb_that_no_path_has_is_for_the_service_to_refuse(string method, string path, string service)
+    public async Task An_unsupported_verb_is_forwarded_to_the_service(string method, string path, string service)
     {
         using var http = fixture.Gateway.Http();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync(method, path).StatusAsync());
@@ -191,7 +191,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     [InlineData(404, true)]
     [InlineData(431, false)]
     [InlineData(503, true)]
-    public async Task An_error_that_comes_without_a_body_gets_one(int status, bool chunked)
+    public async Task An_error_without_a_body_gets_problem_details(int status, bool chunked)
     {
         await using var behind = await FakePlatform.StartAsync();
         behind["cart"].Answer = async context =>
@@ -211,7 +211,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     }
 
     [Fact]
-    public async Task What_a_service_answers_comes_through_untouched()
+    public async Task A_services_answer_is_passed_on_unchanged()
     {
         await using var behind = await FakePlatform.StartAsync();
         behind["cart"].Answer = async context =>
@@ -237,7 +237,7 @@ public sealed class RoutingTests(GatewayFixture fixture) : IClassFixture<Gateway
     }
 
     [Fact]
-    public async Task The_token_and_the_path_go_on_and_forged_forwarding_headers_do_not()
+    public async Task The_token_and_the_path_are_forwarded_and_forged_forwarding_headers_are_replaced()
     {
         using var http = fixture.Gateway.Http();
         var token = TestTokens.Customer("77");

@@ -31,31 +31,31 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
             using var other = RSA.Create(2048);
             return new()
             {
-                { "no token at all", null },
+                { "no token", null },
                 { "one word", "garbage" },
                 { "no dots", new string('a', 300) },
-                { "three words that are no base64", "!.!.!" },
+                { "three parts that are not base64", "!.!.!" },
                 { "three empty parts", ".." },
                 { "five parts, as an encrypted token has", "a.b.c.d.e" },
                 {
-                    "another's signature",
+                    "signed by another key under our key's name",
                     TestTokens.Make(
                         Issuers.Users, Subject, "admin",
                         d => d.SigningCredentials = new(
                             new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test-1" }, SecurityAlgorithms.RsaSha256))
                 },
                 {
-                    "a key that nobody published",
+                    "signed by an unpublished key",
                     TestTokens.Make(
                         Issuers.Users, Subject, "admin",
                         d => d.SigningCredentials = new(
                             new RsaSecurityKey(RSA.Create(2048)) { KeyId = "unknown" }, SecurityAlgorithms.RsaSha256))
                 },
-                { "no signature, and says so", TestTokens.Raw(new { alg = "none", typ = "JWT" }, claims) },
+                { "algorithm none", TestTokens.Raw(new { alg = "none", typ = "JWT" }, claims) },
                 { "no signature", TestTokens.Raw(header, claims) },
-                { "a signature of nothing", TestTokens.Raw(header, claims, "AAAA") },
+                { "a meaningless signature", TestTokens.Raw(header, claims, "AAAA") },
                 {
-                    "the public key as a shared secret",
+                    "HS256 with the public key as the secret",
                     TestTokens.Make(
                         Issuers.Users, Subject, "admin",
                         d => d.SigningCredentials = new(
@@ -71,8 +71,8 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
                 // A whole day, because the Gateway's clock stands still from its start.
                 { "expired", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = DateTime.UtcNow.AddDays(-1)) },
                 { "not valid yet", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.NotBefore = DateTime.UtcNow.AddMinutes(5)) },
-                { "without an end", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = null) },
-                { "a subject that is no user's", TestTokens.Make(Issuers.Users, "1", "admin") },
+                { "without an expiry", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Expires = null) },
+                { "a subject that is not a user's", TestTokens.Make(Issuers.Users, "1", "admin") },
                 { "without a subject", TestTokens.Make(Issuers.Users, subject: null, "admin") },
                 { "another audience", TestTokens.Make(Issuers.Users, Subject, "admin", d => d.Audience = "elsewhere") },
                 { "another issuer", TestTokens.Make("microplatform/nobody", Subject, "admin") },
@@ -85,7 +85,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     [Theory]
     [MemberData(nameof(Forgeries), DisableDiscoveryEnumeration = true)]
     [Trait("Covers", "N-02")]
-    public async Task What_is_no_good_token_is_refused_and_the_next_good_one_works(string what, string? token)
+    public async Task A_missing_or_invalid_token_is_refused_and_the_next_valid_token_works(string what, string? token)
     {
         using var http = fixture.Gateway.Http();
         var path = "/api/v1/todos/" + Uri.EscapeDataString(what);
@@ -106,7 +106,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     [Theory]
     [InlineData(-3, HttpStatusCode.OK)]
     [InlineData(-7, HttpStatusCode.Unauthorized)]
-    public async Task A_token_is_good_until_its_end_and_the_five_seconds_by_which_clocks_may_differ(int seconds, HttpStatusCode expected)
+    public async Task A_token_is_valid_until_its_expiry_plus_five_seconds_of_clock_skew(int seconds, HttpStatusCode expected)
     {
         using var http = fixture.Gateway.Http();
         var token = TestTokens.Make(
@@ -123,7 +123,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     [InlineData("Beareraaa {0}", false)]
     [InlineData("Bearer {0} more", false)]
     [InlineData("Bearer", false)]
-    public async Task The_scheme_counts_in_any_case_and_as_a_whole_word(string format, bool good)
+    public async Task The_Bearer_scheme_is_required_and_case_insensitive(string format, bool good)
     {
         using var http = fixture.Gateway.Http();
         var header = string.Format(System.Globalization.CultureInfo.InvariantCulture, format, TestTokens.User());
@@ -133,7 +133,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     }
 
     [Fact]
-    public async Task A_token_in_the_query_or_twice_in_the_header_is_no_token()
+    public async Task A_token_in_the_query_or_twice_in_the_header_is_refused()
     {
         using var http = fixture.Gateway.Http();
         var token = TestTokens.User();
@@ -146,7 +146,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     }
 
     [Fact]
-    public async Task When_an_issuers_keys_cannot_be_had_its_tokens_get_503_and_the_rest_goes_on()
+    public async Task When_an_issuers_keys_are_unavailable_its_tokens_get_503_and_other_requests_work()
     {
         await using var behind = await FakePlatform.StartAsync();
         await behind["customers"].DisposeAsync();
@@ -169,7 +169,7 @@ public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     }
 
     [Fact]
-    public async Task Keys_once_known_serve_while_their_issuer_is_away_and_are_renewed_when_it_is_back()
+    public async Task Cached_keys_work_while_their_issuer_is_down_and_are_renewed_when_it_is_back()
     {
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);

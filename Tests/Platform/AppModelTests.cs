@@ -20,7 +20,7 @@ public sealed class AppModelTests
     [InlineData("cart", "busdb cartdb", "customers sales")]
     [InlineData("todo", "busdb tododb", "users")]
     [InlineData("gateway", "", "accounting cart customers sales todo users warehouse")]
-    public void A_service_is_given_its_databases_and_the_addresses_of_those_it_calls(string name, string databases, string references)
+    public void A_service_gets_its_databases_and_the_addresses_of_the_services_it_calls(string name, string databases, string references)
     {
         var service = AppModel.Services.Single(service => string.Equals(service.Name, name, StringComparison.Ordinal));
 
@@ -31,7 +31,7 @@ public sealed class AppModelTests
     [Theory]
     [InlineData("account-key-secret", "customers users")]
     [InlineData("internal-call-key", "cart customers gateway sales warehouse")]
-    public void A_secret_is_given_to_those_who_need_it_and_to_no_other(string secret, string services)
+    public void A_secret_is_given_only_to_the_services_that_need_it(string secret, string services)
     {
         var given = AppModel.Services.Where(service => service.Secrets.Contains(secret, StringComparer.Ordinal));
 
@@ -39,7 +39,7 @@ public sealed class AppModelTests
     }
 
     [Fact]
-    public void The_gateway_alone_is_public() =>
+    public void Only_the_gateway_is_public() =>
         Assert.Equal(["gateway"], AppModel.Services.Where(service => service.IsPublic).Select(service => service.Name));
 
     [Fact]
@@ -59,7 +59,7 @@ public sealed class AppModelTests
     }
 
     [Fact]
-    public async Task Every_service_is_probed_and_runs_as_often_as_the_setting_says()
+    public async Task Every_service_is_probed_and_has_the_configured_number_of_replicas()
     {
         var services =
             await AppModel.ReadAsync(["--Ephemeral=true", "--Postgres=local", "--Replicas=3"], model => model.GetProjectResources()
@@ -73,7 +73,7 @@ public sealed class AppModelTests
     }
 
     [Fact]
-    public async Task Inner_endpoints_have_no_fixed_port_so_that_two_platforms_never_meet()
+    public async Task Internal_endpoints_have_no_fixed_port_so_that_two_platforms_do_not_conflict()
     {
         var ports = await ReadAsync("local", model => model.GetProjectResources().Where(service => service.Name is not "gateway")
             .SelectMany(service => service.Annotations.OfType<EndpointAnnotation>().Select(endpoint => endpoint.Port)).ToList());
@@ -99,7 +99,7 @@ public sealed class AppModelTests
     }
 
     [Fact]
-    public async Task As_a_container_the_server_is_the_image_that_Aspire_pins_behind_an_endpoint_and_a_password()
+    public async Task The_PostgreSQL_container_has_a_pinned_image_an_endpoint_a_password_and_a_health_check()
     {
         var server = await ReadAsync("container", model => model.Resources.OfType<PostgresServerResource>().Single());
 
@@ -113,9 +113,9 @@ public sealed class AppModelTests
     }
 
     [Fact]
-    public async Task A_container_keeps_its_data_in_a_volume_that_belongs_to_the_data_folder_and_none_when_ephemeral()
+    public async Task A_container_has_one_volume_per_data_folder_and_none_when_ephemeral()
     {
-        using var engine = new AnsweringEngine();
+        using var engine = new FakeContainerEngine();
         var folder = $"--DataFolder={Path.Combine(engine.Folder, "data")}";
 
         var first = await VolumesAsync(folder);
@@ -134,14 +134,14 @@ public sealed class AppModelTests
 
     private static async Task<T> ReadAsync<T>(string source, Func<DistributedApplicationModel, T> look)
     {
-        using var engine = new AnsweringEngine();
+        using var engine = new FakeContainerEngine();
         return await AppModel.ReadAsync(["--Ephemeral=true", $"--Postgres={source}", engine.Argument], look);
     }
 
     /// <summary>A fake container engine that answers, for tests that only read the model.</summary>
-    private sealed class AnsweringEngine : IDisposable
+    private sealed class FakeContainerEngine : IDisposable
     {
-        public AnsweringEngine()
+        public FakeContainerEngine()
         {
             var docker = Path.Combine(Folder, "docker");
             File.WriteAllText(docker, "#!/bin/sh\nexit 0\n");

@@ -22,7 +22,7 @@ public sealed class BackupTestGroup
 public sealed partial class BackupTests : IDisposable
 {
     // The services that orders need.
-    private static readonly string[] Office = [.. TestPlatform.Names.Where(service => service is not "todo")];
+    private static readonly string[] OrderServices = [.. TestPlatform.Names.Where(service => service is not "todo")];
 
     private readonly string folder =
         Directory.CreateDirectory(Path.Combine(ServerAccount.TemporaryFolder, $"backup-{Guid.NewGuid():N}")).FullName;
@@ -45,7 +45,7 @@ public sealed partial class BackupTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_acknowledged_before_a_mistake_is_back_after_it_and_the_books_agree()
+    public async Task A_point_in_time_restore_recovers_every_acknowledged_order_and_the_invariants_hold()
     {
         string moment;
         var before = new List<long>();
@@ -90,10 +90,10 @@ public sealed partial class BackupTests : IDisposable
         {
             await RunAsync(null, "restore", moment);
             await using var restored = await StartAsync();
-            IReadOnlyList<string> violations = ["not looked at"];
+            IReadOnlyList<string> violations = ["not checked"];
             await Eventually.TrueAsync(
                 async () => (violations = await Invariants.FindViolationsAsync(restored.ConnectionString, Cancel)).Count == 0,
-                "what was on its way is delivered", seconds: 60);
+                "pending events are handled", seconds: 60);
             Assert.Empty(violations);
             Assert.Equal(
                 before.Count.ToString(CultureInfo.InvariantCulture),
@@ -156,7 +156,7 @@ public sealed partial class BackupTests : IDisposable
     private static partial Regex Block();
 
     private Task<AspirePlatform> StartAsync() =>
-        AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}", "--Postgres=local"], services: Office);
+        AspirePlatform.StartAsync([$"--DataFolder={Path.Combine(folder, ".data")}", "--Postgres=local"], services: OrderServices);
 
     /// <summary>Runs a block of the page, after the first block, whose exports each block needs.</summary>
     private async Task RunAsync(AspirePlatform? platform, string name, string moment = "")

@@ -89,7 +89,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
     /// <summary>Empties the cart, as soon as the previous order is decided, and puts one piece of a product into it.</summary>
     public async Task FillAsync(string token, long product)
     {
-        await PersistAsync("DELETE", "/api/v1/carts/me", null, token, HttpStatusCode.NoContent, butAgainOn: HttpStatusCode.Conflict);
+        await PersistAsync("DELETE", "/api/v1/carts/me", null, token, HttpStatusCode.NoContent, retryOn: HttpStatusCode.Conflict);
         await PersistAsync("POST", "/api/v1/carts/me/items", new { productId = product, quantity = 1 }, token, HttpStatusCode.Created);
     }
 
@@ -115,7 +115,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
 
     private async Task<JsonElement> PersistAsync(
         string method, string path, object? body, string? token, HttpStatusCode expected, string? key =
-            null, HttpStatusCode? butAgainOn = null)
+            null, HttpStatusCode? retryOn = null)
     {
         key ??= Guid.NewGuid().ToString();
         while (true)
@@ -130,7 +130,7 @@ internal sealed class CheckoutLoad : IAsyncDisposable
                 }
 
                 Assert.True(
-                    (int)response.StatusCode >= 500 || response.StatusCode == butAgainOn,
+                    (int)response.StatusCode >= 500 || response.StatusCode == retryOn,
                     $"{method} {path} gave {(int)response.StatusCode}: {text}");
             }
             catch (HttpRequestException)

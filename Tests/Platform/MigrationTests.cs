@@ -54,7 +54,7 @@ public sealed class MigrationTests(Cluster cluster)
     [Theory]
     [InlineData("Customers")]
     [InlineData("Users")]
-    public async Task What_was_kept_of_registrations_goes_with_the_migration(string service)
+    public async Task The_migration_deletes_the_idempotency_keys_of_registrations(string service)
     {
         var connectionString = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("kept"));
         await using var db = Open(Assembly.Load(service).GetTypes()
@@ -77,7 +77,7 @@ public sealed class MigrationTests(Cluster cluster)
 
     [Theory]
     [MemberData(nameof(Contexts))]
-    public void The_migrations_are_those_of_the_model(Type context)
+    public void The_model_has_no_changes_without_a_migration(Type context)
     {
         using var db = Open(context, "Host=unused");
         Assert.False(db.Database.HasPendingModelChanges(), "The model changed since the last migration; add one.");

@@ -20,7 +20,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
     [InlineData("cart")]
     [InlineData("customers")]
     [InlineData("postgres")]
-    public async Task Checkouts_are_settled_once_each_when_one_is_killed_under_load(string victim)
+    public async Task Each_checkout_is_settled_once_when_a_process_is_killed_under_load(string victim)
     {
         await using var load = await CheckoutLoad.StartAsync(platform.Http(), Clients);
         await load.AcknowledgesAsync(Clients + Random.Shared.Next(Clients));
@@ -33,7 +33,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
     }
 
     [Fact]
-    public Task A_key_sent_twenty_times_at_once_before_while_and_after_its_order_is_decided_makes_one_order() =>
+    public Task Concurrent_checkouts_with_one_key_make_one_order_before_and_after_it_is_decided() =>
         OneKeyOneOrderAsync(platform.Engine, platform.Http());
 
     internal static async Task OneKeyOneOrderAsync(AspirePlatform engine, HttpClient gateway)
@@ -98,11 +98,11 @@ public sealed class ReplicaFaultTests(TwofoldPlatform twofold)
     private static readonly string[] Victims = ["sales", "warehouse", "accounting", "cart", "customers"];
 
     [Fact]
-    public Task A_key_sent_twenty_times_at_once_to_two_of_each_service_makes_one_order() =>
+    public Task Concurrent_checkouts_with_one_key_make_one_order_with_two_replicas_of_each_service() =>
         OrderFaultTests.OneKeyOneOrderAsync(twofold.Engine, new() { BaseAddress = twofold.Engine.GatewayHttp });
 
     [Fact]
-    public async Task With_two_of_each_service_one_of_each_is_killed_under_load_and_checkouts_are_settled_once_each()
+    public async Task With_two_replicas_each_checkout_is_settled_once_when_one_replica_of_each_service_is_killed_under_load()
     {
         await using var load = await CheckoutLoad.StartAsync(new() { BaseAddress = twofold.Engine.GatewayHttp }, OrderFaultTests.Clients);
         foreach (var (replica, victim) in Victims.Index())

@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Platform;
 public sealed class PlatformTests(RunningPlatform platform)
 {
     [Fact]
-    public async Task Both_doors_of_the_gateway_are_open_and_ready()
+    public async Task The_gateway_is_ready_over_HTTP_and_HTTPS()
     {
         using var https = platform.Https();
         using var http = platform.Http();

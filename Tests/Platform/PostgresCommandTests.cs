@@ -22,7 +22,7 @@ public sealed class PostgresCommandTests(RunningPlatform platform)
     }
 
     [Fact]
-    public async Task Check_invariants_fails_and_lists_what_is_wrong()
+    public async Task Check_invariants_fails_and_lists_the_violations()
     {
         await ExecuteAsync("UPDATE transactions SET sum = sum + 1 WHERE id = 1");
         try
@@ -42,7 +42,7 @@ public sealed class PostgresCommandTests(RunningPlatform platform)
     }
 
     [Fact]
-    public async Task Reset_demo_data_forgets_everything_since_the_start_and_serves_again()
+    public async Task Reset_demo_data_deletes_a_new_account_keeps_the_demo_accounts_and_serves_again()
     {
         using var http = platform.Http();
         var email = $"{Guid.NewGuid():N}@email.com";

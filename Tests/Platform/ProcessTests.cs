@@ -35,7 +35,7 @@ public sealed class ProcessTests(RunningPlatform platform)
     }
 
     [Fact]
-    public async Task A_service_that_a_person_stops_stays_stopped_while_one_that_crashes_comes_back()
+    public async Task A_manually_stopped_service_stays_stopped_while_a_crashed_service_is_restarted()
     {
         await platform.Engine.StopServiceAsync("todo");
         try
@@ -56,7 +56,7 @@ public sealed class ProcessTests(RunningPlatform platform)
     }
 
     [Fact]
-    public async Task A_killed_database_serves_everybody_again_and_has_lost_nothing()
+    public async Task A_killed_database_is_restarted_with_its_data_and_every_service_becomes_ready()
     {
         using var https = platform.Https();
         var email = $"{Guid.NewGuid():N}@email.com";
@@ -69,7 +69,7 @@ public sealed class ProcessTests(RunningPlatform platform)
         await Eventually.TrueAsync(
             async () => await https.SendAsync(
                 "POST", "/api/v1/auth/login", new { email, password = TestPlatform.Password }).StatusAsync() is HttpStatusCode.OK,
-            "who registered before the kill can log in after it", GivenUpAfter);
+            "a customer who registered before the kill can log in after it", GivenUpAfter);
         await Task.WhenAll(platform.Engine.Services.Select(platform.Engine.WaitUntilReadyAsync));
 
         TestContext.Current.TestOutputHelper?.WriteLine(
@@ -102,7 +102,7 @@ public sealed class ProcessTests(RunningPlatform platform)
     [InlineData("customersdb", "wrong")]
     [InlineData("postgres", "")]
     [InlineData("postgres", "postgres")]
-    public async Task Nobody_gets_into_the_database_without_the_password(string login, string password)
+    public async Task The_database_refuses_a_wrong_or_missing_password(string login, string password)
     {
         var guess = new NpgsqlConnectionStringBuilder(platform.Engine.SuperuserConnectionString)
         {
@@ -121,7 +121,7 @@ public sealed class ProcessTests(RunningPlatform platform)
     }
 
     [Fact]
-    public async Task Nothing_listens_beyond_this_machine()
+    public async Task Every_port_listens_on_loopback_only()
     {
         var elsewhere = NetworkInterface.GetAllNetworkInterfaces()
             .Where(network => network.OperationalStatus == OperationalStatus.Up)

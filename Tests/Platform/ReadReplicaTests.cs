@@ -33,7 +33,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Reads_go_on_when_the_primary_is_lost_and_writes_when_the_replica_is_promoted()
+    public async Task Reads_continue_when_the_primary_is_lost_and_writes_resume_when_the_replica_is_promoted()
     {
         await using var replica = await Replica.OfAsync(primary);
         UseDatabases(hosts: $"127.0.0.1:{primary.Port},127.0.0.1:{replica.Port}", port: null);
@@ -53,7 +53,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         await ExecuteAsync(replica.ConnectionString, "SELECT pg_wal_replay_pause()");
         await Eventually.TrueAsync(
             async () => await QueryAsync<string>(replica.ConnectionString, "SELECT pg_get_wal_replay_pause_state()") is "paused",
-            "the replica stands still");
+            "replay is paused on the replica");
         var before = (await AddAsync("BEFORE").JsonAsync(HttpStatusCode.Created)).GetProperty("id").GetInt64();
         Assert.Equal(0, await ListedAsync("BEFORE"));
         await warehouse.SendAsync("GET", $"/api/v1/warehouse/items/{before}", token: clerk).JsonAsync();
@@ -79,15 +79,15 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             async () => await AddAsync($"AFTER-{Guid.NewGuid():N}").StatusAsync() is HttpStatusCode.Created,
             "the promoted replica takes writes");
         await Eventually.TrueAsync(
-            async () => await ReadyAsync(warehouse) is "Healthy" && await ReadyAsync(users) is "Healthy", "all is well");
+            async () => await ReadyAsync(warehouse) is "Healthy" && await ReadyAsync(users) is "Healthy", "both services are healthy");
         Assert.Equal((1, 0), (await ListedAsync("BEFORE"), await ListedAsync("DURING")));
     }
 
     [Fact]
-    public async Task A_database_that_is_lost_or_dead_silent_is_503_in_time_and_served_again_when_it_is_back()
+    public async Task A_lost_or_silent_database_gives_503_within_ten_seconds_and_requests_succeed_when_it_is_back()
     {
-        await using var line = Line.To(primary.Port);
-        UseDatabases("127.0.0.1", line.Port);
+        await using var proxy = TcpProxy.To(primary.Port);
+        UseDatabases("127.0.0.1", proxy.Port);
         var clerk = await platform.UserTokenAsync("clerk");
         platform.Settings["Requests:Deadline"] = "00:00:02";
         platform.Settings["ConnectionStrings:warehousedb"] += ";Command Timeout=2";
@@ -99,22 +99,22 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
                 clerk, headers);
         await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "the first request has been answered");
 
-        line.IsSilent = true;
+        proxy.IsSilent = true;
         await RefusedInTimeAsync(ListAsync);
         await RefusedInTimeAsync(() => AddAsync());
         await RefusedInTimeAsync(() => AddAsync(("Idempotency-Key", "same")));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await warehouse.SendAsync("GET", "/health/ready").StatusAsync());
-        line.IsSilent = false;
-        await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "it is back");
+        proxy.IsSilent = false;
+        await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "the database answers again");
         await Eventually.TrueAsync(
-            async () => await AddAsync(("Idempotency-Key", "same")).StatusAsync() is HttpStatusCode.Created, "the same request is done");
+            async () => await AddAsync(("Idempotency-Key", "same")).StatusAsync() is HttpStatusCode.Created, "the same request succeeds");
 
-        await line.DisposeAsync(); // connections are cut and new ones refused
+        await proxy.DisposeAsync(); // connections are cut and new ones refused
         await RefusedInTimeAsync(ListAsync);
         await RefusedInTimeAsync(() => AddAsync());
         await RefusedInTimeAsync(() => AddAsync(("Idempotency-Key", "another")));
-        await using var back = Line.To(primary.Port, line.Port);
-        await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "it is back again");
+        await using var back = TcpProxy.To(primary.Port, proxy.Port);
+        await Eventually.TrueAsync(async () => await ListAsync().StatusAsync() is HttpStatusCode.OK, "the database answers again");
     }
 
     private static async Task RefusedInTimeAsync(Func<Task<HttpResponseMessage>> send)
@@ -222,15 +222,15 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
         }
     }
 
-    /// <summary>A connection to a server that can fall silent: it accepts data and returns nothing.</summary>
-    private sealed class Line : IAsyncDisposable
+    /// <summary>A proxy that can fall silent: it accepts data and forwards none.</summary>
+    private sealed class TcpProxy : IAsyncDisposable
     {
         private readonly TcpListener listener;
         private readonly CancellationTokenSource cut = new();
         private readonly Task accepting;
         private volatile bool isSilent;
 
-        private Line(int server, int port)
+        private TcpProxy(int server, int port)
         {
             listener = new TcpListener(IPAddress.Loopback, port);
             listener.Start();
@@ -245,7 +245,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             set => isSilent = value;
         }
 
-        public static Line To(int server, int port = 0) => new(server, port);
+        public static TcpProxy To(int server, int port = 0) => new(server, port);
 
         public async ValueTask DisposeAsync()
         {
@@ -259,17 +259,17 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 
         private async Task AcceptAsync(int server)
         {
-            var lines = new List<Task>();
+            var connections = new List<Task>();
             try
             {
                 while (true)
                 {
-                    lines.Add(ConnectAsync(await listener.AcceptTcpClientAsync(cut.Token), server));
+                    connections.Add(ConnectAsync(await listener.AcceptTcpClientAsync(cut.Token), server));
                 }
             }
             catch (OperationCanceledException)
             {
-                await Task.WhenAll(lines);
+                await Task.WhenAll(connections);
             }
         }
 

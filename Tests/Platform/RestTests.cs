@@ -3,7 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>The platform at rest writes no trace, so every trace in the dashboard is of a request or an event.</summary>
+/// <summary>An idle platform exports no spans, so every trace in the dashboard is of a request or an event.</summary>
 [Collection(PlatformTestGroup.Name)]
 public sealed class RestTests(RunningPlatform platform)
 {
@@ -11,7 +11,7 @@ public sealed class RestTests(RunningPlatform platform)
     private const int Rounds = 20; // one second each
 
     [Fact]
-    public async Task At_rest_for_twenty_seconds_the_platform_exports_no_span_and_a_request_makes_it_export_again()
+    public async Task An_idle_platform_exports_no_spans_for_twenty_seconds_and_exports_those_of_the_next_request()
     {
         var telemetry = platform.Telemetry;
         var (seen, since) = (telemetry.Traces, telemetry.Metrics);
@@ -25,7 +25,7 @@ public sealed class RestTests(RunningPlatform platform)
 
                 return Task.FromResult(telemetry.Metrics - since >= Services * Rounds);
             },
-            "the platform is at rest for twenty rounds of metrics", seconds: 120);
+            "the platform is idle for twenty rounds of metrics", seconds: 120);
 
         using var http = platform.Http();
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/products").StatusAsync());

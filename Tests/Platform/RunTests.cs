@@ -23,7 +23,7 @@ public sealed class RunTests : IDisposable
     public void Dispose() => folder.Delete(recursive: true);
 
     [Fact]
-    public async Task A_run_keeps_its_data_for_the_next_and_reset_deletes_it()
+    public async Task A_run_keeps_its_data_for_the_next_run_and_reset_deletes_the_data()
     {
         var email = $"{Guid.NewGuid():N}@email.com";
         await using (var first = await StartAsync())
@@ -65,7 +65,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task A_second_run_names_the_first_and_harms_nothing_and_a_killed_run_is_followed_by_the_next()
+    public async Task A_second_run_exits_and_names_the_first_and_a_new_run_can_follow_a_killed_one()
     {
         using var first = new AppHostRun(Options());
         await first.ReadyAsync();
@@ -87,7 +87,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task A_port_in_use_ends_the_start_with_one_line_that_names_it()
+    public async Task A_port_in_use_stops_the_start_with_one_line_that_names_the_port()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
@@ -114,7 +114,7 @@ public sealed class RunTests : IDisposable
     [InlineData(
         "--ConnectionStrings:postgres=Host=127.0.0.1;Port=1;Username=none",
         "The server that ConnectionStrings:postgres names cannot be used")]
-    public async Task A_setting_that_cannot_be_used_ends_the_start_with_one_line_that_says_what_to_do(string argument, string expected)
+    public async Task An_unusable_setting_stops_the_start_with_one_line_that_names_the_fault(string argument, string expected)
     {
         using var run = new AppHostRun([argument, $"--DataFolder={folder.FullName}"]);
 
@@ -123,7 +123,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Data_of_another_version_of_PostgreSQL_is_told_with_the_two_ways_out()
+    public async Task Data_of_another_PostgreSQL_version_stops_the_start_with_one_line_that_offers_a_reset()
     {
         WriteData(version: "9");
 
@@ -136,7 +136,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Data_without_its_password_is_told_with_the_two_ways_out()
+    public async Task Data_without_its_password_stops_the_start_with_one_line_that_offers_two_solutions()
     {
         WriteData(version: "15");
         File.Delete(Path.Combine(folder.FullName, "data", "secrets.json"));
@@ -150,7 +150,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_cannot_be_written_is_named()
+    public async Task An_unwritable_data_folder_stops_the_start_with_one_line_that_names_the_folder()
     {
         var file = Path.Combine(folder.FullName, "file");
         await File.WriteAllTextAsync(file, "", Cancel);
@@ -162,7 +162,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_there_is_no_PostgreSQL_the_message_lists_the_ways_to_get_it()
+    public async Task Without_PostgreSQL_the_error_lists_the_ways_to_get_it()
     {
         var refused = await Assert.ThrowsAsync<StartupException>(() => PostgresPrograms.FindAsync(major: null, [folder.FullName]));
 
@@ -174,7 +174,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task A_container_engine_that_is_installed_and_not_running_is_told_when_it_is_asked_for()
+    public async Task A_container_engine_that_is_installed_but_not_running_stops_the_start_when_requested()
     {
         var tools = Directory.CreateDirectory(Path.Combine(folder.FullName, "tools")).FullName;
         foreach (var name in new[] { "docker", "podman" })
@@ -196,7 +196,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public void The_certificate_stays_and_is_made_anew_when_a_killed_run_left_half_of_it()
+    public void The_certificate_is_reused_and_is_recreated_when_one_of_its_files_is_damaged()
     {
         var first = File.ReadAllText(GatewayCertificate.In(folder.FullName).CertificateFile);
         var files = GatewayCertificate.In(folder.FullName);

@@ -109,7 +109,7 @@ public sealed class SettingsTests(Cluster cluster)
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public async Task A_wrong_setting_stops_the_service_with_one_line_that_names_it_and_what_it_expects(
+    public async Task A_wrong_setting_stops_the_service_with_one_line_that_names_the_setting_and_what_it_expects(
         string service, string key, string? value, string expected)
     {
         var complete = service switch
@@ -136,7 +136,7 @@ public sealed class SettingsTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task To_migrate_a_service_needs_its_database_and_nothing_else()
+    public async Task A_migration_needs_the_database_settings_and_no_others()
     {
         var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("settings"));
         var settings = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -151,7 +151,7 @@ public sealed class SettingsTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task A_secret_that_does_not_open_the_signing_keys_stops_the_service_with_one_line()
+    public async Task A_secret_that_cannot_decrypt_the_signing_keys_stops_the_service_with_one_line()
     {
         var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("secret"));
         var settings = new Dictionary<string, string>(Customers, StringComparer.Ordinal)
@@ -183,7 +183,7 @@ public sealed class SettingsTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task Who_waits_for_another_to_migrate_says_so_and_goes_on_when_that_one_is_done()
+    public async Task A_process_that_waits_for_another_migration_reports_the_wait_and_continues_afterwards()
     {
         var connection = cluster.ConnectionStringTo(await cluster.CreateEmptyAsync("lock"));
         await using var other = new NpgsqlConnection(connection + ";Pooling=false");
@@ -208,7 +208,7 @@ public sealed class SettingsTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task An_address_in_use_stops_the_service_before_it_does_anything_and_is_named()
+    public async Task An_address_in_use_stops_the_service_with_one_line_that_names_the_address()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
@@ -232,7 +232,7 @@ public sealed class SettingsTests(Cluster cluster)
     [InlineData("{\n  \"Logging\": {,}\n}", "Line 2 is malformed: ',' is an invalid start of a property name.")]
     [InlineData("[]", "Top-level JSON element must be an object.")]
     [InlineData("{ \"SeedDemoData\": true, \"seeddemodata\": false }", "A duplicate key")]
-    public async Task A_malformed_settings_file_stops_the_service_and_is_named_with_the_place(string content, string expected)
+    public async Task A_malformed_settings_file_stops_the_service_and_one_line_names_the_file_and_the_fault(string content, string expected)
     {
         using var folder = new SettingsFolder(content);
 

@@ -36,7 +36,7 @@ public sealed class TodoEndToEndTests : IDisposable
     [Fact]
     [Trait("Covers", "B-E2-01")]
     [Trait("Covers", "B-E2-03")]
-    public async Task A_user_registers_signs_in_and_keeps_to_dos()
+    public async Task A_user_registers_signs_in_and_manages_to_dos()
     {
         var me = As(await NewTokenAsync());
         var first = (await todos.CreateAsync(new() { Title = "first", Text = "one 🎉" }, me)).Item;
@@ -63,7 +63,7 @@ public sealed class TodoEndToEndTests : IDisposable
     [InlineData("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDMifQ.")]
     [Trait("Covers", "B-E2-02")]
     [Trait("Covers", "N-02")]
-    public async Task Without_a_genuine_token_every_method_is_closed_and_the_next_call_is_served(string? authorization)
+    public async Task Every_method_refuses_a_missing_or_invalid_token_and_the_next_valid_call_is_served(string? authorization)
     {
         var refusals = new[]
         {
@@ -81,13 +81,13 @@ public sealed class TodoEndToEndTests : IDisposable
 
     [Fact]
     [Trait("Covers", "B-E2-04")]
-    public async Task An_unregistered_name_does_not_sign_in() => Assert.Equal(
+    public async Task An_unregistered_user_cannot_sign_in() => Assert.Equal(
         StatusCode.Unauthenticated,
         (await users.LoginAsync(new() { Username = $"nobody-{Guid.NewGuid():N}", Password = Password }, As(null)).RefusalAsync()).Status);
 
     [Fact]
     [Trait("Covers", "B-E2-05")]
-    public async Task What_is_wrong_with_a_registration_is_named_in_the_details()
+    public async Task An_invalid_registration_or_login_names_the_fields_in_the_details()
     {
         var malformed = await users.RegisterAsync(new() { Username = "fine", Password = Password, Email = "no-at-sign" }, As(null))
             .RefusalAsync();
@@ -102,7 +102,7 @@ public sealed class TodoEndToEndTests : IDisposable
 
     [Fact]
     [Trait("Covers", "N-01")]
-    public async Task Two_users_who_take_turns_on_one_connection_a_thousand_times_see_only_their_own()
+    public async Task Two_users_who_share_one_connection_see_only_their_own_to_dos_in_a_thousand_calls()
     {
         var callers = new[] { (Name: "one", Token: await NewTokenAsync()), (Name: "two", Token: await NewTokenAsync()) };
         foreach (var (name, token) in callers)
@@ -123,7 +123,7 @@ public sealed class TodoEndToEndTests : IDisposable
 
     [Fact]
     [Trait("Covers", "N-03")]
-    public async Task Claimed_identities_in_metadata_count_for_nothing()
+    public async Task Identities_claimed_in_metadata_are_ignored()
     {
         var claimed = new Metadata { { "user-token", await TokenAsync("alice") }, { "x-user-id", "01900000-0000-7000-8000-000000000003" } };
         Assert.Equal(
@@ -134,7 +134,7 @@ public sealed class TodoEndToEndTests : IDisposable
     }
 
     [Fact]
-    public async Task A_stream_passes_whole_and_ends_when_its_reader_leaves()
+    public async Task A_stream_arrives_in_full_and_ends_when_its_reader_cancels()
     {
         var me = As(await NewTokenAsync());
         foreach (var i in Enumerable.Range(1, 5))
@@ -163,12 +163,12 @@ public sealed class TodoEndToEndTests : IDisposable
     [InlineData("warehouse.v1.Inventory", "BatchGetItems")]
     [InlineData("sales.v1.Orders", "PlaceOrder")]
     [InlineData("todo.v1.Todos", "BecomeAdmin")]
-    public async Task What_is_internal_or_unknown_is_unimplemented(string service, string method) => Assert.Equal(
+    public async Task Internal_and_unknown_methods_are_unimplemented(string service, string method) => Assert.Equal(
         StatusCode.Unimplemented, (await channel.CallRaw(service, method, [], await TokenAsync("admin")).RefusalAsync()).Status);
 
     [Fact]
     [Trait("Covers", "N-16")]
-    public async Task What_one_protocol_writes_the_other_reads()
+    public async Task A_to_do_written_over_one_protocol_is_read_over_the_other()
     {
         var token = await NewTokenAsync();
         var made = await http.SendAsync("POST", "/api/v1/todos", new { title = "over REST 🎉", dueAt = "2030-01-01T00:00:00Z" }, token)
@@ -182,7 +182,7 @@ public sealed class TodoEndToEndTests : IDisposable
     }
 
     [Fact]
-    public async Task A_deleted_users_to_dos_are_removed_and_no_more_are_made()
+    public async Task A_deleted_users_to_dos_are_removed_and_new_to_dos_are_refused()
     {
         var token = await NewTokenAsync();
         await todos.CreateAsync(new() { Title = "soon gone" }, As(token));

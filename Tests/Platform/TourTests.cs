@@ -26,7 +26,7 @@ public sealed partial class TourTests(RunningPlatform platform)
     [Theory]
     [InlineData("bash")]
     [InlineData("zsh")]
-    public async Task Its_REST_blocks_paste_into_a_shell_as_they_stand(string shell)
+    public async Task The_REST_blocks_of_the_tour_run_unchanged_in_a_shell(string shell)
     {
         var output = await PasteAsync(shell, Blocks.Where(block => !IsGrpc(block)));
         var at = 0;
@@ -41,7 +41,7 @@ public sealed partial class TourTests(RunningPlatform platform)
     [Theory]
     [InlineData("bash")]
     [InlineData("zsh")]
-    public async Task Its_gRPC_blocks_paste_into_a_shell_as_they_stand(string shell)
+    public async Task The_gRPC_blocks_of_the_tour_run_unchanged_in_a_shell(string shell)
     {
         Assert.SkipUnless(IsInstalled("grpcurl"), "grpcurl is not installed.");
         string[] refusal = ["ERROR:", "Code:", "Message:", "Details:", "1)", "{", "}", "\"@", "\"field", "\"desc"];
@@ -52,7 +52,7 @@ public sealed partial class TourTests(RunningPlatform platform)
     }
 
     [Fact]
-    public void No_block_has_a_comment_which_zsh_takes_for_a_command()
+    public void No_block_has_a_comment_that_zsh_would_run_as_a_command()
     {
         Assert.InRange(Blocks.Length, 12, 30);
         Assert.All(Blocks, block => Assert.DoesNotMatch("(^|\\s)#", block));
@@ -74,7 +74,7 @@ public sealed partial class TourTests(RunningPlatform platform)
         try
         {
             await File.WriteAllTextAsync(Path.Combine(folder, "pasted"), text, TestContext.Current.CancellationToken);
-            // zsh runs interactively, because only then it takes comments for commands, and without prompts.
+            // zsh runs interactively, because only then it runs comments as commands, and without prompts.
             var options = shell is "zsh" ? "-f -i -s +o promptsp +o promptcr" : "--norc --noprofile -s";
             var start = new ProcessStartInfo("sh", ["-c", $"exec {shell} {options} < pasted"]) { WorkingDirectory = folder };
             (start.Environment["PS1"], start.Environment["PS2"]) = ("", "");

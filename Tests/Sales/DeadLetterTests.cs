@@ -41,7 +41,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
     }
 
     [Fact]
-    public async Task An_event_that_cannot_be_handled_is_shown_with_its_reason_and_handled_when_it_is_sent_again_after_the_cause_is_mended()
+    public async Task A_failed_event_is_shown_with_its_reason_and_handled_when_retried_after_the_cause_is_fixed()
     {
         using var measured = new Measured(platform, "accounting");
         await ExecuteAsync(
@@ -68,7 +68,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
         Assert.Equal(HttpStatusCode.Accepted, await RetryAsync(letter));
         await Eventually.TrueAsync(
             async () => (await LetterOfAsync(order)).GetProperty("id").GetInt64() > letter.GetProperty("id").GetInt64(),
-            "it is set aside again");
+            "the event is dead-lettered again");
         letter = await LetterOfAsync(order);
 
         await ExecuteAsync("accountingdb", "ALTER TABLE transactions DROP CONSTRAINT \"the books\nare closed\"");
@@ -83,7 +83,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
     }
 
     [Fact]
-    public async Task What_nobody_can_read_is_set_aside_and_shown_without_its_content_page_by_page()
+    public async Task Unknown_events_become_dead_letters_and_are_listed_in_pages_without_their_content()
     {
         for (var i = 0; i < 3; i++)
         {
@@ -98,7 +98,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
 
         await Eventually.TrueAsync(
             async () => (await LettersAsync()).Count(letter => letter.GetProperty("event").GetString() is "nobody.knows.v1") == 3,
-            "they are set aside");
+            "the events are dead-lettered");
         Assert.All((await LettersAsync()).Where(letter => letter.GetProperty("event").GetString() is "nobody.knows.v1"), letter =>
             Assert.EndsWith(
                 "This version of the platform knows no event nobody.knows.v1.", letter.GetProperty("reason").GetString(),
@@ -122,13 +122,13 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
     [InlineData("0")]
     [InlineData("987654321")]
     [InlineData("9223372036854775807")]
-    public async Task What_was_never_set_aside_is_not_found(string id) =>
+    public async Task An_unknown_dead_letter_is_not_found(string id) =>
         Assert.Equal(HttpStatusCode.NotFound, (await sales.SendAsync("POST", $"{Letters}/{id}/retry", token: staff).ProblemAsync()).Status);
 
     [Theory]
     [InlineData("GET", "")]
     [InlineData("POST", "/1/retry")]
-    public async Task Only_staff_see_them_and_send_them_again(string method, string path)
+    public async Task Only_staff_may_list_and_retry_dead_letters(string method, string path)
     {
         Assert.Equal(HttpStatusCode.Unauthorized, await sales.SendAsync(method, Letters + path).StatusAsync());
         Assert.Equal(
@@ -155,7 +155,7 @@ public sealed class DeadLetterTests : IClassFixture<TestPlatform>, IAsyncLifetim
                     .Find(l => l.GetProperty("orderId").ValueKind is JsonValueKind.Number && l.GetProperty("orderId").GetInt64() == order);
                 return letter.ValueKind is not JsonValueKind.Undefined;
             },
-            "the event is set aside");
+            "the event is dead-lettered");
         return letter;
     }
 

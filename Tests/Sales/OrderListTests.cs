@@ -34,7 +34,7 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
     [InlineData("limit=200&customerId=1007")]
     [InlineData("limit=200&status=Pending")]
     [Trait("Covers", "N-19")]
-    public async Task A_page_of_orders_with_their_lines_is_one_statement_however_many_there_are(string query)
+    public async Task A_page_of_orders_with_their_lines_takes_at_most_two_statements_whatever_its_size(string query)
     {
         var clerk = await platform.UserTokenAsync("clerk");
         var work = await Work.OfAsync(trace => http.SendAsync("GET", $"{Orders}?{query}", token: clerk, headers: trace));
@@ -42,7 +42,7 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task One_order_with_its_lines_is_one_statement()
+    public async Task One_order_with_its_lines_takes_one_statement()
     {
         var clerk = await platform.UserTokenAsync("clerk");
         Assert.Single((await Work.OfAsync(trace => http.SendAsync("GET", $"{Orders}/1", token: clerk, headers: trace))).Statements);
@@ -52,7 +52,7 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
     [InlineData("")]
     [InlineData("customerId=1007&")]
     [InlineData("status=Cancelled&")]
-    public async Task A_page_after_a_hundred_thousand_rows_costs_what_the_first_one_costs(string filter)
+    public async Task A_page_deep_in_a_hundred_thousand_orders_costs_as_much_as_an_early_page(string filter)
     {
         var clerk = await platform.UserTokenAsync("clerk");
         var near = await PlanAsync(after: 1);
@@ -86,7 +86,7 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
 
     [Fact]
     [Trait("Covers", "N-19")]
-    public async Task A_walk_through_the_pages_gives_every_order_once_with_its_own_lines()
+    public async Task Paging_returns_every_order_once_with_its_own_lines()
     {
         var seen = new List<long>();
         var cursor = "";
@@ -124,7 +124,7 @@ public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPl
     [InlineData("customerId=me", "customerId")]
     [InlineData("limit=201", "limit")]
     [InlineData("cursor=x!", "cursor")]
-    public async Task A_filter_that_cannot_be_is_refused_with_the_field_named(string query, string field)
+    public async Task An_invalid_filter_is_refused_with_the_field_named(string query, string field)
     {
         var problem = await http.SendAsync("GET", $"{Orders}?{query}", token: await platform.UserTokenAsync("clerk")).ProblemAsync();
         Assert.Equal((System.Net.HttpStatusCode.BadRequest, field), (problem.Status, Assert.Single(problem.Fields)));

@@ -12,7 +12,7 @@ public sealed class OrderRulesTests(TestPlatform platform) : IClassFixture<TestP
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Whatever_happens_in_whatever_order_an_order_is_confirmed_or_rejected_once_at_most_and_never_comes_back() =>
+    public void An_order_is_confirmed_or_rejected_at_most_once_and_stays_cancelled_whatever_the_sequence_of_events() =>
         Gen.Int[0, 2].Array[0, 8].Sample(events =>
         {
             var order = new Order { CustomerId = 1, Date = Now };
@@ -88,7 +88,7 @@ public sealed class OrderRulesTests(TestPlatform platform) : IClassFixture<TestP
         "fk_order_lines_orders_order_id")]
     [InlineData("INSERT INTO order_lines (order_id, line, sku, quantity, unit_price) VALUES (1, 0, 's', 1, 1)", "pk_order_lines")]
     [InlineData("UPDATE sold_items SET quantity = -1", "ck_sold_items_quantity")]
-    public async Task The_database_itself_refuses_what_must_not_be(string sql, string constraint)
+    public async Task A_database_constraint_refuses_invalid_data(string sql, string constraint)
     {
         var failure = await Assert.ThrowsAsync<PostgresException>(() => platform.QueryAsync<object>("salesdb", sql));
         Assert.Equal(constraint, failure.ConstraintName);

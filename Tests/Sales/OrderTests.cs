@@ -67,7 +67,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Trait("Covers", "C-SL-04")]
     [Trait("Covers", "C-SL-08")]
     [Trait("Covers", "N-25")]
-    public async Task A_new_order_is_stored_with_its_items_at_the_given_price_or_the_warehouses()
+    public async Task A_new_order_is_stored_with_its_items_at_the_given_price_or_the_warehouse_price()
     {
         using var response = await SendAsync(
             "POST", Orders, """{"customerId":3,"items":[{"itemId":3,"quantity":3,"unitPrice":30.0},{"itemId":1,"quantity":4}]}""");
@@ -140,7 +140,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [Fact]
     [Trait("Covers", "C-SL-06")]
     [Trait("Covers", "C-SL-12")]
-    public async Task A_cancelled_order_stays_readable_and_says_when()
+    public async Task A_cancelled_order_stays_readable_and_shows_its_cancellation_time()
     {
         var id = (await CreateAsync(3)).GetProperty("id").GetInt64();
         platform.Clock.Advance(TimeSpan.FromMinutes(1));
@@ -158,7 +158,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Fact]
-    public async Task A_rejected_order_says_why_and_cannot_be_cancelled()
+    public async Task A_rejected_order_shows_its_reason_and_cannot_be_cancelled()
     {
         var id = await SalesData.AddAsync(
             platform, customerId: 3, order => order.Reject("There is not enough of SKU-1.", platform.Clock.GetUtcNow()), (1, 1, 1m));
@@ -205,7 +205,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("""{"customerId":3,"items":[{"itemId":1,"quantity":1}],"status":"Confirmed"}""", "status")]
     [Trait("Covers", "N-20")]
     [Trait("Covers", "N-23")]
-    public async Task An_unacceptable_order_is_refused_with_the_field_named_and_leaves_nothing(string body, string field)
+    public async Task An_invalid_order_is_refused_with_the_field_named_and_stores_nothing(string body, string field)
     {
         var before = await RowsAsync();
         var problem = await SendAsync("POST", Orders, body).ProblemAsync();
@@ -214,7 +214,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Fact]
-    public async Task Every_unknown_item_is_named_and_a_hundred_lines_are_enough()
+    public async Task Every_unknown_item_is_named_and_more_than_a_hundred_lines_are_refused()
     {
         var unknown = await SendAsync(
             "POST", Orders,
@@ -235,7 +235,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("""{"customerId":999999}""", "customerId")]
     [InlineData("""{"customerId":4,"items":[]}""", "items")]
     [Trait("Covers", "N-23")]
-    public async Task An_unacceptable_change_is_refused_with_the_field_named_and_changes_nothing(string body, string field)
+    public async Task An_invalid_change_is_refused_with_the_field_named_and_changes_nothing(string body, string field)
     {
         var problem = await SendAsync("PUT", Orders + "/1", body).ProblemAsync();
         Assert.Equal((HttpStatusCode.BadRequest, field), (problem.Status, Assert.Single(problem.Fields)));
@@ -243,7 +243,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Fact]
-    public async Task Of_changes_made_at_once_from_the_same_version_one_succeeds()
+    public async Task One_of_several_concurrent_changes_to_the_same_version_succeeds()
     {
         var id = (await CreateAsync(3)).GetProperty("id").GetInt64();
         await SettledAsync(id);
@@ -259,7 +259,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Fact]
-    public async Task The_same_order_sent_at_once_under_one_key_is_placed_once()
+    public async Task Concurrent_requests_with_one_key_place_one_order()
     {
         var (clerk, key) = (await platform.UserTokenAsync("clerk"), Guid.NewGuid().ToString());
         var before = await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders");
@@ -281,7 +281,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Fact]
-    public async Task A_customer_sees_the_own_orders_and_no_others()
+    public async Task A_customer_sees_only_their_own_orders()
     {
         var mine = (await CreateAsync(4)).GetProperty("id").GetInt64();
         var token = await platform.CustomerTokenAsync("nonadmin4@email.com");
@@ -306,7 +306,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("DELETE", "orders/1")]
     [InlineData("GET", "sold-items")]
     [Trait("Covers", "N-28")]
-    public async Task Only_staff_may_write_or_see_what_was_sold(string method, string path)
+    public async Task Only_staff_may_change_orders_or_see_sold_items(string method, string path)
     {
         var (url, body) = ("/api/v1/sales/" + path, method is "POST" or "PUT" ? "{}" : null);
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, url, body).StatusAsync());
@@ -322,7 +322,7 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("orders")]
     [InlineData("orders/1")]
     [Trait("Covers", "N-28")]
-    public async Task Orders_are_shown_to_no_stranger(string path)
+    public async Task Orders_are_hidden_from_anonymous_callers_and_users_who_are_not_staff(string path)
     {
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/sales/" + path).StatusAsync());
         Assert.Equal(
@@ -334,11 +334,11 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         await http.SendAsync(method, path, body, await platform.UserTokenAsync("clerk"));
 
     private async Task<JsonElement> CreateAsync(long customerId) =>
-        await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = await PlentyAsync(), quantity = 1 } } })
+        await SendAsync("POST", Orders, new { customerId, items = new[] { new { itemId = await WellStockedItemAsync(), quantity = 1 } } })
             .JsonAsync(HttpStatusCode.Created);
 
     /// <summary>An item that does not run out, so that no order for it is rejected.</summary>
-    private async Task<long> PlentyAsync()
+    private async Task<long> WellStockedItemAsync()
     {
         var body = new { sku = "PLENTY", name = "Plenty", countryOfOrigin = "Peru", price = 1, quantity = 1_000_000 };
         var item = await platform.Http("warehouse")

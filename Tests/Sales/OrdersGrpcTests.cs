@@ -9,7 +9,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     private readonly Orders.OrdersClient orders = new(platform.Grpc("sales"));
 
     [Fact]
-    public async Task An_order_is_placed_pending_for_the_customer_of_the_token_at_the_prices_given()
+    public async Task A_placed_order_is_pending_and_has_the_customer_of_the_token_and_the_given_prices()
     {
         var placed = await PlaceAsync(Request(("SKU-1", 2, 9999), ("SKU-UNKNOWN", 1, 5), ("SKU-1", 1, 1)));
         Assert.Equal((3, OrderStatus.Pending, 20004), (placed.CustomerId, placed.Status, placed.TotalCents));
@@ -26,11 +26,11 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task The_dearest_product_that_the_shop_may_sell_can_be_ordered() =>
+    public async Task A_product_at_the_maximum_price_can_be_ordered() =>
         Assert.Equal(499_999_995, (await PlaceAsync(Request(("SKU-1", 5, 99_999_999)))).TotalCents);
 
     [Fact]
-    public async Task The_same_checkout_however_often_and_at_once_makes_one_order()
+    public async Task Repeated_and_concurrent_requests_for_one_checkout_make_one_order()
     {
         var request = Request(("SKU-1", 2, 9999));
         var placed = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => PlaceAsync(request)));
@@ -47,7 +47,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task A_checkout_of_other_goods_or_of_someone_else_is_refused()
+    public async Task A_checkout_id_reused_for_other_goods_or_by_another_customer_is_refused()
     {
         var request = Request(("SKU-1", 2, 9999));
         await PlaceAsync(request);
@@ -65,7 +65,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
 
     [Fact]
     [Trait("Covers", "N-23")]
-    public async Task An_unacceptable_order_is_refused_with_the_field_named_and_leaves_nothing()
+    public async Task An_invalid_order_is_refused_with_the_field_named_and_stores_nothing()
     {
         var before = await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders");
         var good = Request(("SKU-1", 1, 100));
@@ -94,7 +94,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task A_checkout_that_was_given_up_is_refused_and_an_order_that_came_before_is_cancelled()
+    public async Task An_order_of_a_given_up_checkout_is_refused_afterwards_and_cancelled_if_placed_before()
     {
         var (late, early) = (Request(("SKU-1", 1, 100)), Request(("SKU-1", 1, 100)));
         await GiveUpAsync(late);
@@ -111,7 +111,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task Placed_and_given_up_at_the_same_moment_no_live_order_is_left()
+    public async Task Placing_and_giving_up_a_checkout_concurrently_leaves_no_live_order()
     {
         var request = Request(("SKU-1", 1, 100));
         await using var holder = await platform.Db("salesdb");
@@ -133,7 +133,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task A_customer_gets_the_own_orders_only()
+    public async Task A_customer_gets_only_their_own_orders()
     {
         var placed = await PlaceAsync(Request(("SKU-1", 1, 100)));
         Assert.Equal(
@@ -144,7 +144,7 @@ public sealed class OrdersGrpcTests(TestPlatform platform) : IClassFixture<TestP
 
     [Fact]
     [Trait("Covers", "N-03")]
-    public async Task Without_a_customers_token_nothing_is_placed_or_shown()
+    public async Task Placing_and_reading_orders_need_a_customers_token()
     {
         var anonymous = await Assert.ThrowsAsync<RpcException>(async () =>
             await orders.PlaceOrderAsync(Request(("SKU-1", 1, 100)), cancellationToken: TestContext.Current.CancellationToken));

@@ -24,7 +24,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
 
     [Fact]
     [Trait("Covers", "N-24")]
-    public async Task What_confirmed_orders_sold_is_listed_with_the_warehouses_names()
+    public async Task Items_of_confirmed_orders_are_listed_with_their_names_in_the_warehouse()
     {
         var before = await ShowAsync();
         Assert.Contains("1 item_1 ", before, StringComparison.Ordinal);
@@ -47,7 +47,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
 
     [Fact]
     [Trait("Covers", "N-24")]
-    public async Task Whatever_becomes_of_orders_at_once_the_sums_are_those_of_the_confirmed_ones()
+    public async Task The_sums_equal_those_of_the_confirmed_orders_after_concurrent_changes()
     {
         var lines = Gen.Select(Gen.Long[1, 6], Gen.Int[1, 9], Gen.Long[0, 999].Select(cents => cents / 100m)).Array[1, 5];
         var fates = Gen.Int[0, 3];
@@ -80,7 +80,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task The_list_reads_the_kept_sums_only_and_one_page_of_them()
+    public async Task The_list_reads_the_stored_sums_without_the_order_lines_and_is_paged()
     {
         var clerk = await platform.UserTokenAsync("clerk");
         var work = await Work.OfAsync(trace => http.SendAsync("GET", SoldItems, token: clerk, headers: trace));
@@ -131,7 +131,7 @@ public sealed class DependencyTests(TestPlatform platform) : IClassFixture<TestP
     [Fact]
     [Trait("Covers", "N-24")]
     [Trait("Covers", "N-20")]
-    public async Task A_service_that_is_down_is_a_clear_503_in_bounded_time_and_leaves_nothing()
+    public async Task A_service_that_is_down_gives_503_within_ten_seconds_and_no_order_is_stored()
     {
         var clerk = await platform.UserTokenAsync("clerk");
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", "/api/v1/sales/sold-items", token: clerk).StatusAsync());

@@ -28,7 +28,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     private readonly HttpClient http = SalesData.Start(platform);
 
     [Fact]
-    public async Task It_counts_orders_by_status_and_shows_each_of_the_last_14_days()
+    public async Task The_summary_counts_orders_by_status_and_shows_each_of_the_last_14_days()
     {
         var before = await ShowAsync();
         var now = platform.Clock.GetUtcNow();
@@ -65,7 +65,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task It_says_how_long_the_oldest_order_has_waited_for_the_warehouse()
+    public async Task The_summary_shows_the_times_of_the_oldest_pending_order_and_the_oldest_unsent_event()
     {
         var now = platform.Clock.GetUtcNow();
         var waiting = await SalesData.AddAsync(platform, 3, _ => { }, (1, 1, 1m));
@@ -91,7 +91,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Whatever_becomes_of_orders_at_once_the_days_add_up()
+    public async Task The_daily_figures_agree_with_the_orders_after_concurrent_changes()
     {
         var fates = Gen.Select(Gen.Int[0, 4], Gen.Int[-20, 0], Gen.Long[1, 999].Select(cents => cents / 100m));
         await fates.Array[4, 16].SampleAsync(orders => Task.WhenAll(orders.Select(async order =>
@@ -113,7 +113,7 @@ public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task Reading_it_takes_four_statements_none_of_which_looks_at_orders_that_are_done()
+    public async Task The_summary_takes_four_statements_and_reads_only_pending_orders()
     {
         await SalesData.AddAsync(platform, 3, order => order.Confirm([1], platform.Clock.GetUtcNow()), (1, 1, 1m));
         var clerk = await platform.UserTokenAsync("clerk");

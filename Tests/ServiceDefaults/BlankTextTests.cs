@@ -33,7 +33,7 @@ public sealed class BlankTextTests(TestPlatform platform) : IClassFixture<TestPl
     [Theory]
     [MemberData(nameof(Texts))]
     [Trait("Covers", "N-10")]
-    public async Task White_space_and_what_nobody_sees_is_no_text(string service, string method, string path, string body, string field)
+    public async Task A_blank_or_invisible_text_is_refused(string service, string method, string path, string body, string field)
     {
         using var http = platform.Http(service);
         var token = service is "cart" or "customers"
@@ -46,7 +46,7 @@ public sealed class BlankTextTests(TestPlatform platform) : IClassFixture<TestPl
     }
 
     [Fact]
-    public async Task Nor_is_it_over_grpc()
+    public async Task Blank_text_is_refused_over_gRPC_too()
     {
         var todos = new MicroPlatform.Todo.V1.Todos.TodosClient(platform.Grpc("todo"));
         var token = await platform.UserTokenAsync("alice");

@@ -31,7 +31,7 @@ public sealed class GrpcRequestTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("HTTP/2", "POST", "/openapi/todo.json", "application/grpc", false)]
     [InlineData("HTTP/2", "POST", Method + "/", "application/grpc", false)]
     [InlineData("HTTP/2", "POST", "/", "application/grpc", false)]
-    public void Protocol_verb_path_and_content_type_make_a_call(string protocol, string verb, string path, string? type, bool expected)
+    public void Protocol_verb_path_and_content_type_identify_a_call(string protocol, string verb, string path, string? type, bool expected)
     {
         var context = new DefaultHttpContext { Request = { Protocol = protocol, Method = verb, Path = path, ContentType = type } };
         Assert.Equal(expected, context.IsGrpc());
@@ -42,7 +42,7 @@ public sealed class GrpcRequestTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("POST", "/api/v1/todos", HttpStatusCode.UnsupportedMediaType)]
     [InlineData("DELETE", "/api/v1/todos", HttpStatusCode.MethodNotAllowed)]
     [InlineData("POST", "/api/v1/nothing", HttpStatusCode.NotFound)]
-    public async Task A_service_refuses_REST_as_REST_whatever_the_content_type(string verb, string path, HttpStatusCode expected)
+    public async Task A_refused_REST_request_gets_problem_details_for_any_content_type(string verb, string path, HttpStatusCode expected)
     {
         foreach (var type in new[] { "application/grpc", "application/grpc+proto", "application/grpc-web" })
         {
@@ -59,7 +59,7 @@ public sealed class GrpcRequestTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("application/grpc-web", "2.0", HttpStatusCode.UnsupportedMediaType)]
     [InlineData("application/grpc+json", "2.0", HttpStatusCode.UnsupportedMediaType)]
     [InlineData("application/json", "2.0", HttpStatusCode.UnsupportedMediaType)]
-    public async Task A_gRPC_method_takes_nothing_but_gRPC(string type, string version, HttpStatusCode expected) =>
+    public async Task A_gRPC_method_refuses_other_protocols_and_content_types(string type, string version, HttpStatusCode expected) =>
         Assert.Equal(expected, await StatusAsync("POST", Method, type, new(version)));
 
     private async Task<HttpStatusCode> StatusAsync(string verb, string path, string type, Version version)

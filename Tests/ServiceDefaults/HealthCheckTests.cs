@@ -15,7 +15,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
     private readonly HealthCheckService checks = platform.Services("customers").GetRequiredService<HealthCheckService>();
 
     [Fact]
-    public async Task A_database_that_is_not_migrated_yet_is_a_result_of_both_checks()
+    public async Task Both_checks_report_a_database_that_is_not_migrated_yet()
     {
         await using var db = await platform.Db("customersdb");
         await ExecuteAsync(db, """ALTER TABLE "__EFMigrationsHistory" RENAME TO history; ALTER TABLE signing_keys RENAME TO keys""");
@@ -30,7 +30,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_database_that_does_not_answer_in_time_is_a_result_of_both_checks()
+    public async Task Both_checks_report_a_database_that_does_not_answer_in_time()
     {
         await using var db = await platform.Db("customersdb");
         await using var transaction = await db.BeginTransactionAsync(TestContext.Current.CancellationToken);
@@ -39,7 +39,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task Probes_and_housekeeping_leave_no_trace_and_requests_do()
+    public async Task Requests_are_traced_and_probes_and_housekeeping_are_not()
     {
         platform.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = TestPlatform.NoCollector;
         var database = new NpgsqlConnectionStringBuilder(platform.ConnectionString("cartdb")).Database!;
@@ -64,7 +64,7 @@ public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<Test
             "housekeeping has run");
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM checkouts WHERE given_up_at IS NOT NULL") == 1,
-            "late checkouts have been looked for");
+            "the late checkout is given up");
         string[] untraced = ["MigrationsHistory", "DELETE FROM inbox_messages", "order_id IS NULL"];
         Assert.DoesNotContain(seen.Statements, statement => untraced.Any(part => statement.Contains(part, StringComparison.Ordinal)));
     }

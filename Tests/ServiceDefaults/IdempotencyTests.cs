@@ -39,7 +39,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task Twenty_equal_requests_at_once_do_the_work_once()
+    public async Task Twenty_concurrent_equal_requests_do_the_work_once()
     {
         var body = new { title = "twenty" };
         var alice = await Alice;
@@ -57,7 +57,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_key_is_forgotten_after_a_day()
+    public async Task A_key_expires_after_a_day()
     {
         await http.SendAsync("POST", Path, new { title = "day-1" }, await Alice, ("Idempotency-Key", "day"))
             .JsonAsync(HttpStatusCode.Created);
@@ -76,7 +76,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_key_of_one_caller_means_nothing_to_another()
+    public async Task Two_callers_may_use_the_same_key()
     {
         var mine = await http.SendAsync("POST", Path, new { title = "mine" }, await Alice, ("Idempotency-Key", "shared"))
             .JsonAsync(HttpStatusCode.Created);
@@ -94,7 +94,7 @@ public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("warehouse")]
     [InlineData("accounting")]
     [InlineData("sales")]
-    public void No_endpoint_that_is_open_or_takes_a_password_honours_keys(string service)
+    public void Endpoints_that_are_open_or_take_a_password_do_not_support_keys(string service)
     {
         var endpoints = platform.Services(service).GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).ToList();
         var idempotent = endpoints.Where(endpoint => endpoint.Metadata.Any(item => item.GetType().Name is "IdempotentAttribute")).ToList();

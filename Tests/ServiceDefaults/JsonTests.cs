@@ -10,7 +10,7 @@ public sealed class JsonTests
 
     [Fact]
     [Trait("Covers", "N-27")]
-    public void Money_has_two_places_and_survives_the_round_trip() => Gen.Int[0, int.MaxValue].Sample(cents =>
+    public void Money_has_two_decimal_places_and_survives_a_round_trip() => Gen.Int[0, int.MaxValue].Sample(cents =>
     {
         var amount = cents / 100m;
         var json = JsonSerializer.Serialize(amount, Options);
@@ -32,7 +32,7 @@ public sealed class JsonTests
     [InlineData("0.0100000000000000000000000000000000000000", "0.01")]
     [InlineData("00000000000000000000000000000000000001e-2", null)]
     [InlineData("99999999999999999999999999.99", "99999999999999999999999999.99")]
-    public void Money_may_be_written_in_any_way_that_JSON_has_for_the_same_number(string json, string? expected)
+    public void Money_may_be_written_in_any_JSON_notation_of_the_same_number(string json, string? expected)
     {
         if (expected is null)
         {
@@ -67,7 +67,7 @@ public sealed class JsonTests
     [InlineData("\"2026-11-22t16:45:00z\"", "\"2026-11-22T16:45:00.000000Z\"")]
     [InlineData("\"2026-11-22t16:45:00.5-00:30\"", "\"2026-11-22T17:15:00.500000Z\"")]
     [InlineData("\"2026-11-22T16:45:00.12345678901234567890Z\"", "\"2026-11-22T16:45:00.123456Z\"")]
-    public void Times_are_told_in_UTC(string given, string told) =>
+    public void Times_are_written_in_UTC(string given, string told) =>
         Assert.Equal(told, JsonSerializer.Serialize(JsonSerializer.Deserialize<DateTimeOffset>(given, Options), Options));
 
     [Theory]

@@ -38,7 +38,7 @@ public sealed class LogLevelTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task Without_configuration_no_call_and_no_statement_is_logged_and_warnings_of_the_database_are()
+    public async Task Without_configuration_calls_and_statements_are_not_logged_and_database_warnings_are()
     {
         await using var platform = new TestPlatform(cluster);
         platform.Settings.Remove("Logging:LogLevel:Default");

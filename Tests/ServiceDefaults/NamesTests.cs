@@ -50,11 +50,11 @@ public sealed class NamesTests
     [Theory]
     [MemberData(nameof(Same))]
     [Trait("Covers", "N-09")]
-    public void These_are_one_name(string one, string other) => Assert.Equal(Names.KeyOf(one), Names.KeyOf(other));
+    public void Equivalent_spellings_have_the_same_key(string one, string other) => Assert.Equal(Names.KeyOf(one), Names.KeyOf(other));
 
     [Theory]
     [MemberData(nameof(Different))]
-    public void These_are_two_names(string one, string other) =>
+    public void Different_names_have_different_keys(string one, string other) =>
         Assert.NotEqual(Names.KeyOf(one), Names.KeyOf(other), StringComparer.Ordinal);
 
     [Theory]
@@ -65,7 +65,7 @@ public sealed class NamesTests
     [InlineData("zoë_1-a@b+c.d")]
     [InlineData("٣٤")]
     [InlineData("각")]
-    public void Letters_and_digits_of_any_script_make_a_username(string name) => Assert.True(Names.IsUsername(name));
+    public void Letters_and_digits_of_any_script_are_a_valid_username(string name) => Assert.True(Names.IsUsername(name));
 
     [Theory]
     [InlineData("")]
@@ -74,11 +74,11 @@ public sealed class NamesTests
     [InlineData("😀")]
     [InlineData("a/b")]
     [InlineData("½")]
-    public void What_is_more_or_less_than_letters_and_digits_makes_none(string name) => Assert.False(Names.IsUsername(name));
+    public void An_empty_name_or_a_name_with_other_characters_is_not_a_valid_username(string name) => Assert.False(Names.IsUsername(name));
 
     [Theory]
     [MemberData(nameof(Invisible))]
-    public void What_nobody_sees_is_in_no_name_and_no_address_and_is_blank_alone(int codePoint)
+    public void Invisible_characters_are_refused_in_usernames_and_email_addresses_and_count_as_blank(int codePoint)
     {
         var hidden = new Rune(codePoint).ToString();
         Assert.False(Names.IsUsername($"clerk7{hidden}"));
@@ -92,7 +92,7 @@ public sealed class NamesTests
     [InlineData("ada@example.com")]
     [InlineData("ärger+1@bücher.example")]
     [InlineData("𠮷田@例え.テスト")]
-    public void These_are_addresses(string address) => Assert.True(Names.IsEmail(address));
+    public void A_well_formed_email_address_is_accepted(string address) => Assert.True(Names.IsEmail(address));
 
     [Theory]
     [InlineData("password of 3")]
@@ -103,7 +103,7 @@ public sealed class NamesTests
     [InlineData("ada@example.com ")]
     [InlineData("\"a b\"@example.com")]
     [InlineData("a\u00A0b@example.com")]
-    public void These_are_no_addresses(string address) => Assert.False(Names.IsEmail(address));
+    public void A_malformed_email_address_is_refused(string address) => Assert.False(Names.IsEmail(address));
 
     [Theory]
     [InlineData("😀😀😀😀", false)]
@@ -112,11 +112,11 @@ public sealed class NamesTests
     [InlineData("ﬃﬃab", true)]
     [InlineData("1234567", false)]
     [InlineData("12345678", true)]
-    public void A_password_has_eight_characters_however_many_units_they_take(string password, bool isGood) =>
+    public void A_password_has_at_least_8_characters_however_many_code_units_they_take(string password, bool isGood) =>
         Assert.Equal(isGood, new NewPasswordAttribute().IsValid(password));
 
     [Fact]
-    public void A_password_has_up_to_128_characters_however_many_units_they_take()
+    public void A_password_has_at_most_128_characters_however_many_code_units_they_take()
     {
         Assert.True(new NewPasswordAttribute().IsValid(string.Concat(Enumerable.Repeat("😀", 128))));
         Assert.False(new NewPasswordAttribute().IsValid(string.Concat(Enumerable.Repeat("😀", 129))));

@@ -12,7 +12,7 @@ public sealed class PagingTests(TestPlatform platform) : IClassFixture<TestPlatf
 
     [Fact]
     [Trait("Covers", "N-17")]
-    public async Task A_walk_gives_every_item_once_in_order_whatever_the_page_size()
+    public async Task Paging_returns_every_item_once_in_order_whatever_the_page_size()
     {
         var token = await platform.CustomerTokenAsync("admin1@email.com");
         for (var i = 0; i < 7; i++)
@@ -47,7 +47,7 @@ public sealed class PagingTests(TestPlatform platform) : IClassFixture<TestPlatf
     [InlineData("cursor=%20", "cursor")]
     [InlineData("cursor=bm90IGEgbnVtYmVy", "cursor")]
     [Trait("Covers", "N-10")]
-    public async Task A_page_that_cannot_be_is_refused_with_the_field_named(string query, string field)
+    public async Task An_invalid_page_parameter_is_refused_with_the_field_named(string query, string field)
     {
         var problem = await http.SendAsync(
             "GET", $"/api/v1/customers?{query}", token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync();

@@ -24,7 +24,7 @@ public sealed class PolicyTests
     [InlineData(Policies.Admin, Issuers.Users, "staff", false)]
     [InlineData(Policies.Admin, Issuers.Customers, "admin", false)]
     [Trait("Covers", "N-03")]
-    public async Task A_policy_looks_at_who_gave_the_role(string policy, string issuer, string role, bool isAllowed) =>
+    public async Task A_policy_checks_the_issuer_of_the_role(string policy, string issuer, string role, bool isAllowed) =>
         Assert.Equal(isAllowed, await IsAllowedAsync(policy, Caller(issuer, role), resource: null));
 
     [Theory]
@@ -44,7 +44,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void An_admin_of_Users_is_no_admin_of_the_shop() => Assert.False(Caller(Issuers.Users, "admin").IsShopAdmin());
+    public void An_admin_of_Users_is_not_an_admin_of_the_shop() => Assert.False(Caller(Issuers.Users, "admin").IsShopAdmin());
 
     private static ClaimsPrincipal Caller(string issuer, string role) =>
         new(new ClaimsIdentity([new("iss", issuer), new("sub", "1"), new("role", role)], "test", "sub", "role"));

@@ -60,7 +60,7 @@ public sealed class PreconditionTests
     [InlineData("\"7 \", \"7\"")]
     [InlineData("\"7\", *")]
     [InlineData("**")]
-    public void What_is_no_tag_at_all_is_400_and_names_the_header(string header)
+    public void A_malformed_tag_is_400_and_the_answer_names_the_header(string header)
     {
         foreach (var (refusal, field) in new[]
         {

@@ -15,7 +15,7 @@ public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<T
     private int asked;
 
     [Fact]
-    public async Task Orders_that_wait_for_the_warehouse_leave_connections_to_others_and_are_stored_once_it_answers()
+    public async Task Orders_that_wait_for_the_warehouse_leave_connections_free_and_are_stored_when_it_answers()
     {
         var staff = await platform.UserTokenAsync("clerk");
         using var sales = Start("sales", "/BatchGetItems");
@@ -39,7 +39,7 @@ public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<T
     }
 
     [Fact]
-    public async Task Products_that_wait_for_Customers_leave_connections_to_others_and_are_in_the_cart_once_it_answers()
+    public async Task Products_that_wait_for_Customers_leave_connections_free_and_are_in_the_cart_when_it_answers()
     {
         var admin = await platform.CustomerTokenAsync(Accounts.Admin);
         var (owner, other) = (await platform.RegisterAsync(), await platform.RegisterAsync());

@@ -49,7 +49,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     public ValueTask DisposeAsync() => gateway.DisposeAsync();
 
     [Fact]
-    public async Task At_rest_nothing_is_exported_however_much_is_polled_and_probed()
+    public async Task Polling_and_probing_export_no_spans()
     {
         using var http = gateway.Http();
         await using var health = await Events.OpenAsync(http, "/health/services/stream", token: null);
@@ -58,7 +58,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
         await http.SendAsync("GET", "/api/v1/products").JsonAsync();
         await Eventually.TrueAsync(
             () => Task.FromResult(exported.Count(span => "/api/v1/products".Equals(span.GetTagItem("url.path"))) == 2),
-            "its spans have ended");
+            "the spans of the request have ended");
         await platform.QuietAsync();
         exported.Clear();
         var before = await PolledAsync();
@@ -81,7 +81,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_is_named_after_the_route_that_was_asked_for()
+    public async Task A_request_is_named_after_its_route()
     {
         using var http = gateway.Http();
         var account = await platform.RegisterAsync();
@@ -103,7 +103,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_response_does_not_tell_the_route_to_callers()
+    public async Task A_response_does_not_disclose_the_route()
     {
         using var http = gateway.Http();
         using var response = await http.SendAsync("GET", "/api/v1/products/1");
@@ -111,7 +111,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_is_named_after_its_method()
+    public async Task A_gRPC_call_is_named_after_its_method()
     {
         using var channel = gateway.Channel();
         var me = As((await platform.NewUserAsync()).AccessToken);
@@ -127,7 +127,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_checkout_is_one_trace_in_which_events_have_their_names()
+    public async Task A_checkout_is_one_trace_with_spans_named_after_its_events()
     {
         using var http = gateway.Http();
         var account = await platform.RegisterAsync();
@@ -155,7 +155,7 @@ public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_fails_is_red_with_its_reason()
+    public async Task A_failed_request_has_an_error_span_with_the_reason()
     {
         using var http = gateway.Http();
         await platform.StopAsync("warehouse");

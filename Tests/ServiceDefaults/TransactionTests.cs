@@ -13,7 +13,7 @@ public sealed class TransactionTests(Cluster cluster)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Work_is_not_done_again_when_the_connection_is_lost_during_its_commit(bool inTransaction)
+    public async Task Work_is_not_repeated_when_the_connection_is_lost_during_its_commit(bool inTransaction)
     {
         var cancellationToken = TestContext.Current.CancellationToken;
         var database = await cluster.CloneAsync("warehouse");
@@ -46,7 +46,7 @@ public sealed class TransactionTests(Cluster cluster)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Work_on_what_was_loaded_before_its_transaction_is_refused_whether_one_is_open_or_not(bool isOpen)
+    public async Task Work_on_an_entity_loaded_beforehand_is_refused_inside_or_outside_an_open_transaction(bool isOpen)
     {
         var cancellationToken = TestContext.Current.CancellationToken;
         var database = await cluster.CloneAsync("warehouse");
@@ -70,7 +70,7 @@ public sealed class TransactionTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task What_is_to_happen_after_the_commit_happens_once_when_the_work_ran_twice()
+    public async Task A_commit_callback_runs_once_when_the_work_runs_twice()
     {
         var cancellationToken = TestContext.Current.CancellationToken;
         var (database, runs, counted) = (await cluster.CloneAsync("warehouse"), 0, 0);
@@ -92,7 +92,7 @@ public sealed class TransactionTests(Cluster cluster)
     }
 
     [Fact]
-    public async Task What_is_to_happen_after_the_commit_does_not_happen_when_the_work_fails()
+    public async Task A_commit_callback_does_not_run_when_the_work_fails()
     {
         var cancellationToken = TestContext.Current.CancellationToken;
         var (database, counted) = (await cluster.CloneAsync("warehouse"), 0);

@@ -45,7 +45,7 @@ public sealed class VersioningTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Both_versions_answer_and_only_the_old_one_says_that_it_goes()
+    public async Task Both_versions_answer_and_only_the_old_version_has_deprecation_headers()
     {
         using var old = await http.SendAsync("GET", "/api/v1/teas");
         Assert.Equal(
@@ -63,14 +63,14 @@ public sealed class VersioningTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_error_of_the_old_version_says_so_too()
+    public async Task An_error_of_the_old_version_has_the_deprecation_header_too()
     {
         using var response = await http.SendAsync("GET", "/api/v1/teas/none");
         Assert.Equal((HttpStatusCode.NotFound, "@1793491200"), (response.StatusCode, Header(response, "Deprecation")));
     }
 
     [Fact]
-    public async Task OpenAPI_has_both_and_marks_the_old_one()
+    public async Task OpenAPI_lists_both_versions_and_marks_the_old_one_as_deprecated()
     {
         var paths = (await http.SendAsync("GET", "/openapi/teas.json").JsonAsync()).GetProperty("paths");
         Assert.True(paths.GetProperty("/api/v1/teas").GetProperty("get").GetProperty("deprecated").GetBoolean());
@@ -78,7 +78,7 @@ public sealed class VersioningTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_calls_that_still_come_are_counted_by_route()
+    public async Task Calls_of_the_old_version_are_counted_by_route()
     {
         var routes = new List<string>();
         using var listener = new MeterListener();

@@ -12,7 +12,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     private readonly HttpClient http = platform.Http("todo");
 
     [Fact]
-    public async Task A_to_do_is_made_shown_replaced_changed_and_deleted()
+    public async Task A_to_do_is_created_shown_changed_replaced_and_deleted()
     {
         var me = (await platform.NewUserAsync()).AccessToken;
         using var created = await http.SendAsync(
@@ -64,7 +64,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("PATCH", """{"title":" "}""", "title")]
     [InlineData("PATCH", """{"isDueAtGiven":true}""", "isDueAtGiven")]
     [Trait("Covers", "N-10")]
-    public async Task Bad_input_is_refused_by_name_and_changes_nothing(string method, string body, string field)
+    public async Task Bad_input_is_refused_with_the_field_named_and_changes_nothing(string method, string body, string field)
     {
         var me = (await platform.NewUserAsync()).AccessToken;
         var made = await http.SendAsync("POST", Todos, new { title = "kept" }, me).JsonAsync(HttpStatusCode.Created);
@@ -87,7 +87,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
 
     [Fact]
     [Trait("Covers", "N-16")]
-    public async Task An_emoji_is_one_character_of_the_200_that_a_title_may_have()
+    public async Task An_emoji_counts_as_one_of_the_200_characters_of_a_title()
     {
         var me = (await platform.NewUserAsync()).AccessToken;
         var title = string.Concat(Enumerable.Repeat("🎉", 200));
@@ -106,7 +106,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     [InlineData("cursor=7", "cursor")]
     [InlineData("search=nul%00", "query")]
     [Trait("Covers", "N-10")]
-    public async Task A_list_that_cannot_be_is_refused_by_name(string query, string field)
+    public async Task An_invalid_list_parameter_is_refused_with_the_field_named(string query, string field)
     {
         var problem = await http.SendAsync("GET", $"{Todos}?{query}", token: await platform.UserTokenAsync("alice")).ProblemAsync();
         Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
@@ -160,7 +160,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task A_write_with_a_stale_tag_is_refused_and_with_the_present_one_done()
+    public async Task A_write_with_a_stale_tag_is_refused_and_with_the_current_tag_succeeds()
     {
         var me = (await platform.NewUserAsync()).AccessToken;
         using var made = await http.SendAsync("POST", Todos, new { title = "tagged" }, me);
@@ -198,7 +198,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
 
     [Fact]
     [Trait("Covers", "N-03")]
-    public async Task Anothers_to_do_is_not_found_whatever_is_tried()
+    public async Task Another_users_to_do_is_not_found()
     {
         var (mine, theirs) = ((await platform.NewUserAsync()).AccessToken, (await platform.NewUserAsync()).AccessToken);
         using var made = await http.SendAsync("POST", Todos, new { title = "private" }, mine);
@@ -215,7 +215,7 @@ public sealed class TodoApiTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Fact]
-    public async Task The_demo_to_dos_belong_to_the_demo_users_that_Users_knows()
+    public async Task The_demo_to_dos_belong_to_the_demo_users_of_Users()
     {
         var alice = await http.SendAsync("GET", Todos + "?search=party", token: await platform.UserTokenAsync("alice")).JsonAsync();
         Assert.Single(alice.GetProperty("items").EnumerateArray());

@@ -23,7 +23,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     [Trait("Covers", "B-TD-01.g")]
     [Trait("Covers", "B-TD-01.h")]
     [Trait("Covers", "B-TD-01.i")]
-    public async Task To_dos_are_made_changed_listed_shown_and_deleted()
+    public async Task To_dos_are_created_changed_listed_shown_and_deleted()
     {
         var me = As((await platform.NewUserAsync()).AccessToken);
         var first = (await todos.CreateAsync(new() { Title = "first", Text = "one" }, me)).Item;
@@ -47,7 +47,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-16")]
-    public async Task Timestamps_are_filled_and_the_second_only_by_an_update()
+    public async Task CreatedAt_is_set_on_creation_and_UpdatedAt_only_by_an_update()
     {
         var me = As((await platform.NewUserAsync()).AccessToken);
         var madeAt = platform.Clock.GetUtcNow();
@@ -67,7 +67,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("Party 🎉👩‍👩‍👧", "日本語 \n\t \"quoted\" \\ % _ '; DROP TABLE todos;--")]
     [InlineData("עברית العربية", "")]
     [Trait("Covers", "N-16")]
-    public async Task Any_text_comes_back_as_it_was_sent(string title, string text)
+    public async Task Any_text_is_returned_unchanged(string title, string text)
     {
         var me = As((await platform.NewUserAsync()).AccessToken);
         var made = (await todos.CreateAsync(new() { Title = title, Text = text }, me)).Item;
@@ -103,7 +103,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     [MemberData(nameof(BadInput))]
     [Trait("Covers", "N-10")]
     [Trait("Covers", "N-16")]
-    public async Task Bad_input_is_an_invalid_argument_with_the_field_named_and_nothing_written(string field, CreateRequest bad)
+    public async Task Bad_input_is_refused_with_the_field_named_and_nothing_is_written(string field, CreateRequest bad)
     {
         var me = As((await platform.NewUserAsync()).AccessToken);
         var made = (await todos.CreateAsync(new() { Title = new('t', 200), Text = new('t', 2000) }, me)).Item;
@@ -118,7 +118,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-17")]
-    public async Task A_limit_of_none_gives_fifty_a_huge_one_two_hundred_and_pages_go_through_all_in_order()
+    public async Task A_page_has_50_to_dos_by_default_and_at_most_200_and_paging_returns_all_in_order()
     {
         var user = await platform.NewUserAsync();
         var me = As(user.AccessToken);
@@ -147,7 +147,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     [InlineData("7")]
     [InlineData("%00")]
     [InlineData("MDE5MDAwMDAtMDAwMC03MDAwLTgwMDAtMDAwMDAwMDAwMDAy")]
-    public async Task A_cursor_of_no_list_is_refused(string cursor)
+    public async Task An_invalid_cursor_is_refused(string cursor)
     {
         var refusal = await todos.ListAsync(new() { Cursor = cursor }, As(await platform.UserTokenAsync("alice"))).RefusalAsync();
         Assert.Equal((StatusCode.InvalidArgument, "cursor"), (refusal.Status, Assert.Single(refusal.Fields)));
@@ -155,7 +155,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-12")]
-    public async Task A_list_is_filtered_by_completion_and_by_text_taken_literally()
+    public async Task A_list_is_filtered_by_completion_and_by_literal_text()
     {
         var me = As((await platform.NewUserAsync()).AccessToken);
         await todos.CreateAsync(new() { Title = "100% done", Completed = true }, me);
@@ -198,7 +198,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-03")]
-    public async Task Anothers_to_do_is_not_found_whatever_is_tried()
+    public async Task Another_users_to_do_is_not_found()
     {
         var (mine, theirs) = (As((await platform.NewUserAsync()).AccessToken), As((await platform.NewUserAsync()).AccessToken));
         var todo = (await todos.CreateAsync(new() { Title = "private" }, mine)).Item;
@@ -215,7 +215,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
 
     [Fact]
     [Trait("Covers", "N-03")]
-    public async Task Metadata_that_claims_an_identity_is_no_identity()
+    public async Task Identities_claimed_in_metadata_are_ignored()
     {
         var user = await platform.NewUserAsync();
         await todos.CreateAsync(new() { Title = "private" }, As(user.AccessToken));
@@ -234,7 +234,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     [Fact]
     [Trait("Covers", "B-E2-02")]
     [Trait("Covers", "N-02")]
-    public async Task Forged_tokens_are_refused_by_every_method_and_the_next_genuine_one_is_served()
+    public async Task Every_method_refuses_forged_tokens_and_the_next_valid_token_works()
     {
         var user = await platform.NewUserAsync();
         var forgeries = (await Forgery.CreateAsync(platform, "users", user.AccessToken)).Tokens()
@@ -260,7 +260,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task Bytes_that_are_no_message_are_an_invalid_argument()
+    public async Task A_malformed_message_is_an_invalid_argument()
     {
         using var channel = platform.Grpc("todo");
         var token = await platform.UserTokenAsync("alice");
@@ -271,7 +271,7 @@ public sealed class TodoGrpcTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_call_that_its_caller_gives_up_is_cancelled_or_past_its_deadline()
+    public async Task A_late_call_is_DEADLINE_EXCEEDED_and_a_cancelled_stream_is_CANCELLED()
     {
         var token = await platform.UserTokenAsync("alice");
         var late = As(token).WithDeadline(DateTime.UtcNow.AddSeconds(-1));

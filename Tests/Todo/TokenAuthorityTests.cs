@@ -10,7 +10,7 @@ namespace MicroPlatform.Tests.Todo;
 public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
-    public async Task Keys_once_known_serve_while_Users_is_away_and_unknown_ones_are_never_guessed()
+    public async Task Tokens_get_503_while_Users_is_down_unless_its_keys_are_cached()
     {
         var token = await platform.UserTokenAsync("alice");
         await platform.StopAsync("users");
@@ -39,9 +39,9 @@ public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<T
         {
             ["no endpoint"] = () => throw new InvalidOperationException("Service discovery knows no endpoint."),
             ["a broken stream"] = () => throw new IOException("The connection was reset."),
-            ["no JSON"] = () => new(HttpStatusCode.OK) { Content = new StringContent("<html>") },
+            ["not JSON"] = () => new(HttpStatusCode.OK) { Content = new StringContent("<html>") },
             ["no keys"] = () => new(HttpStatusCode.OK) { Content = new StringContent("""{"keys":[]}""") },
-            ["a key that is none"] = () => new(HttpStatusCode.OK)
+            ["a malformed key"] = () => new(HttpStatusCode.OK)
             {
                 Content = new StringContent("""{"keys":[{"kty":"RSA","use":"sig","kid":"x","n":"!","e":"!"}]}"""),
             },
@@ -49,7 +49,7 @@ public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<T
         };
 
         [Fact]
-        public async Task However_the_keys_fail_to_come_the_answer_is_503_and_the_next_try_may_succeed()
+        public async Task Every_failure_to_fetch_the_keys_gives_503_and_a_later_fetch_succeeds()
         {
             var token = await platform.UserTokenAsync("alice");
             using var http = platform.Http("todo");

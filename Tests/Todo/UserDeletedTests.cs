@@ -20,7 +20,7 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
     private readonly HttpClient todos = platform.Http("todo");
 
     [Fact]
-    public async Task They_go_with_the_user_and_nobody_elses_do()
+    public async Task A_deleted_users_to_dos_are_removed_and_other_users_keep_theirs()
     {
         var (gone, stays) = (await platform.NewUserAsync(), await platform.NewUserAsync());
         foreach (var user in new[] { gone, stays, gone })
@@ -36,7 +36,7 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_token_that_still_lives_makes_none_afterwards()
+    public async Task A_deleted_users_unexpired_token_creates_no_to_dos()
     {
         var gone = await platform.NewUserAsync();
         var one = (await todos.SendAsync("POST", Todos, new { title = "early" }, gone.AccessToken).JsonAsync(HttpStatusCode.Created))
@@ -62,7 +62,7 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task One_that_is_being_made_at_that_moment_goes_too()
+    public async Task A_to_do_created_during_the_deletion_is_removed_too()
     {
         var gone = await platform.NewUserAsync();
         await using var connection = await platform.Db("tododb");
@@ -75,19 +75,19 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
                 "tododb",
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database "
                     + "WHERE datname = current_database())") == 1,
-            "the removal waits for the to-do that is being made");
+            "the removal waits for the to-do that is being created");
         await making.CommitAsync(TestContext.Current.CancellationToken);
 
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM deleted_users WHERE user_id = $1", gone.Id) == 1,
-            "the deletion is noted");
+            "the deletion is recorded");
         Assert.Equal(0, await CountAsync(gone.Id));
         Assert.Equal(
             "ck_todos_owner_lives", (await Assert.ThrowsAsync<PostgresException>(() => InsertAsync(connection, gone.Id))).ConstraintName);
     }
 
     [Fact]
-    public async Task Many_made_while_the_user_leaves_leave_nothing_behind()
+    public async Task To_dos_created_concurrently_with_the_deletion_are_removed()
     {
         var gone = await platform.NewUserAsync();
         using var enough = new CancellationTokenSource();
@@ -103,7 +103,7 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
         }).ToList();
         try
         {
-            await Eventually.TrueAsync(async () => await CountAsync(gone.Id) > 0, "some are made before");
+            await Eventually.TrueAsync(async () => await CountAsync(gone.Id) > 0, "some to-dos are created before the deletion");
             await users.SendAsync("DELETE", NewUsers.Me, token: gone.AccessToken).JsonAsync(HttpStatusCode.NoContent);
             await Eventually.TrueAsync(async () => await CountAsync(gone.Id) == 0, "the to-dos of a deleted user are removed");
         }
@@ -119,7 +119,7 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_message_that_comes_again_does_its_work_once()
+    public async Task A_redelivered_message_is_handled_once()
     {
         var user = Guid.CreateVersion7();
         _ = platform.Services("todo");
@@ -129,20 +129,20 @@ public sealed class UserDeletedTests(TestPlatform platform) : IClassFixture<Test
         await Eventually.TrueAsync(
             async () =>
                 await platform.QueryAsync<long>("tododb", "DELETE FROM deleted_users WHERE user_id = $1 RETURNING 1::bigint", user) == 1,
-            "the first is handled");
+            "the first message is handled");
 
         await using var connection = await platform.Db("tododb");
         await InsertAsync(connection, user);
         await bus.Publish(new UserDeleted(user), new Dictionary<string, string>(headers, StringComparer.Ordinal));
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<long>("busdb", "SELECT count(*) FROM messages WHERE recipient = 'todo'") == 0,
-            "the second is taken");
+            "the second message is taken");
         // When a third event is handled, the handler is done with the second.
         var third = Guid.CreateVersion7();
         await bus.Publish(new UserDeleted(third), new Dictionary<string, string>(StringComparer.Ordinal));
         await Eventually.TrueAsync(
             async () => await platform.QueryAsync<long>("tododb", "SELECT count(*) FROM deleted_users WHERE user_id = $1", third) == 1,
-            "the third is handled");
+            "the third message is handled");
         Assert.Equal(1, await CountAsync(user));
     }
 

@@ -11,7 +11,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     private readonly HttpClient http = platform.Http("users");
 
     [Fact]
-    public async Task A_new_account_is_found_where_its_location_says()
+    public async Task A_new_account_is_found_at_its_location()
     {
         var username = NewUsers.NewName("Zoë");
         using var created = await http.SendAsync(
@@ -27,7 +27,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task Tokens_are_given_as_to_customers_and_never_cached()
+    public async Task Token_answers_are_not_cached_and_tokens_can_be_refreshed_and_revoked()
     {
         using var response = await http.SendAsync("POST", NewUsers.Login, new { username = "ALICE", password = TestPlatform.Password });
         Assert.Equal("no-store", response.Headers.CacheControl?.ToString());
@@ -55,7 +55,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
 
     [Fact]
     [Trait("Covers", "N-09")]
-    public async Task Of_twenty_equal_registrations_at_once_one_succeeds_and_the_rest_conflict()
+    public async Task One_of_twenty_concurrent_equal_registrations_succeeds_and_the_rest_conflict()
     {
         var username = NewUsers.NewName();
         var statuses = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => http.SendAsync(
@@ -72,7 +72,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task An_idempotency_key_means_nothing_here_and_nothing_of_a_password_is_kept()
+    public async Task An_idempotency_key_is_ignored_and_not_stored()
     {
         var request = new { username = NewUsers.NewName(), password = TestPlatform.Password, email = $"{Guid.NewGuid():N}@example.com" };
         var key = ("Idempotency-Key", "signup-1");
@@ -110,7 +110,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     [Trait("Covers", "N-04")]
     [Trait("Covers", "N-06")]
     [Trait("Covers", "N-10")]
-    public async Task Bad_input_is_refused_by_name_and_changes_nothing(string method, string path, string body, string field)
+    public async Task Bad_input_is_refused_with_the_field_named_and_changes_nothing(string method, string path, string body, string field)
     {
         var me = await platform.NewUserAsync();
         var before = await http.SendAsync("GET", NewUsers.Me, token: me.AccessToken).JsonAsync();
@@ -132,7 +132,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task A_write_with_a_stale_tag_is_refused_and_with_the_present_one_done()
+    public async Task A_write_with_a_stale_tag_is_refused_and_with_the_current_tag_succeeds()
     {
         var me = await platform.NewUserAsync();
         using var shown = await http.SendAsync("GET", NewUsers.Me, token: me.AccessToken);
@@ -157,7 +157,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
 
     [Fact]
     [Trait("Covers", "N-05")]
-    public async Task A_user_sees_no_other_and_does_not_learn_who_exists()
+    public async Task A_user_cannot_see_other_users_or_learn_which_users_exist()
     {
         var (me, other) = (await platform.NewUserAsync(), await platform.NewUserAsync());
         var existing = await http.SendAsync("GET", $"{NewUsers.Collection}/{other.Id}", token: me.AccessToken).ProblemAsync();
@@ -172,7 +172,7 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
 
     [Fact]
     [Trait("Covers", "N-02")]
-    public async Task Forged_tokens_are_refused_and_the_next_genuine_one_is_served()
+    public async Task Forged_tokens_are_refused_and_the_next_valid_token_works()
     {
         var me = await platform.NewUserAsync();
         foreach (var (name, token) in (await Forgery.CreateAsync(platform, "users", me.AccessToken)).Tokens())
@@ -188,12 +188,12 @@ public sealed class AccountApiTests(TestPlatform platform) : IClassFixture<TestP
     }
 
     [Fact]
-    public async Task A_token_of_the_shop_is_worth_nothing_here() => Assert.Equal(
+    public async Task A_token_of_the_shop_is_refused() => Assert.Equal(
         HttpStatusCode.Unauthorized, await http.SendAsync("GET", NewUsers.Me, token: await platform.CustomerTokenAsync("admin1@email.com"))
             .StatusAsync());
 
     [Fact]
-    public async Task Access_tokens_say_nothing_that_the_contract_does_not_name()
+    public async Task Access_tokens_contain_only_the_claims_of_the_contract()
     {
         var token = new JsonWebToken(await platform.UserTokenAsync("clerk"));
         Assert.Equal(

@@ -18,7 +18,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
 
     [Fact]
     [Trait("Covers", "B-US-01")]
-    public async Task Who_registered_signs_in_and_gets_a_token_that_the_published_keys_verify()
+    public async Task A_registered_user_signs_in_and_gets_a_token_that_the_published_keys_verify()
     {
         var request = Registration();
         var registered = (await users.RegisterAsync(request, As(null))).User;
@@ -65,7 +65,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("two@at@signs")]
     [InlineData("Name <name@example.com>")]
     [Trait("Covers", "B-US-03")]
-    public async Task A_malformed_email_is_refused_by_name(string email)
+    public async Task A_malformed_email_is_refused_with_the_field_named(string email)
     {
         var request = Registration();
         request.Email = email;
@@ -107,7 +107,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     [Theory]
     [MemberData(nameof(BadRegistrations))]
     [Trait("Covers", "N-10")]
-    public async Task What_is_no_username_or_no_password_is_refused_by_name(string field, string username, string password)
+    public async Task An_invalid_username_or_password_is_refused_with_the_field_named(string field, string username, string password)
     {
         var refusal = await users.RegisterAsync(
             new() { Username = username, Password = password, Email = "somebody@example.com" }, As(null)).RefusalAsync();
@@ -118,7 +118,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
 
     [Fact]
     [Trait("Covers", "N-15")]
-    public async Task A_taken_username_or_email_already_exists_whatever_its_case()
+    public async Task A_taken_username_or_email_is_refused_whatever_its_case()
     {
         var taken = await platform.NewUserAsync();
         var name = Registration();
@@ -158,14 +158,14 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     [InlineData("Bearer ")]
     [InlineData("bearer ")]
     [InlineData("BEARER  ")]
-    public async Task A_token_comes_bare_or_behind_its_scheme(string prefix)
+    public async Task A_token_is_accepted_with_or_without_its_scheme(string prefix)
     {
         var me = await platform.NewUserAsync();
         Assert.Equal(me.Id.ToString(), (await users.GetMeAsync(new(), As(prefix + me.AccessToken))).User.Id);
     }
 
     [Fact]
-    public async Task An_update_changes_what_is_present_and_nothing_else()
+    public async Task An_update_changes_only_the_fields_it_contains()
     {
         var (me, other) = (await platform.NewUserAsync(), await platform.NewUserAsync());
         var newName = NewUsers.NewName("Renamed");
@@ -185,7 +185,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
 
     [Fact]
     [Trait("Covers", "N-06")]
-    public async Task A_password_changes_only_with_the_current_one_and_ends_every_session()
+    public async Task A_password_change_needs_the_current_password_and_ends_every_session()
     {
         var me = await platform.NewUserAsync();
         var elsewhere = (await users.LoginAsync(new() { Username = me.Username, Password = TestPlatform.Password }, As(null))).Tokens;
@@ -215,7 +215,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_refresh_token_sent_again_within_ten_seconds_gives_another_pair_and_after_them_ends_the_session()
+    public async Task A_reused_refresh_token_gives_another_pair_within_ten_seconds_and_ends_the_session_afterwards()
     {
         var me = await platform.NewUserAsync();
         var next = (await users.RefreshAsync(new() { RefreshToken = me.RefreshToken }, As(null))).Tokens;
@@ -248,7 +248,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_deleted_account_is_gone_with_its_sessions_and_frees_its_names()
+    public async Task Deleting_an_account_deletes_its_sessions_and_frees_its_username_and_email()
     {
         var me = await platform.NewUserAsync();
         await users.DeleteMeAsync(new(), As(me.AccessToken));
@@ -263,7 +263,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task The_last_admin_cannot_leave()
+    public async Task The_last_admin_account_cannot_be_deleted()
     {
         var refusal = await users.DeleteMeAsync(new(), As(await platform.UserTokenAsync("admin"))).RefusalAsync();
         Assert.Equal(StatusCode.FailedPrecondition, refusal.Status);
@@ -273,7 +273,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     [InlineData(new byte[] { 0xFF, 0xFF })]
     [InlineData(new byte[] { 0x0A, 0x05, 0x61 })]
     [InlineData(new byte[] { 0x0A, 0x02, 0xC3, 0x28 })]
-    public async Task Bytes_that_are_no_message_are_an_invalid_argument(byte[] message)
+    public async Task A_malformed_message_is_an_invalid_argument(byte[] message)
     {
         using var channel = platform.Grpc("users");
         Assert.Equal(StatusCode.InvalidArgument, (await channel.CallRaw(Service, "Login", message).RefusalAsync()).Status);
@@ -282,7 +282,7 @@ public sealed class AccountGrpcTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_method_that_does_not_exist_is_unimplemented_and_the_service_says_that_it_serves()
+    public async Task An_unknown_method_is_unimplemented_and_the_health_check_reports_serving()
     {
         using var channel = platform.Grpc("users");
         Assert.Equal(

@@ -7,7 +7,7 @@ namespace MicroPlatform.Tests.Users;
 public sealed class KeyWithdrawalTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
-    public async Task Other_services_learn_a_key_that_was_not_announced_from_the_first_token_it_signed()
+    public async Task Other_services_fetch_an_unannounced_key_when_its_first_token_arrives()
     {
         using var todo = platform.Http("todo");
         Assert.Equal(HttpStatusCode.OK, await todo.SendAsync("GET", "/api/v1/todos", token: await LoginAsync()).StatusAsync());

@@ -9,7 +9,7 @@ public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPl
     private readonly HttpClient http = platform.Http("users");
 
     [Fact]
-    public async Task Of_admins_who_all_step_down_or_leave_at_once_one_remains()
+    public async Task When_all_admins_step_down_or_leave_concurrently_one_remains()
     {
         var first = await http.SignInAsync("admin");
         for (var round = 0; round < 5; round++)

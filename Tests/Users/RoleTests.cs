@@ -28,7 +28,7 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("under_score", "R_s")]
     [InlineData("dotted.name", "D.N")]
     [Trait("Covers", "N-12")]
-    public async Task A_search_is_taken_literally_and_in_any_case(string prefix, string search)
+    public async Task A_search_is_literal_and_case_insensitive(string prefix, string search)
     {
         var user = await platform.NewUserAsync(prefix);
         var decoy = await platform.NewUserAsync(prefix.Replace('_', 'x').Replace('.', 'x'));
@@ -78,7 +78,7 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "N-07")]
-    public async Task Another_role_ends_every_session_and_is_in_the_next_token()
+    public async Task A_role_change_ends_every_session_and_appears_in_the_next_token()
     {
         var me = await platform.NewUserAsync();
         var granted = await http.SendAsync(
@@ -99,7 +99,7 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "N-07")]
-    public async Task A_demoted_admin_is_one_no_longer_at_once()
+    public async Task A_demoted_admin_loses_admin_rights_at_once()
     {
         var me = await platform.NewUserAsync();
         await GrantAsync(me.Id, "admin", HttpStatusCode.OK);
@@ -121,7 +121,7 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("{}", "role")]
     [InlineData("""{"role":"user","username":"other"}""", "username")]
     [Trait("Covers", "N-10")]
-    public async Task What_is_no_role_is_refused(string body, string field)
+    public async Task An_invalid_role_change_is_refused_with_the_field_named(string body, string field)
     {
         var me = await platform.NewUserAsync();
         var problem = await http.SendAsync("PATCH", $"{NewUsers.Collection}/{me.Id}", body, await platform.UserTokenAsync("admin"))
@@ -147,7 +147,7 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task A_role_is_granted_only_to_the_version_that_was_seen()
+    public async Task A_role_change_with_a_stale_tag_is_refused()
     {
         var me = await platform.NewUserAsync();
         using var seen = await http.SendAsync("GET", $"{NewUsers.Collection}/{me.Id}", token: await platform.UserTokenAsync("admin"));

@@ -13,7 +13,7 @@ public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<Test
     private readonly UsersClient users = new(platform.Grpc("users"));
 
     [Fact]
-    public async Task After_ten_failures_even_the_right_password_waits_over_either_protocol()
+    public async Task After_ten_failures_even_the_correct_password_is_refused_for_a_time_over_REST_and_gRPC()
     {
         var me = await platform.NewUserAsync();
         for (var i = 0; i < 10; i++)
@@ -48,7 +48,7 @@ public sealed class SignInLimitTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task An_access_token_lives_fifteen_minutes_and_its_session_two_weeks()
+    public async Task An_access_token_is_valid_for_fifteen_minutes_and_its_session_for_two_weeks()
     {
         var me = await platform.NewUserAsync();
         platform.Clock.Advance(TimeSpan.FromMinutes(14.9));

@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Users;
 public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
-    public async Task The_keys_of_names_are_made_anew_at_the_start_and_no_account_is_lost()
+    public async Task Name_keys_are_recomputed_at_the_start_and_every_account_can_still_sign_in()
     {
         // These keys are only in lower case; the first account of each pair is older.
         await RegisterOldAsync("γιώργος.παππάς", "γιώργος.παππάς", "giorgos@example.com", days: 3);
@@ -36,7 +36,7 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task Who_shares_a_name_with_an_older_account_changes_the_rest_and_may_take_another_name()
+    public async Task An_account_that_shares_a_name_with_an_older_one_can_change_its_email_and_its_name()
     {
         await RegisterOldAsync("Ärger.ς", "ärger.ς", "older@example.com", days: 3);
         await RegisterOldAsync("ÄRGER.Σ", "ärger.σ", "newer@example.com", days: 2);
@@ -58,7 +58,7 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
 
     [Fact]
     [Trait("Covers", "N-09")]
-    public async Task One_name_in_two_spellings_is_registered_once()
+    public async Task Two_spellings_of_one_name_cannot_both_be_registered()
     {
         using var http = platform.Http("users");
         foreach (var (first, second) in new[] { ("νίκος", "ΝΊΚΟΣ"), ("Rene\u0301", "RENÉ"), ("Weiß", "WEISS") })
@@ -74,7 +74,7 @@ public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<Test
     }
 
     [Fact]
-    public async Task A_password_is_the_same_however_its_characters_are_composed_and_one_hashed_as_typed_stays_good()
+    public async Task A_password_matches_in_any_Unicode_composition_and_a_hash_of_the_password_as_typed_stays_valid()
     {
         using var http = platform.Http("users");
         var me = await platform.NewUserAsync();

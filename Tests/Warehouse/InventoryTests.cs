@@ -11,7 +11,7 @@ public sealed class InventoryTests : IClassFixture<TestPlatform>
     public InventoryTests(TestPlatform platform) => inventory = new(platform.Grpc("warehouse"));
 
     [Fact]
-    public async Task Items_are_looked_up_by_ids_and_skus_in_one_call_each_once()
+    public async Task One_call_looks_up_items_by_ids_and_SKUs_and_returns_each_item_once()
     {
         var found = await LookUpAsync(new() { Ids = { 3, 1, 1, 999, -1 }, Skus = { "SKU-3", "SKU-2", "sku-1", "", "SKU-UNKNOWN" } });
         Assert.Equal(
@@ -24,10 +24,10 @@ public sealed class InventoryTests : IClassFixture<TestPlatform>
     }
 
     [Fact]
-    public async Task Asking_for_nothing_gives_nothing() => Assert.Empty((await LookUpAsync(new())).Items);
+    public async Task An_empty_request_returns_no_items() => Assert.Empty((await LookUpAsync(new())).Items);
 
     [Fact]
-    public async Task A_thousand_may_be_asked_for_at_once_and_no_more()
+    public async Task One_call_may_request_a_thousand_items_and_no_more()
     {
         Assert.Equal(3, (await LookUpAsync(new() { Ids = { Enumerable.Range(1, 1000).Select(id => (long)id) } })).Items.Count);
         var refused = await Assert.ThrowsAsync<RpcException>(() =>
@@ -37,7 +37,7 @@ public sealed class InventoryTests : IClassFixture<TestPlatform>
     }
 
     [Fact]
-    public async Task A_text_that_the_database_cannot_hold_is_refused()
+    public async Task A_SKU_with_a_NUL_character_is_refused()
     {
         var refused = await Assert.ThrowsAsync<RpcException>(() => LookUpAsync(new() { Skus = { "a\0b" } }));
         Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);

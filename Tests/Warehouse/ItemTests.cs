@@ -65,7 +65,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Trait("Covers", "C-WH-04")]
     [Trait("Covers", "C-WH-05")]
     [Trait("Covers", "N-12")]
-    public async Task Items_are_found_by_name_and_country_taken_literally_in_any_case()
+    public async Task The_search_by_name_and_country_is_literal_and_case_insensitive()
     {
         var (plain, tricky) = (Unique(), Unique());
         await CreateAsync(plain, country: "Norway");
@@ -86,7 +86,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task Items_that_run_low_are_found_as_soon_as_they_do()
+    public async Task An_item_is_listed_as_low_stock_at_five_pieces_and_not_at_six()
     {
         var name = Unique();
         var id = await CreateAsync(name);
@@ -103,7 +103,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Fact]
     [Trait("Covers", "C-WH-06")]
     [Trait("Covers", "C-WH-12")]
-    public async Task A_new_item_is_stored_with_its_price_and_stock_and_the_answer_says_where()
+    public async Task A_new_item_is_stored_with_its_price_and_stock_and_the_answer_has_its_location()
     {
         var name = Unique();
         using var response = await SendAsync("POST", Items, Body(name, price: "65.0", quantity: 3));
@@ -124,7 +124,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("PATCH")]
     [Trait("Covers", "C-WH-07")]
     [Trait("Covers", "C-WH-15")]
-    public async Task What_is_sent_is_changed_and_what_is_absent_stays(string method)
+    public async Task An_update_changes_the_fields_it_contains_and_keeps_the_others(string method)
     {
         var id = await CreateAsync(Unique());
         var name = Unique();
@@ -149,7 +149,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "C-WH-08")]
-    public async Task A_counted_quantity_is_stored_and_the_difference_noted_as_an_adjustment()
+    public async Task A_counted_quantity_is_stored_and_the_difference_is_recorded_as_an_adjustment()
     {
         var id = await CreateAsync(Unique(), quantity: 3);
         var changed = await SendAsync("PUT", $"{Items}/{id}", new { quantity = 1000 }).JsonAsync();
@@ -173,7 +173,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [Fact]
     [Trait("Covers", "C-WH-10")]
     [Trait("Covers", "C-WH-16")]
-    public async Task A_deleted_item_is_gone_with_its_history()
+    public async Task Deleting_an_item_deletes_its_history()
     {
         var id = await CreateAsync(Unique(), quantity: 3);
         Assert.Equal(HttpStatusCode.NoContent, await SendAsync("DELETE", $"{Items}/{id}").StatusAsync());
@@ -182,7 +182,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task An_item_that_orders_have_reserved_or_taken_stays_on_record()
+    public async Task An_item_that_orders_have_reserved_or_taken_cannot_be_deleted()
     {
         Assert.Equal(HttpStatusCode.Conflict, await SendAsync("DELETE", $"{Items}/1").StatusAsync());
         var reserved = await CreateAsync(Unique(), quantity: 3);
@@ -223,7 +223,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
 
     [Fact]
     [Trait("Covers", "N-20")]
-    public async Task A_second_item_with_the_same_sku_or_name_and_country_is_a_conflict_and_leaves_nothing()
+    public async Task A_second_item_with_the_same_sku_or_name_and_country_is_a_conflict_and_stores_nothing()
     {
         var name = Unique();
         var first = await CreateAsync(name);
@@ -263,7 +263,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("""{"sku":"s","name":"n","countryOfOrigin":"c","price":1,"reserved":1}""", "reserved")]
     [Trait("Covers", "N-20")]
     [Trait("Covers", "N-23")]
-    public async Task A_new_item_with_an_unacceptable_field_is_refused_with_the_field_named_and_leaves_nothing(string body, string field)
+    public async Task A_new_item_with_an_invalid_field_is_refused_with_the_field_named_and_stores_nothing(string body, string field)
     {
         var before = await RowsAsync();
         var problem = await SendAsync("POST", Items, body).ProblemAsync();
@@ -281,7 +281,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("""{"quantity":true}""", "quantity")]
     [InlineData("""{"id":5}""", "id")]
     [Trait("Covers", "N-23")]
-    public async Task A_change_to_an_unacceptable_value_is_refused_with_the_field_named_and_changes_nothing(string body, string field)
+    public async Task A_change_to_an_invalid_value_is_refused_with_the_field_named_and_changes_nothing(string body, string field)
     {
         var before = (await SendAsync("GET", $"{Items}/3").JsonAsync()).GetRawText();
         foreach (var method in new[] { "PUT", "PATCH" })
@@ -310,7 +310,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task Of_two_changes_made_from_the_same_version_the_second_is_refused()
+    public async Task One_of_several_concurrent_changes_to_the_same_version_succeeds()
     {
         var id = await CreateAsync(Unique(), quantity: 10);
         var tag = await TagAsync(id);
@@ -335,19 +335,19 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("\"x\"")]
     [InlineData("W/\"7\"")]
     [InlineData("\"-7\"")]
-    public async Task A_tag_that_is_not_the_items_matches_nothing(string tag) => Assert.Equal(
+    public async Task A_tag_that_does_not_match_the_item_fails_the_precondition(string tag) => Assert.Equal(
         HttpStatusCode.PreconditionFailed,
         await http.SendAsync("PATCH", $"{Items}/3", new { price = 1 }, Clerk, ("If-Match", tag)).StatusAsync());
 
     [Fact]
-    public async Task What_is_no_tag_at_all_is_a_bad_request()
+    public async Task A_malformed_tag_is_a_bad_request()
     {
         var problem = await http.SendAsync("PATCH", $"{Items}/3", new { price = 1 }, Clerk, ("If-Match", "7")).ProblemAsync();
         Assert.Equal((HttpStatusCode.BadRequest, "If-Match"), (problem.Status, Assert.Single(problem.Fields)));
     }
 
     [Fact]
-    public async Task The_same_creation_sent_at_once_under_one_key_makes_one_item()
+    public async Task Concurrent_requests_with_one_key_make_one_item()
     {
         var (name, key) = (Unique(), Unique());
         var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ =>
@@ -370,7 +370,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     [InlineData("GET", "/1/stock-adjustments/1")]
     [InlineData("POST", "/1/stock-adjustments")]
     [Trait("Covers", "N-28")]
-    public async Task Only_staff_may_do_anything_here(string method, string path)
+    public async Task Only_staff_may_use_the_warehouse_API(string method, string path)
     {
         var body = method is "GET" or "DELETE" ? null : Body(Unique());
         Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, Items + path, body).StatusAsync());
@@ -384,7 +384,7 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
     }
 
     [Fact]
-    public async Task An_admin_of_users_is_staff_too() =>
+    public async Task An_admin_of_Users_counts_as_staff() =>
         Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Items, token: await platform.UserTokenAsync("admin")).StatusAsync());
 
     private string Clerk => platform.UserTokenAsync("clerk").GetAwaiter().GetResult();

@@ -14,7 +14,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     private readonly HttpClient http = platform.Http("warehouse");
 
     [Fact]
-    public async Task An_adjustment_changes_the_stock_and_is_kept_with_who_when_and_why()
+    public async Task An_adjustment_changes_the_stock_and_is_stored_with_its_author_time_and_reason()
     {
         var id = await CreateAsync(10);
         using var response = await http.SendAsync(
@@ -60,7 +60,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData("""{"delta":1}""", "reason")]
     [InlineData("""{"delta":1,"reason":" "}""", "reason")]
     [Trait("Covers", "N-23")]
-    public async Task An_unacceptable_adjustment_is_refused_with_the_field_named_and_leaves_nothing(string body, string field)
+    public async Task An_invalid_adjustment_is_refused_with_the_field_named_and_stores_nothing(string body, string field)
     {
         var id = await CreateAsync(5);
         var problem = await http.SendAsync("POST", $"{Items}/{id}/stock-adjustments", body, await ClerkAsync()).ProblemAsync();
@@ -73,7 +73,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData(-1_000_000_000)]
     [InlineData(999_999_996)]
     [Trait("Covers", "N-20")]
-    public async Task The_stock_stays_between_nothing_and_a_billion(long delta)
+    public async Task The_stock_stays_between_zero_and_a_billion(long delta)
     {
         var id = await CreateAsync(5);
         var problem = await AdjustAsync(id, delta).ProblemAsync();
@@ -98,7 +98,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
 
     [Fact]
     [Trait("Covers", "N-26")]
-    public async Task Thirty_takers_of_ten_pieces_get_ten_and_no_more()
+    public async Task Ten_of_thirty_concurrent_withdrawals_from_a_stock_of_ten_succeed()
     {
         var id = await CreateAsync(10);
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => AdjustAsync(id, -1).StatusAsync()));
@@ -109,7 +109,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
 
     [Fact]
     [Trait("Covers", "N-26")]
-    public async Task Whatever_comes_at_once_the_stock_is_what_its_history_adds_up_to()
+    public async Task The_stock_equals_the_sum_of_its_history_after_concurrent_changes()
     {
         var id = await CreateAsync(50);
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 24).Select(async i => (i % 3) switch
@@ -158,7 +158,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
     [InlineData(
         "INSERT INTO stock_adjustments (item_id, delta, quantity, reason, at) VALUES (999, 1, 0, '', now())",
         "fk_stock_adjustments_items_item_id")]
-    public async Task The_database_itself_refuses_what_must_not_be(string sql, string constraint)
+    public async Task A_database_constraint_refuses_invalid_data(string sql, string constraint)
     {
         var failure = await Assert.ThrowsAsync<PostgresException>(() => platform.QueryAsync<object>("warehousedb", sql));
         Assert.Equal(constraint, failure.ConstraintName);
@@ -166,7 +166,7 @@ public sealed class StockTests(TestPlatform platform) : IClassFixture<TestPlatfo
 
     [Fact]
     [Trait("Covers", "N-25")]
-    public async Task The_demo_stock_adds_up_with_what_the_demo_orders_took() =>
+    public async Task The_demo_stock_agrees_with_the_demo_orders() =>
         Assert.Equal("11/10/0/1 11,7/5/0/2 7,8/7/0/1 8", string.Join(',', await StockAsync(1), await StockAsync(2), await StockAsync(3)));
 
     [Fact]

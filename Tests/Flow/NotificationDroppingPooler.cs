@@ -7,16 +7,16 @@ namespace MicroPlatform.Tests.Flow;
 /// <summary>
 /// Forwards connections to PostgreSQL like a pooler that keeps no sessions: everything works except LISTEN, whose notifications are lost.
 /// </summary>
-internal sealed class DeafPooler : IAsyncDisposable
+internal sealed class NotificationDroppingPooler : IAsyncDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource stopping = new();
     private readonly string host;
     private readonly int port;
     private readonly Task accepting;
-    private int swallowed;
+    private int dropped;
 
-    public DeafPooler(string host, int port)
+    public NotificationDroppingPooler(string host, int port)
     {
         (this.host, this.port) = (host, port);
         listener.Start();
@@ -26,7 +26,7 @@ internal sealed class DeafPooler : IAsyncDisposable
     public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
 
     /// <summary>How many notifications it dropped.</summary>
-    public int Swallowed => Volatile.Read(ref swallowed);
+    public int Dropped => Volatile.Read(ref dropped);
 
     public async ValueTask DisposeAsync()
     {
@@ -66,7 +66,7 @@ internal sealed class DeafPooler : IAsyncDisposable
             await server.ReadExactlyAsync(content, stopping.Token);
             if (head[0] == (byte)'A')
             {
-                Interlocked.Increment(ref swallowed);
+                Interlocked.Increment(ref dropped);
                 continue;
             }
 

@@ -12,23 +12,38 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
 {
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(30);
+
+    // The JIT optimizes what is hot when no new code has run for 100 ms.
+    private static readonly TimeSpan Optimizing = TimeSpan.FromSeconds(0.5);
+    private const int FewMethods = 20;
     private static readonly TimeSpan LongestAnswer = TimeSpan.FromMinutes(1);
 
     public double TotalMicroseconds => CpuMicroseconds.Values.Sum();
 
     /// <summary>
-    /// Sends requests until the JIT has fully optimized the code that answers them: a fixed number of requests, or half a minute.
+    /// Sends requests until the JIT has optimized the code that answers them: in rounds, until one has compiled almost nothing, for half a
+    /// minute at most.
     /// </summary>
-    public static async Task WarmUpAsync(IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, int requests = 5_000)
+    public static async Task WarmUpAsync(
+        IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, Processes processes, int requests = 2_500)
     {
-        var (since, sent) = (Stopwatch.StartNew(), 0);
-        await Task.WhenAll(clients.Select(client => Task.Run(async () =>
+        var since = Stopwatch.StartNew();
+        long before, compiled = 0;
+        do
         {
-            while (Interlocked.Increment(ref sent) <= requests && since.Elapsed < LongestWarmUp)
+            var sent = 0;
+            await Task.WhenAll(clients.Select(client => Task.Run(async () =>
             {
-                await sendAsync(client);
-            }
-        })));
+                while (Interlocked.Increment(ref sent) <= requests && since.Elapsed < LongestWarmUp)
+                {
+                    await sendAsync(client);
+                }
+            })));
+            await Task.Delay(Optimizing);
+            before = compiled;
+            (_, compiled) = await processes.RuntimeCountersAsync();
+        }
+        while (compiled - before > FewMethods && since.Elapsed < LongestWarmUp);
     }
 
     /// <summary>Lets all clients send requests in a loop, and measures once their connections are open.</summary>

@@ -119,7 +119,7 @@ internal static class Measurement
             using var client = new Client(platform.Address($"{service.ToLowerInvariant()}.http"), accounts[0], 0);
             var token = service switch { "Cart" => null, "Todo" => client.Account.User, _ => client.Account.Staff };
             Task<bool> SendAsync(Client caller) => caller.SendAsync(caller.Rest(HttpMethod.Get, path, token));
-            await Load.WarmUpAsync([client], SendAsync, requests: 1_000); // the pages of a service share most of their code
+            await Load.WarmUpAsync([client], SendAsync, platform.Processes, requests: 1_000);
             report.Page(name, when, await Load.RunAsync([client], SendAsync, TimeSpan.FromSeconds(Math.Min(options.Seconds, 2)),
                 platform.Processes));
         }
@@ -136,7 +136,7 @@ internal static class Measurement
         {
             await WithClientsAsync(RatioClients, async clients =>
             {
-                await Load.WarmUpAsync(clients, flow.SendAsync);
+                await Load.WarmUpAsync(clients, flow.SendAsync, platform.Processes);
                 return clients.Length;
             });
             var (statements, bytes) = await WithClientsAsync(1, clients => CountAsync(platform, data, flow, clients[0]));
@@ -162,13 +162,13 @@ internal static class Measurement
     private static async Task<(double Statements, double Bytes)> CountAsync(Platform platform, Data data, Flow flow, Client client)
     {
         await flow.SendAsync(client);
-        var (statements, bytes) = (await data.StatementsAsync(), await platform.Processes.AllocatedBytesAsync());
+        var (statements, (bytes, _)) = (await data.StatementsAsync(), await platform.Processes.RuntimeCountersAsync());
         for (var number = 0; number < Counted; number++)
         {
             await flow.SendAsync(client);
         }
 
-        var allocated = await platform.Processes.AllocatedBytesAsync() - bytes;
+        var allocated = (await platform.Processes.RuntimeCountersAsync()).AllocatedBytes - bytes;
         return ((await data.StatementsAsync() - statements) / (double)Counted, allocated / (double)Counted);
     }
 

@@ -14,6 +14,8 @@ internal sealed class Processes(IReadOnlyDictionary<string, int> ids, string soc
 
     public IEnumerable<string> Names => ids.Keys;
 
+    public string Sockets => sockets;
+
     public int IdOf(string name) => ids[name];
 
     /// <summary>Seconds of processor time that each has used.</summary>
@@ -31,20 +33,22 @@ internal sealed class Processes(IReadOnlyDictionary<string, int> ids, string soc
         process => (process.Key is Postgres ? [process.Value, .. ChildrenOf(process.Value)] : new[] { process.Value }).Sum(Pss),
         StringComparer.Ordinal);
 
-    /// <summary>Bytes that all services together have allocated.</summary>
-    public async Task<long> AllocatedBytesAsync()
+    /// <summary>Bytes that all services together have allocated, and methods that they have compiled.</summary>
+    public async Task<(long AllocatedBytes, long CompiledMethods)> RuntimeCountersAsync()
     {
-        var sum = 0L;
+        var (bytes, methods) = (0L, 0L);
         foreach (var (_, id) in ids.Where(process => process.Key is not Postgres))
         {
             using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(StartupHook.SocketOf(sockets, id)));
-            var buffer = new byte[32];
+            var buffer = new byte[64];
             var length = await socket.ReceiveAsync(buffer);
-            sum += long.Parse(Encoding.ASCII.GetString(buffer, 0, length), CultureInfo.InvariantCulture);
+            var counters = Encoding.ASCII.GetString(buffer, 0, length).Split(' ');
+            bytes += long.Parse(counters[0], CultureInfo.InvariantCulture);
+            methods += long.Parse(counters[1], CultureInfo.InvariantCulture);
         }
 
-        return sum;
+        return (bytes, methods);
     }
 
     /// <summary>The process whose program this is.</summary>

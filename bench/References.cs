@@ -84,7 +84,7 @@ internal static class References
                     [Proxy] = forwarder.Id,
                     [Processes.Postgres] = platform.Processes.IdOf(Processes.Postgres),
                 },
-                sockets: "");
+                platform.Processes.Sockets);
             var found = new Dictionary<string, Load>(StringComparer.Ordinal) { ["bare endpoint"] = await RestAsync(http, "/bare") };
             foreach (var path in Reads.Select(read => read.Path))
             {
@@ -107,7 +107,7 @@ internal static class References
                 Client[] clients = [.. Enumerable.Range(0, count).Select(number =>
                     new Client(new($"http://localhost:{port}"), new("", "", "", ""), number))];
                 await UntilListeningAsync(clients[0], sendAsync);
-                await Load.WarmUpAsync(clients, sendAsync);
+                await Load.WarmUpAsync(clients, sendAsync, processes);
                 var load = await Load.RunAsync(clients, sendAsync, TimeSpan.FromSeconds(options.Seconds), processes);
                 Array.ForEach(clients, client => client.Dispose());
                 return load;
@@ -201,6 +201,8 @@ internal static class References
     private static Process Start(Platform platform, params string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, arguments);
+        start.Environment["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
+        start.Environment[StartupHook.FolderVariable] = platform.Processes.Sockets;
         foreach (var database in Reads.Select(read => read.Database))
         {
             start.Environment[database] = platform.ConnectionString(database);
@@ -248,7 +250,7 @@ internal static class References
         start.Environment["PGPASSWORD"] = settings.Password;
         var server = new Processes(
             new Dictionary<string, int>(StringComparer.Ordinal) { [Processes.Postgres] = platform.Processes.IdOf(Processes.Postgres) },
-                sockets: "");
+                platform.Processes.Sockets);
         var before = server.CpuSeconds()[Processes.Postgres];
         using var pgbench = Process.Start(start)!;
         var output = (await pgbench.StandardOutput.ReadToEndAsync()).Split('\n');

@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Net.Sockets;
+using System.Runtime;
 using System.Text;
 
 /// <summary>
-/// Runs inside each service (<c>DOTNET_STARTUP_HOOKS</c>) and tells the benchmark how many bytes the process has allocated:
-/// only the runtime itself knows. Until it is asked, its thread sleeps in <c>accept</c>.
+/// Runs inside each service (<c>DOTNET_STARTUP_HOOKS</c>) and tells the benchmark how many bytes the process has allocated and
+/// how many methods it has compiled: only the runtime itself knows. Until it is asked, its thread sleeps in <c>accept</c>.
 /// </summary>
 #pragma warning disable MA0047 // the runtime looks for this name
 internal static class StartupHook
@@ -41,7 +42,8 @@ internal static class StartupHook
         while (true)
         {
             using var caller = listener.Accept();
-            caller.Send(Encoding.ASCII.GetBytes(GC.GetTotalAllocatedBytes(precise: true).ToString(CultureInfo.InvariantCulture)));
+            caller.Send(Encoding.ASCII.GetBytes(string.Create(
+                CultureInfo.InvariantCulture, $"{GC.GetTotalAllocatedBytes(precise: true)} {JitInfo.GetCompiledMethodCount()}")));
         }
     }
 }

@@ -39,14 +39,14 @@ public static class Postgres
         var seeding = seed is not null && bool.TryParse(builder.Configuration[SeedKey], out var isAsked) && isAsked;
         void Configure(DbContextOptionsBuilder options)
         {
-            // A refused insert is a normal answer (409), and the exception handler logs faults.
-            options.ConfigureWarnings(events => events.Log(
-                (CoreEventId.SaveChangesFailed, LogLevel.Debug), (CoreEventId.QueryIterationFailed, LogLevel.Debug),
-                (RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.ConnectionError, LogLevel.Debug),
-                (RelationalEventId.TransactionError, LogLevel.Debug)));
-            // MigrationTests compares the model with its migrations. At every start the same check takes longer than the search for
-            // new migrations.
-            options.ConfigureWarnings(events => events.Ignore(RelationalEventId.PendingModelChangesWarning));
+            // A refused insert is a normal answer (409), and the exception handler logs faults. MigrationTests compares the model with its
+            // migrations; the same check at every start takes longer than the search for new migrations.
+            options.ConfigureWarnings(events => events
+                .Log(
+                    (CoreEventId.SaveChangesFailed, LogLevel.Debug), (CoreEventId.QueryIterationFailed, LogLevel.Debug),
+                    (RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.ConnectionError, LogLevel.Debug),
+                    (RelationalEventId.TransactionError, LogLevel.Debug))
+                .Ignore(RelationalEventId.PendingModelChangesWarning));
             // Retries hide a short outage, such as a cut connection; a longer one is reported to the caller.
             options.UseNpgsql(npgsql => npgsql.EnableRetryOnFailure(MaxRetries, TimeSpan.FromSeconds(1), errorCodesToAdd: null));
             options.UseSnakeCaseNamingConvention();

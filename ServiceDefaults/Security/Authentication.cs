@@ -52,6 +52,7 @@ public static class Authentication
 {
     // Clocks within a platform differ by far less.
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(5);
+    private static readonly JsonWebTokenHandler Reader = new();
 
     /// <summary>Accepts tokens of the named <see cref="Issuers"/> (one scheme each) and adds the <see cref="Policies"/>.</summary>
     public static WebApplicationBuilder AddTokenAuthentication(this WebApplicationBuilder builder, params string[] issuers)
@@ -201,18 +202,13 @@ public static class Authentication
 
     /// <summary>Reads the issuer without verification, only to select the scheme.</summary>
     private static string? IssuerOf(HttpRequest request) =>
-        TokenOf(request) is { Length: < 8192 } token
-            && new JsonWebTokenHandler() is var handler
-            && handler.CanReadToken(token)
-            && TryRead(handler, token) is { } jwt
-            ? jwt.Issuer
-            : null;
+        TokenOf(request) is { Length: < 8192 } token && Reader.CanReadToken(token) && TryRead(token) is { } jwt ? jwt.Issuer : null;
 
-    private static JsonWebToken? TryRead(JsonWebTokenHandler handler, string token)
+    private static JsonWebToken? TryRead(string token)
     {
         try
         {
-            return handler.ReadJsonWebToken(token);
+            return Reader.ReadJsonWebToken(token);
         }
         catch (ArgumentException)
         {

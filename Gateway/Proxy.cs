@@ -13,7 +13,6 @@ namespace MicroPlatform.Gateway;
 internal static class Proxy
 {
     private const int MaxRounds = 8;
-    private static readonly TimeSpan BeforeNextRound = TimeSpan.FromMilliseconds(50);
 
     public static void AddProxy(this WebApplicationBuilder builder)
     {
@@ -97,8 +96,7 @@ internal static class Proxy
 
             if (untried.Count == 0)
             {
-                // One address may stand for several replicas, and another replica may answer.
-                await Task.Delay(BeforeNextRound * round, context.RequestAborted);
+                await Replicas.WaitBeforeAsync(round, context.RequestAborted);
                 untried = [.. proxy.AllDestinations];
             }
 

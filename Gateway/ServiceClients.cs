@@ -11,10 +11,6 @@ namespace MicroPlatform.Gateway;
 /// <summary>Reads from the services over REST with the caller's own token.</summary>
 internal static class ServiceClients
 {
-    // Together 1.25 s.
-    private const int MaxRetries = 7;
-    private static readonly TimeSpan BeforeNextAttempt = TimeSpan.FromMilliseconds(50);
-
     // The services may return more fields than the Gateway shows.
     private static readonly JsonSerializerOptions Reading =
         new(Json.Apply(new(JsonSerializerDefaults.Web))) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
@@ -28,12 +24,10 @@ internal static class ServiceClients
             {
                 options.AttemptTimeout.Timeout = deadline;
                 options.TotalRequestTimeout.Timeout = 2 * deadline;
-                // One address may stand for several replicas, and each attempt may meet one that is still starting.
-                options.Retry.MaxRetryAttempts = MaxRetries;
+                options.Retry.MaxRetryAttempts = 7;
                 options.Retry.DelayGenerator = async attempt =>
                 {
-                    // Polly would wait by the clock of the application, which tests stop.
-                    await Task.Delay(BeforeNextAttempt * Math.Min(attempt.AttemptNumber + 1, 5), attempt.Context.CancellationToken);
+                    await Replicas.WaitBeforeAsync(attempt.AttemptNumber + 1, attempt.Context.CancellationToken);
                     return TimeSpan.Zero;
                 };
                 options.Retry.DisableForUnsafeHttpMethods();

@@ -6,6 +6,17 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>The replicas of a service as service discovery knows them.</summary>
 public static class Replicas
 {
+    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>
+    /// Waits before an attempt is repeated, 50 ms longer each time: one address may stand for several replicas, and another may answer. It
+    /// is real time, because tests stop the application's clock.
+    /// </summary>
+    /// <param name="repetition">Which repetition follows, from 1.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static Task WaitBeforeAsync(int repetition, CancellationToken cancellationToken) =>
+        Task.Delay(BetweenAttempts * repetition, cancellationToken);
+
     /// <summary>Where a replica listens, as an address without a path.</summary>
     public static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }
         ? uri.GetLeftPart(UriPartial.Authority)

@@ -250,7 +250,7 @@ internal static class References
         start.Environment["PGPASSWORD"] = settings.Password;
         var server = new Processes(
             new Dictionary<string, int>(StringComparer.Ordinal) { [Processes.Postgres] = platform.Processes.IdOf(Processes.Postgres) },
-                platform.Processes.Sockets);
+            sockets: "");
         var before = server.CpuSeconds()[Processes.Postgres];
         using var pgbench = Process.Start(start)!;
         var output = (await pgbench.StandardOutput.ReadToEndAsync()).Split('\n');

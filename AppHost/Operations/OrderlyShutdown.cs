@@ -9,11 +9,22 @@ namespace MicroPlatform.AppHost.Operations;
 internal sealed class OrderlyShutdown(
     DistributedApplicationModel model, ResourceCommandService commands, DatabaseLogins logins, DataFolder folder) : IHostedService
 {
+    private readonly Lock _gate = new();
+    private Task? _stop;
+
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <inheritdoc/>
-    public async Task StopAsync(CancellationToken cancellationToken)
+    /// <summary>Stops once. A test's host is stopped twice, and the second time another run may use the data folder.</summary>
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return _stop ??= StopOnceAsync(cancellationToken);
+        }
+    }
+
+    private async Task StopOnceAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(model.GetProjectResources().Select(service =>
             commands.ExecuteCommandAsync(service, KnownResourceCommands.StopCommand, cancellationToken)));

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace MicroPlatform.AppHost.Postgres;
@@ -16,6 +18,7 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
     /// </summary>
     public const string ServiceFileName = "pg_service.conf";
 
+    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromSeconds(1);
     private bool _mustReset = reset;
 
     /// <summary>The databases.</summary>
@@ -27,26 +30,51 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
     /// <summary>The name that the database and its login have on the server.</summary>
     public string NameOnServer(string database) => IsBorrowed ? $"{database}_{Path.GetFileName(folder.Path)[^12..]}" : database;
 
-    /// <summary>Creates what is missing, sets the passwords, and reports that the databases run.</summary>
-    public async Task CreateAsync(ResourceNotificationService notifications, CancellationToken ct)
+    /// <summary>
+    /// Creates what is missing, sets the passwords, and reports that the databases run. Services wait for that report, so a busy server
+    /// is asked again, and a refusal is reported: the orchestrator drops the exceptions of its events.
+    /// </summary>
+    public async Task CreateAsync(IServiceProvider services, CancellationToken ct)
     {
-        await using var source = await CreateSourceAsync(ct);
-        if (!isShared)
+        var notifications = services.GetRequiredService<ResourceNotificationService>();
+        while (true)
         {
-            await ExecuteAsync(source, "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC", ct);
+            try
+            {
+                await CreateOrResetAsync(ct);
+                await ReportAsync(KnownResourceStates.Running);
+                return;
+            }
+            catch (Exception failed) when (failed is NpgsqlException or IOException or UnauthorizedAccessException)
+            {
+                var isTransient = failed is NpgsqlException { IsTransient: true };
+                var outcome = isTransient ? "and are tried again" : "so no service starts";
+                ILogger[] logs =
+                [
+                    services.GetRequiredService<ResourceLoggerService>().GetLogger(server),
+                    services.GetRequiredService<ILogger<DatabaseLogins>>(),
+                ];
+                foreach (var log in logs)
+                {
+                    log.LogError("The databases could not be created, {Outcome}: {Reason}", outcome, failed.Message);
+                }
+
+                if (!isTransient)
+                {
+                    await ReportAsync(KnownResourceStates.FailedToStart);
+                    throw;
+                }
+
+                await Task.Delay(BetweenAttempts, ct);
+            }
         }
 
-        if (_mustReset)
+        async Task ReportAsync(string state)
         {
-            await DropAsync(source, ct);
-            _mustReset = false;
-        }
-
-        await CreateAsync(source, ct);
-        await WriteServiceFileAsync(ct);
-        foreach (var database in Databases)
-        {
-            await notifications.PublishUpdateAsync(database, state => state with { State = KnownResourceStates.Running });
+            foreach (var database in Databases)
+            {
+                await notifications.PublishUpdateAsync(database, snapshot => snapshot with { State = state });
+            }
         }
     }
 
@@ -66,6 +94,24 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
             await using var source = await CreateSourceAsync(ct);
             await DropAsync(source, ct);
         }
+    }
+
+    private async Task CreateOrResetAsync(CancellationToken ct)
+    {
+        await using var source = await CreateSourceAsync(ct);
+        if (!isShared)
+        {
+            await ExecuteAsync(source, "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC", ct);
+        }
+
+        if (_mustReset)
+        {
+            await DropAsync(source, ct);
+            _mustReset = false;
+        }
+
+        await CreateAsync(source, ct);
+        await WriteServiceFileAsync(ct);
     }
 
     private async Task CreateAsync(NpgsqlDataSource source, CancellationToken ct)

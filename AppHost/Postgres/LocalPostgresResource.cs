@@ -70,19 +70,22 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
     /// <returns>Completes when the server is gone, or was not there.</returns>
     public async Task StopAsync(CancellationToken ct)
     {
-        if (File.Exists(Path.Combine(Data, "postmaster.pid")))
+        // A folder that is deleted next needs no clean shutdown. A server that does not end cleanly recovers at its next start.
+        foreach (var mode in folder.IsTemporary ? ["immediate"] : (string[])["fast", "immediate"])
         {
-            // A folder that is deleted next needs no clean shutdown.
-            string[] arguments = ["stop", "--pgdata", Data, "--mode", folder.IsTemporary ? "immediate" : "fast", "--timeout", "20"];
-            await ServerAccount.TryRunAsync(programs.Program("pg_ctl"), arguments, folder: folder.ServerFolder, ct: ct);
+            if (File.Exists(Path.Combine(Data, "postmaster.pid")))
+            {
+                string[] arguments = ["stop", "--pgdata", Data, "--mode", mode, "--timeout", "20"];
+                await ServerAccount.TryRunAsync(programs.Program("pg_ctl"), arguments, folder: folder.ServerFolder, ct: ct);
+            }
         }
     }
 
     // Stops the server of a killed run. Creates the files of a new server in another folder, so that incomplete files never look like data.
     private async Task PrepareAsync(CancellationToken ct)
     {
+        await StopAsync(ct); // first, because a running server creates and deletes files
         await ServerAccount.OwnAsync(folder.ServerFolder, ct);
-        await StopAsync(ct);
         if (Directory.Exists(Data))
         {
             return;

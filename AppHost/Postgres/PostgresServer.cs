@@ -37,7 +37,7 @@ internal sealed class PostgresServer(IResourceBuilder<IResourceWithConnectionStr
         };
         var logins = new DatabaseLogins(server.Resource, folder, isShared: source == PostgresSource.External, settings.Reset);
         builder.Services.AddSingleton(logins);
-        server.OnResourceReady((_, ready, ct) => logins.CreateAsync(ready.Services.GetRequiredService<ResourceNotificationService>(), ct));
+        server.OnResourceReady((_, ready, ct) => logins.CreateAsync(ready.Services, ct));
         return new(server, logins, folder);
     }
 
@@ -86,7 +86,9 @@ internal sealed class ExternalPostgresResource(string name, string connectionStr
     /// <inheritdoc/>
     public ReferenceExpression ConnectionStringExpression => ReferenceExpression.Create($"{connectionString}");
 
-    /// <exception cref="StartupException">The connection string is malformed, or the server does not answer.</exception>
+    /// <exception cref="StartupException">
+    /// The connection string is malformed, the server does not answer, or the login may not create what the platform needs.
+    /// </exception>
     public static async Task<IResourceBuilder<ExternalPostgresResource>> AddAsync(IDistributedApplicationBuilder builder, string name)
     {
         try
@@ -95,6 +97,14 @@ internal sealed class ExternalPostgresResource(string name, string connectionStr
             var connectionString = new NpgsqlConnectionStringBuilder(given) { Pooling = false }.ConnectionString;
             await using var connection = new NpgsqlConnection(connectionString);
             await connection.OpenAsync();
+            await using var command = new NpgsqlCommand(
+                "SELECT rolsuper OR (rolcreatedb AND rolcreaterole) FROM pg_roles WHERE rolname = current_user", connection);
+            if (await command.ExecuteScalarAsync() is not true)
+            {
+                throw new StartupException($"The login of ConnectionStrings:{name} may not create databases and logins. "
+                    + "Allow it with ALTER ROLE login CREATEDB CREATEROLE, or name another.");
+            }
+
             return builder.AddResource(new ExternalPostgresResource(name, connectionString))
                 .WithIconName("DatabaseMultiple")
                 .OnInitializeResource((server, start, _) =>

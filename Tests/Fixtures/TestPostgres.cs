@@ -23,6 +23,9 @@ internal sealed class TestPostgres : IAsyncDisposable
     /// <summary>The server's port.</summary>
     public int Port { get; }
 
+    /// <summary>The services of the AppHost.</summary>
+    public IServiceProvider Services => app.Services;
+
     public static async Task<TestPostgres> StartAsync(params string[] arguments)
     {
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(["--Ephemeral=true", .. arguments]);

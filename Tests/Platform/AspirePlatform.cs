@@ -74,32 +74,17 @@ internal sealed class AspirePlatform : IAsyncDisposable
     public static async Task<AspirePlatform> StartAsync(
         string[] arguments, IReadOnlyDictionary<string, string>? environment = null, string[]? services = null)
     {
-        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);
-        foreach (var service in builder.Resources.OfType<ProjectResource>().ToList())
-        {
-            if (services is not null && !services.Contains(service.Name, StringComparer.Ordinal))
-            {
-                builder.Resources.Remove(service);
-                continue;
-            }
-
-            foreach (var (name, value) in environment ?? Unhurried)
-            {
-                builder.CreateResourceBuilder(service).WithEnvironment(name, value);
-            }
-        }
-
-        var platform = new AspirePlatform(await builder.BuildAsync());
+        var platform = await BuildAsync(arguments, environment ?? Unhurried, services);
         try
         {
-            await platform.app.StartAsync().WaitAsync(Longest);
-            foreach (var database in platform.Model.Resources.OfType<IResourceWithConnectionString>())
-            {
-                platform.connectionStrings[database.Name] = (await database.GetConnectionStringAsync())!;
-            }
-
-            await Task.WhenAll(platform.Services.Select(platform.WaitUntilReadyAsync));
+            await platform.StartAsync();
             return platform;
+        }
+        catch (TimeoutException hung)
+        {
+            var states = string.Join(", ", platform.latest.Values.Select(current => $"{current.ResourceId} {current.Snapshot.State?.Text}"));
+            await platform.DisposeAsync();
+            throw new TimeoutException($"The platform did not start within {Longest}: {states}", hung);
         }
         catch
         {
@@ -257,6 +242,38 @@ internal sealed class AspirePlatform : IAsyncDisposable
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.AddRange(certificates);
         return new() { SslOptions = new() { CertificateChainPolicy = policy } };
+    }
+
+    private static async Task<AspirePlatform> BuildAsync(
+        string[] arguments, IReadOnlyDictionary<string, string> environment, string[]? services)
+    {
+        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(arguments);
+        foreach (var service in builder.Resources.OfType<ProjectResource>().ToList())
+        {
+            if (services is not null && !services.Contains(service.Name, StringComparer.Ordinal))
+            {
+                builder.Resources.Remove(service);
+                continue;
+            }
+
+            foreach (var (name, value) in environment)
+            {
+                builder.CreateResourceBuilder(service).WithEnvironment(name, value);
+            }
+        }
+
+        return new AspirePlatform(await builder.BuildAsync());
+    }
+
+    private async Task StartAsync()
+    {
+        await app.StartAsync().WaitAsync(Longest);
+        foreach (var database in Model.Resources.OfType<IResourceWithConnectionString>())
+        {
+            connectionStrings[database.Name] = (await database.GetConnectionStringAsync())!;
+        }
+
+        await Task.WhenAll(Services.Select(WaitUntilReadyAsync));
     }
 
     private List<ResourceEvent> InstancesOf(string resource) =>

@@ -123,6 +123,21 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_server_whose_login_may_create_nothing_stops_the_start_with_one_line_that_names_the_missing_rights()
+    {
+        await using var server = await TestPostgres.StartAsync();
+        await using var source = Npgsql.NpgsqlDataSource.Create(server.ConnectionString);
+        await using var create = source.CreateCommand("CREATE ROLE weak LOGIN PASSWORD 'weak'; GRANT CONNECT ON DATABASE postgres TO weak");
+        await create.ExecuteNonQueryAsync(Cancel);
+
+        var login = $"Host=127.0.0.1;Port={server.Port};Username=weak;Password=weak;Database=postgres";
+        using var run = new AppHostRun(["--Ephemeral=true", $"--ConnectionStrings:postgres={login}"]);
+
+        Assert.Equal(78, await run.ExitCodeAsync());
+        Assert.Contains("CREATEDB CREATEROLE", Assert.Single(run.Errors), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Data_of_another_PostgreSQL_version_stops_the_start_with_one_line_that_offers_a_reset()
     {
         WriteData(version: "9");

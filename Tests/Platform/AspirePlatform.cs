@@ -33,7 +33,8 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
     /// <summary>
     /// Cheap password hashes and long deadlines, because tests register many accounts and small machines are slow while they start so many
-    /// processes; other tests cover hashes and deadlines. No profile-guided optimization, which does not pay for a few seconds.
+    /// processes; other tests cover hashes and deadlines. No profile-guided optimization, which does not pay for a few seconds. No repeated
+    /// exports of telemetry, because most platforms run without a collector and their services would try for seconds when they stop.
     /// </summary>
     public static IReadOnlyDictionary<string, string> Unhurried { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
@@ -42,6 +43,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
         ["Proxy__Deadline"] = "00:00:40",
         ["Calls__Deadline"] = "00:00:15",
         ["DOTNET_TieredPGO"] = "0",
+        ["OTEL_DOTNET_EXPERIMENTAL_OTLP_RETRY"] = "",
     };
 
     /// <summary>The services that run.</summary>

@@ -11,13 +11,13 @@ internal static class SummaryApi
 {
     public static void MapSummaryApi(this IEndpointRouteBuilder app) =>
         app.MapApi("/accounting/summary", "Summary").RequireAuthorization(Policies.Staff)
-        .MapGet("/", SummarizeAsync).AllowStaleRead().WithSummary("What came in per month (UTC), in all or for one order");
+        .MapGet("/", SummarizeAsync).AllowStaleRead().WithSummary("Show revenue by month (UTC), in total or for one order");
 
     private static async Task<Ok<SummaryResponse>> SummarizeAsync(
         AccountingDbContext db, CancellationToken cancellationToken,
-        [Description("The first day (UTC) that counts, as in 2026-11-01; absent: from the beginning.")] DateOnly? from = null,
-        [Description("The last day (UTC) that counts; absent: to the end.")] DateOnly? to = null,
-        [Description("Only what is for this order.")] long? orderId = null)
+        [Description("The first day (UTC), such as 2026-11-01; from the beginning when absent.")] DateOnly? from = null,
+        [Description("The last day (UTC); to the end when absent.")] DateOnly? to = null,
+        [Description("Only transactions of this order.")] long? orderId = null)
     {
         if (from > to)
         {

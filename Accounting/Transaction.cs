@@ -16,7 +16,7 @@ public sealed class Transaction
     /// <summary>The sum, above zero.</summary>
     public required decimal Sum { get; init; }
 
-    /// <summary>When the money was taken (UTC).</summary>
+    /// <summary>The time of payment (UTC).</summary>
     public required DateTimeOffset Date { get; init; }
 
     /// <summary>When it was voided (UTC); null while it counts.</summary>

@@ -17,9 +17,9 @@ internal static class TransactionsApi
         var one = transactions.MapGroup("/{id:long}");
         one.MapGet("/", GetAsync).WithSummary("Show a transaction");
         one.MapPut("/", UpdateAsync)
-            .WithSummary("Book a transaction that staff entered on another order");
+            .WithSummary("Move a transaction that staff entered to another order");
         one.MapDelete("/", VoidAsync)
-            .WithSummary("Void a transaction that staff entered: it stays readable and no longer counts");
+            .WithSummary("Void a transaction that staff entered; it stays readable and no longer counts");
     }
 
     private static async Task<Ok<Page<TransactionResponse>>> ListAsync(

@@ -10,7 +10,7 @@ namespace MicroPlatform.Cart;
 /// <summary>The cart that a path names, and the services that its handlers use.</summary>
 internal readonly record struct CartServices
 {
-    [FromRoute(Name = "customerId"), Description("A customer id, or me.")]
+    [FromRoute(Name = "customerId"), Description("A customer's id, or `me` for the caller.")]
     public required string CustomerId { get; init; }
 
     public required ClaimsPrincipal Caller { get; init; }

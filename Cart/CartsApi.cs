@@ -23,12 +23,12 @@ internal static class CartsApi
     {
         var carts = app.MapApi("/carts/{customerId}", "Carts").RequireAuthorization(Policies.Customer);
         carts.MapGet("/", GetAsync)
-            .WithSummary("Show a cart, an empty one when there is none yet; while it is checked out, at the prices of the checkout");
-        carts.MapDelete("/", ClearAsync).WithSummary("Take everything out of a cart");
+            .WithSummary("Show a cart, empty if it does not exist yet; during a checkout, with the prices of the checkout");
+        carts.MapDelete("/", ClearAsync).WithSummary("Empty a cart");
         carts.MapPost("/items", AddItemAsync).WithIdempotency<CartDbContext>()
-            .WithSummary("Put a product into a cart; opens it when there is none yet");
-        carts.MapPatch("/items/{itemId:long}", UpdateItemAsync).WithSummary("Set how many pieces of a product a cart holds");
-        carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Take a product out of a cart");
+            .WithSummary("Add a product to a cart; creates the cart if needed");
+        carts.MapPatch("/items/{itemId:long}", UpdateItemAsync).WithSummary("Set the quantity of a product in a cart");
+        carts.MapDelete("/items/{itemId:long}", RemoveItemAsync).WithSummary("Remove a product from a cart");
     }
 
     /// <summary>Locks the cart until the transaction ends, so that only one writer at a time changes it.</summary>

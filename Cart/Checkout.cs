@@ -8,7 +8,7 @@ public sealed class Checkout
     /// <summary>The id of the checkout, also in Sales, which creates at most one order for it.</summary>
     public Guid Id { get; init; } = Guid.CreateVersion7();
 
-    /// <summary>Whose cart it is.</summary>
+    /// <summary>The owner's customer id.</summary>
     public required long CustomerId { get; init; }
 
     /// <summary>The Idempotency-Key of the request that began it, if any. Another checkout may use the key after 24 hours.</summary>
@@ -71,15 +71,15 @@ public sealed class CheckoutLine
     public required decimal UnitPrice { get; init; }
 }
 
-/// <summary>What a checkout may say.</summary>
+/// <summary>Options of a checkout.</summary>
 public sealed record CheckoutRequest
 {
-    /// <summary>The total the customer saw, 0.00 to 9999999999.99; when it is no longer true, nothing is ordered.</summary>
+    /// <summary>The total that the customer saw, 0.00 to 9,999,999,999.99. When it has changed, nothing is ordered.</summary>
     [Range(typeof(decimal), "0", "9999999999.99", ParseLimitsInInvariantCulture = true, ConvertValueInInvariantCulture = true)]
     public decimal? ExpectedTotal { get; init; }
 }
 
 /// <summary>A checkout that was accepted.</summary>
-/// <param name="OrderId">The order; read it at the Location of this answer to see what becomes of it.</param>
-/// <param name="Status">Always <c>Pending</c>: the warehouse has not answered yet.</param>
+/// <param name="OrderId">The order's id. <c>Location</c> is the address at which to follow it.</param>
+/// <param name="Status">Always <c>Pending</c>, because the warehouse has not answered yet.</param>
 public sealed record CheckoutResponse(long OrderId, string Status);

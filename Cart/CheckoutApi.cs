@@ -9,7 +9,7 @@ namespace MicroPlatform.Cart;
 /// <summary>Turns a cart into an order, and gives the checkout up while the order is not decided.</summary>
 internal static class CheckoutApi
 {
-    private const string Whose = "The own customer id, or me.";
+    private const string Whose = "The caller's customer id, or `me`.";
 
     public static void AddCheckouts(this WebApplicationBuilder builder)
     {
@@ -25,9 +25,9 @@ internal static class CheckoutApi
         var checkout = app.MapApi("/carts/{customerId}/checkout", "Carts").RequireAuthorization(Policies.Customer)
             .ProducesProblem(StatusCodes.Status409Conflict);
         checkout.MapPost("/", CheckOutAsync)
-            .WithSummary("Order what is in the cart; honours Idempotency-Key");
+            .WithSummary("Order the contents of the cart; supports Idempotency-Key");
         checkout.MapDelete("/", GiveUpAsync)
-            .WithSummary("Give up a checkout that is not decided yet: its order is cancelled, and the cart can be changed again");
+            .WithSummary("Cancel a pending checkout: its order is cancelled, and the cart can be changed again");
     }
 
     private static async Task<Accepted<CheckoutResponse>> CheckOutAsync(

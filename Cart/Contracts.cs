@@ -10,7 +10,7 @@ namespace MicroPlatform.Cart;
 /// <param name="Sku">The stock-keeping unit of the warehouse item it sells.</param>
 /// <param name="Name">Name.</param>
 /// <param name="Description">Description, may be empty.</param>
-/// <param name="Price">Price of one piece.</param>
+/// <param name="Price">Unit price.</param>
 /// <param name="CreatedAt">When it was added to the catalogue (UTC).</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record ProductResponse(
@@ -25,7 +25,7 @@ public sealed record ProductResponse(
     public static readonly Func<Product, ProductResponse> Of = FromProduct.Compile();
 }
 
-/// <summary>A product to add, or what one becomes.</summary>
+/// <summary>A new product, or the new values of one.</summary>
 public sealed record ProductRequest
 {
     internal const int MaxSkuLength = 64;
@@ -40,18 +40,18 @@ public sealed record ProductRequest
     [Required, TextLength(MaxNameLength), NotBlank]
     public string? Name { get; init; }
 
-    /// <summary>Description, up to 2000 characters; absent means empty.</summary>
+    /// <summary>Description, up to 2,000 characters; empty when absent.</summary>
     [TextLength(MaxDescriptionLength)]
     public string? Description { get; init; }
 
-    /// <summary>Price of one piece, 0.01 to 999999.99, with at most two decimal places.</summary>
+    /// <summary>Unit price, 0.01 to 999,999.99, with at most two decimal places.</summary>
     [Required, Range(typeof(decimal), "0.01", Prices.Max, ParseLimitsInInvariantCulture = true, ConvertValueInInvariantCulture = true)]
     public decimal? Price { get; init; }
 }
 
-/// <summary>A cart as its owner sees it, at present prices; while it is checked out, at those of the checkout.</summary>
-/// <param name="CustomerId">Whose cart it is.</param>
-/// <param name="Items">What is in it, in the order it was put in.</param>
+/// <summary>A cart with current prices; during a checkout, with the prices of the checkout.</summary>
+/// <param name="CustomerId">The owner's customer id.</param>
+/// <param name="Items">The items, in the order in which they were added.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record CartResponse(long CustomerId, IReadOnlyList<CartItemResponse> Items, [property: JsonIgnore] uint Version) : IVersioned
 {
@@ -71,15 +71,15 @@ public sealed record CartResponse(long CustomerId, IReadOnlyList<CartItemRespons
             checkout.Lines.Find(line => line.ProductId == item.ProductId) is { } line ? item with { UnitPrice = line.UnitPrice } : item;
     }
 
-    /// <summary>What everything in it costs.</summary>
+    /// <summary>The total of all items.</summary>
     public decimal Total => Items.Sum(item => item.LineTotal);
 }
 
 /// <summary>A product in a cart.</summary>
-/// <param name="Id">The item's id, for changing or removing it.</param>
+/// <param name="Id">The id of the item in the cart, for changing or removing it.</param>
 /// <param name="ProductId">The product.</param>
 /// <param name="Name">The product's name.</param>
-/// <param name="UnitPrice">The product's present price, or, while the cart is checked out, that of the checkout.</param>
+/// <param name="UnitPrice">The product's current price; during a checkout, the price of the checkout.</param>
 /// <param name="Quantity">Pieces, 1 to 5.</param>
 public sealed record CartItemResponse(long Id, long ProductId, string Name, decimal UnitPrice, int Quantity)
 {
@@ -99,10 +99,10 @@ public sealed record AddCartItemRequest
     public int? Quantity { get; init; }
 }
 
-/// <summary>How many pieces of a product a cart is to hold.</summary>
+/// <summary>The new quantity of a product in a cart.</summary>
 public sealed record UpdateCartItemRequest
 {
-    /// <summary>Pieces, 1 to 5, in place of what there was.</summary>
+    /// <summary>The new quantity, 1 to 5.</summary>
     [Required, Range(CartItem.MinQuantity, CartItem.MaxQuantity)]
     public int? Quantity { get; init; }
 }

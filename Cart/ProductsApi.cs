@@ -13,20 +13,20 @@ internal static class ProductsApi
     public static void MapProductsApi(this IEndpointRouteBuilder app)
     {
         var catalogue = app.MapApi("/products", "Products").AllowAnonymous();
-        catalogue.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List products, or those whose name contains a text");
+        catalogue.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List products, optionally those whose name contains a text");
         catalogue.MapGet("/{id:long}", GetAsync).WithSummary("Show a product");
 
         var keeping = app.MapApi("/products", "Products").RequireAuthorization(Policies.ShopAdmin);
         keeping.MapPost("/", CreateAsync).WithIdempotency<CartDbContext>().WithSummary("Add a product");
         keeping.MapPut("/{id:long}", ReplaceAsync)
-            .WithSummary("Replace a product; carts that hold it show the new price");
+            .WithSummary("Replace a product; carts that contain it show the new price");
         keeping.MapDelete("/{id:long}", DeleteAsync)
-            .WithSummary("Delete a product; refused while carts hold it, unless removeFromCarts says to take it out of them");
+            .WithSummary("Delete a product; refused while a cart contains it, unless removeFromCarts is true");
     }
 
     private static async Task<Ok<Page<ProductResponse>>> ListAsync(
         [AsParameters] PageQuery page, CartDbContext db, CancellationToken cancellationToken,
-        [Description("Part of a name, in any case; taken literally.")] string? search = null)
+        [Description("Part of a name, case-insensitive, without wildcards.")] string? search = null)
     {
         var products = db.Products.AsNoTracking();
         if (!string.IsNullOrEmpty(search))
@@ -81,7 +81,7 @@ internal static class ProductsApi
 
     private static async Task<NoContent> DeleteAsync(
         long id, CartDbContext db, TimeProvider time, [AsParameters] Preconditions preconditions, CancellationToken cancellationToken,
-        [Description("Whether to take the product out of the carts that hold it.")] bool removeFromCarts = false)
+        [Description("Whether to remove the product from the carts that contain it.")] bool removeFromCarts = false)
     {
         try
         {

@@ -6,13 +6,13 @@ using MicroPlatform.ServiceDefaults.Accounts;
 
 namespace MicroPlatform.Customers;
 
-/// <summary>A customer as others see it.</summary>
+/// <summary>A customer without credentials.</summary>
 /// <param name="Id">The customer's id.</param>
 /// <param name="Email">E-mail address.</param>
 /// <param name="FirstName">Given name, may be empty.</param>
 /// <param name="LastName">Family name, may be empty.</param>
-/// <param name="IsAdmin">Whether the customer runs the shop.</param>
-/// <param name="CreatedAt">When the account was made (UTC).</param>
+/// <param name="IsAdmin">Whether the customer is an admin of the shop.</param>
+/// <param name="CreatedAt">When the account was created (UTC).</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record CustomerResponse(
     long Id, string Email, string FirstName, string LastName, bool IsAdmin, DateTimeOffset CreatedAt,
@@ -29,7 +29,7 @@ public sealed record CustomerResponse(
 /// <summary>A new account.</summary>
 public sealed record RegisterCustomerRequest
 {
-    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 visible characters; unique, case-insensitive.</summary>
     [Required, Email]
     public string? Email { get; init; }
 
@@ -45,14 +45,14 @@ public sealed record RegisterCustomerRequest
     [TextLength(256, MinimumLength = 1), NotBlank]
     public string? LastName { get; init; }
 
-    /// <summary>Whether the customer runs the shop; only an admin may say true.</summary>
+    /// <summary>Whether the customer is an admin of the shop; only an admin may set true.</summary>
     public bool? IsAdmin { get; init; }
 }
 
-/// <summary>What to change of a customer, at least one field; what is absent stays.</summary>
+/// <summary>Changes of a customer, at least one field. Absent fields keep their values.</summary>
 public sealed record UpdateCustomerRequest
 {
-    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 visible characters; unique, case-insensitive.</summary>
     [Email]
     public string? Email { get; init; }
 
@@ -64,14 +64,14 @@ public sealed record UpdateCustomerRequest
     [TextLength(256, MinimumLength = 1), NotBlank]
     public string? LastName { get; init; }
 
-    /// <summary>Whether the customer runs the shop; only an admin may change it.</summary>
+    /// <summary>Whether the customer is an admin of the shop; only an admin may change it.</summary>
     public bool? IsAdmin { get; init; }
 }
 
 /// <summary>A new password.</summary>
 public sealed record ChangePasswordRequest : PasswordChange
 {
-    /// <summary>The present password; needed unless an admin changes somebody else's.</summary>
+    /// <summary>The current password; required unless an admin changes another account's.</summary>
     [Password]
     public override string? CurrentPassword { get; init; }
 }
@@ -79,7 +79,7 @@ public sealed record ChangePasswordRequest : PasswordChange
 /// <summary>E-mail address and password.</summary>
 public sealed record LoginRequest
 {
-    /// <summary>E-mail address, in any case.</summary>
+    /// <summary>E-mail address, case-insensitive.</summary>
     [Required, TextLength(EmailAttribute.MaxLength)]
     public string? Email { get; init; }
 

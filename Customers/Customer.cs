@@ -18,7 +18,7 @@ public sealed class Customer : Account<long>
     /// <summary>Family name, may be empty.</summary>
     public string LastName { get; set; } = "";
 
-    /// <summary>Whether the customer runs the shop.</summary>
+    /// <summary>Whether the customer is an admin of the shop.</summary>
     public bool IsAdmin { get; set; }
 
     /// <inheritdoc />

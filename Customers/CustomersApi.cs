@@ -21,7 +21,7 @@ internal static class CustomersApi
             .WithSummary("Register a customer");
 
         app.MapApi("/customers", "Customers").RequireAuthorization(Policies.ShopAdmin)
-            .MapGet("/", ListAsync).WithSummary("List customers, or those whose e-mail address or name contains a text");
+            .MapGet("/", ListAsync).WithSummary("List customers, optionally those whose e-mail address or name contains a text");
 
         var one = app.MapApi("/customers/{customerId}", "Customers").RequireAuthorization(Policies.Customer);
         one.MapGet("/", GetAsync).WithSummary("Show a customer");
@@ -29,7 +29,7 @@ internal static class CustomersApi
         one.MapDelete("/", DeleteAsync)
             .WithSummary("Delete a customer, with the cart, and end every session; not the last admin");
         one.MapPut("/password", ChangePasswordAsync).NoStore().ProducesProblem(StatusCodes.Status409Conflict)
-            .WithSummary("Change the password and end every session; the owner gets a new one, an admin who does it for another does not");
+            .WithSummary("Change the password and end every session; the owner gets a new session, an admin does not");
     }
 
     private static async Task<Created<CustomerResponse>> RegisterAsync(
@@ -57,7 +57,7 @@ internal static class CustomersApi
 
     private static async Task<Ok<Page<CustomerResponse>>> ListAsync(
         [AsParameters] PageQuery page, CustomersDbContext db, CancellationToken cancellationToken,
-        [Description("Part of an e-mail address or a name, in any case; taken literally.")] string? search = null)
+        [Description("Part of an e-mail address or a name, case-insensitive, without wildcards.")] string? search = null)
     {
         var customers = db.Accounts.AsNoTracking();
         if (!string.IsNullOrEmpty(search))
@@ -73,7 +73,7 @@ internal static class CustomersApi
     }
 
     private static async Task<Ok<CustomerResponse>> GetAsync(
-        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, HttpContext http,
+        [Description("A customer's id, or `me`.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db, HttpContext http,
         CancellationToken cancellationToken)
     {
         var id = caller.CustomerId(customerId, ResourceName);
@@ -88,7 +88,7 @@ internal static class CustomersApi
     }
 
     private static async Task<Ok<CustomerResponse>> UpdateAsync(
-        [Description("A customer id, or me.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller,
+        [Description("A customer's id, or `me`.")] string customerId, UpdateCustomerRequest request, ClaimsPrincipal caller,
         CustomersDbContext db,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
@@ -120,7 +120,7 @@ internal static class CustomersApi
     }
 
     private static async Task<NoContent> DeleteAsync(
-        [Description("A customer id, or me.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db,
+        [Description("A customer's id, or `me`.")] string customerId, ClaimsPrincipal caller, CustomersDbContext db,
         EventBus<CustomersDbContext> events,
         [AsParameters] Preconditions preconditions, CancellationToken cancellationToken)
     {
@@ -137,7 +137,7 @@ internal static class CustomersApi
     }
 
     private static async Task<Results<Ok<TokenPair>, NoContent>> ChangePasswordAsync(
-        [Description("A customer id, or me.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller,
+        [Description("A customer's id, or `me`.")] string customerId, ChangePasswordRequest request, ClaimsPrincipal caller,
         CustomersDbContext db,
         SignIn signIn, CancellationToken cancellationToken)
     {

@@ -28,11 +28,11 @@ internal static class BoardApi
     {
         var board = app.MapApi("/overview/board", "Overview").RequireAuthorization(Policies.Staff);
         board.MapGet("/", GetAsync)
-            .WithSummary("Show the board: orders, revenue of the last days, items that run low, events that wait or failed")
-            .WithDescription("Up to 2 seconds old: gathered once for all who look.");
+            .WithSummary("Show the board: orders, revenue of the last days, items low in stock, pending and failed events")
+            .WithDescription("The data is up to 2 seconds old, because all callers share one query.");
         board.MapGet("/stream", StreamAsync).WithMetadata(new StreamMetadata())
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
-            .WithSummary("Watch the board by server-sent events")
+            .WithSummary("Watch the board with server-sent events")
             .WithDescription(
                 "An event `board` with the board as JSON at once and whenever it changes, looked at every 2 seconds, "
                 + "and an event `heartbeat` every 10 seconds while it does not.\n"

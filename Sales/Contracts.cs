@@ -7,12 +7,12 @@ namespace MicroPlatform.Sales;
 
 /// <summary>An order.</summary>
 /// <param name="Id">The order's id.</param>
-/// <param name="CustomerId">The customer it is for.</param>
+/// <param name="CustomerId">The customer's id.</param>
 /// <param name="Date">When it was placed (UTC).</param>
-/// <param name="Status">How far it has come.</param>
+/// <param name="Status">The status.</param>
 /// <param name="Reason">Why it was rejected; null otherwise.</param>
-/// <param name="Items">What it holds.</param>
-/// <param name="Steps">How it came to its status, oldest first.</param>
+/// <param name="Items">The lines.</param>
+/// <param name="Steps">The status changes, oldest first.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record OrderResponse(
     long Id, long CustomerId, DateTimeOffset Date, OrderStatus Status, string? Reason,
@@ -27,7 +27,7 @@ public sealed record OrderResponse(
     /// <summary>Maps an order that is already loaded.</summary>
     public static readonly Func<Order, OrderResponse> Of = FromOrder.Compile();
 
-    /// <summary>What it costs: the sum of its lines.</summary>
+    /// <summary>The total of the lines.</summary>
     public decimal Total => Items.Sum(item => item.LineTotal);
 
     private static List<OrderStep> StepsOf(
@@ -54,30 +54,30 @@ public sealed record OrderResponse(
 }
 
 /// <summary>A line of an order.</summary>
-/// <param name="ItemId">The warehouse item; null until the warehouse has said which it is.</param>
-/// <param name="Sku">Its stock-keeping unit when it was ordered.</param>
+/// <param name="ItemId">The warehouse item's id; null until the warehouse has confirmed it.</param>
+/// <param name="Sku">The stock-keeping unit at the time of the order.</param>
 /// <param name="Quantity">Pieces.</param>
-/// <param name="UnitPrice">Price of one piece when it was ordered.</param>
+/// <param name="UnitPrice">Unit price at the time of the order.</param>
 public sealed record OrderItemResponse(long? ItemId, string Sku, int Quantity, decimal UnitPrice)
 {
-    /// <summary>What the line costs.</summary>
+    /// <summary>The total of the line.</summary>
     public decimal LineTotal => Quantity * UnitPrice;
 }
 
-/// <summary>A step in the life of an order.</summary>
-/// <param name="Status">The status it came to.</param>
+/// <summary>A status change of an order.</summary>
+/// <param name="Status">The new status.</param>
 /// <param name="At">When (UTC).</param>
-/// <param name="Reason">Why, if it was rejected.</param>
+/// <param name="Reason">The reason of a rejection.</param>
 public sealed record OrderStep(OrderStatus Status, DateTimeOffset At, string? Reason);
 
 /// <summary>A new order.</summary>
 public sealed record CreateOrderRequest : IValidatableObject
 {
-    /// <summary>The customer it is for.</summary>
+    /// <summary>The customer's id.</summary>
     [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? CustomerId { get; init; }
 
-    /// <summary>What it holds, 1 to 100 lines, each item once.</summary>
+    /// <summary>The lines, 1 to 100, each item once.</summary>
     [Required, Length(1, Order.MaxLines, ErrorMessage = "An order has 1 to 100 lines.")]
     public IReadOnlyList<CreateOrderItem>? Items { get; init; }
 
@@ -114,47 +114,47 @@ public sealed record CreateOrderItem
     [Required, Range(1, MaxQuantity)]
     public int? Quantity { get; init; }
 
-    /// <summary>Price of one piece, 0.00 to 999,999.99; the warehouse's when absent.</summary>
+    /// <summary>Unit price, 0.00 to 999,999.99; the warehouse's price when absent.</summary>
     [Range(typeof(decimal), "0", Prices.Max, ParseLimitsInInvariantCulture = true)]
     public decimal? UnitPrice { get; init; }
 }
 
-/// <summary>What can be changed of an order.</summary>
+/// <summary>Changes of an order.</summary>
 public sealed record UpdateOrderRequest
 {
-    /// <summary>The customer it is for.</summary>
+    /// <summary>The customer's id.</summary>
     [Required, Range(1, long.MaxValue, ErrorMessage = "This must be 1 or more.")]
     public long? CustomerId { get; init; }
 }
 
-/// <summary>What confirmed orders have sold of an item.</summary>
+/// <summary>Sales of an item in confirmed orders.</summary>
 /// <param name="ItemId">The warehouse item.</param>
-/// <param name="Name">Its name now; null when the warehouse no longer has it.</param>
+/// <param name="Name">The item's current name; null when the item was removed.</param>
 /// <param name="Quantity">Pieces sold.</param>
-/// <param name="Revenue">What they brought.</param>
+/// <param name="Revenue">Their revenue.</param>
 public sealed record SoldItemResponse(long ItemId, string? Name, long Quantity, decimal Revenue);
 
-/// <summary>How business goes.</summary>
-/// <param name="Orders">All orders by status.</param>
-/// <param name="Days">The last 14 days (UTC), today last; days on which nothing was sold are among them.</param>
-/// <param name="Events">How far behind the rest of the platform is.</param>
+/// <summary>Orders and revenue.</summary>
+/// <param name="Orders">Number of orders by status.</param>
+/// <param name="Days">The last 14 days (UTC), today last, days without sales included.</param>
+/// <param name="Events">How far event processing lags behind.</param>
 public sealed record SalesSummary(OrderCounts Orders, IReadOnlyList<DaySummary> Days, EventLag Events);
 
 /// <summary>Orders by status.</summary>
 /// <param name="Pending">Waiting for the warehouse.</param>
-/// <param name="Confirmed">Confirmed, and not cancelled since.</param>
+/// <param name="Confirmed">Confirmed and not cancelled.</param>
 /// <param name="Rejected">Rejected.</param>
 /// <param name="Cancelled">Cancelled.</param>
 public sealed record OrderCounts(long Pending, long Confirmed, long Rejected, long Cancelled);
 
-/// <summary>What a day brought.</summary>
+/// <summary>Orders and revenue of a day.</summary>
 /// <param name="Day">The day (UTC).</param>
-/// <param name="Orders">Orders confirmed on it, and not cancelled since.</param>
+/// <param name="Orders">Orders that were confirmed that day and not cancelled.</param>
 /// <param name="Revenue">Their totals.</param>
 public sealed record DaySummary(DateOnly Day, long Orders, decimal Revenue);
 
-/// <summary>What has happened and is not known everywhere yet.</summary>
-/// <param name="Unsent">Events that have not left Sales.</param>
-/// <param name="OldestUnsentAt">When the oldest of them happened (UTC); null when there is none.</param>
-/// <param name="OldestPendingAt">When the order was placed (UTC) that has waited longest for the warehouse; null when none waits.</param>
+/// <summary>Events that have not reached every service yet.</summary>
+/// <param name="Unsent">Events that Sales has not published yet.</param>
+/// <param name="OldestUnsentAt">The time of the oldest of them (UTC); null when there is none.</param>
+/// <param name="OldestPendingAt">When the oldest pending order was placed (UTC); null when there is none.</param>
 public sealed record EventLag(long Unsent, DateTimeOffset? OldestUnsentAt, DateTimeOffset? OldestPendingAt);

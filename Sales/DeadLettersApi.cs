@@ -13,9 +13,9 @@ internal static class DeadLettersApi
     public static void MapDeadLettersApi(this IEndpointRouteBuilder app)
     {
         var letters = app.MapApi("/sales/dead-letters", "Dead letters").RequireAuthorization(Policies.Staff);
-        letters.MapGet("/", ListAsync).WithSummary("List the events that could not be handled, of all services");
+        letters.MapGet("/", ListAsync).WithSummary("List the dead letters of all services");
         letters.MapPost("/{id:long}/retry", RetryAsync)
-            .WithSummary("Let the service that could not handle an event try again; safe to repeat");
+            .WithSummary("Deliver the event again to the service that could not handle it; safe to repeat");
     }
 
     private static async Task<Ok<Page<DeadLetter>>> ListAsync(
@@ -23,7 +23,7 @@ internal static class DeadLettersApi
         TypedResults.Ok(await dead.ListAsync(page, cancellationToken));
 
     private static async Task<Accepted> RetryAsync(
-        [Description("The id from the list.")] long id, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken)
+        [Description("The dead letter's id.")] long id, DeadLetters<SalesDbContext> dead, CancellationToken cancellationToken)
     {
         await dead.RetryAsync(id, cancellationToken);
         return TypedResults.Accepted((string?)null);

@@ -3,7 +3,7 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Sales;
 
-/// <summary>How far an order has come.</summary>
+/// <summary>The status of an order.</summary>
 public enum OrderStatus
 {
     /// <summary>Placed; the warehouse has not answered yet.</summary>
@@ -33,13 +33,13 @@ public sealed class Order
     /// <summary>The order's id.</summary>
     public long Id { get; init; }
 
-    /// <summary>The customer it is for.</summary>
+    /// <summary>The customer's id.</summary>
     public required long CustomerId { get; set; }
 
     /// <summary>When it was placed (UTC).</summary>
     public required DateTimeOffset Date { get; init; }
 
-    /// <summary>How far it has come.</summary>
+    /// <summary>The status.</summary>
     public OrderStatus Status { get; private set; }
 
     /// <summary>Why it was rejected; null otherwise.</summary>
@@ -141,13 +141,13 @@ public sealed class OrderLine
     /// <summary>Stock-keeping unit when it was ordered.</summary>
     public required string Sku { get; init; }
 
-    /// <summary>The warehouse item; null until the warehouse has said which it is.</summary>
+    /// <summary>The warehouse item's id; null until the warehouse has confirmed it.</summary>
     public long? ItemId { get; set; }
 
     /// <summary>Pieces, 1 to 100,000.</summary>
     public required int Quantity { get; init; }
 
-    /// <summary>Price of one piece when it was ordered.</summary>
+    /// <summary>Unit price at the time of the order.</summary>
     public required decimal UnitPrice { get; init; }
 }
 
@@ -163,6 +163,6 @@ public sealed class SoldItem
     /// <summary>Pieces sold.</summary>
     public long Quantity { get; init; }
 
-    /// <summary>What they brought.</summary>
+    /// <summary>Their revenue.</summary>
     public decimal Revenue { get; init; }
 }

@@ -28,13 +28,13 @@ internal static class OrdersApi
     public static void MapOrdersApi(this IEndpointRouteBuilder app)
     {
         var read = app.MapApi("/sales/orders", "Orders").RequireAuthorization(OrderPolicies.Reader);
-        read.MapGet("/", ListAsync).WithSummary("List orders; a customer sees the own ones");
-        read.MapGet("/{id:long}", GetAsync).WithSummary("Show an order with its steps");
+        read.MapGet("/", ListAsync).WithSummary("List orders; a customer gets only their own");
+        read.MapGet("/{id:long}", GetAsync).WithSummary("Show an order with its status changes");
 
         var write = app.MapApi("/sales/orders", "Orders").RequireAuthorization(Policies.Staff);
         write.MapPost("/", CreateAsync).WithIdempotency<SalesDbContext>().WithSummary("Place an order for a customer");
         var one = write.MapGroup("/{id:long}");
-        one.MapPut("/", UpdateAsync).WithSummary("Give an order to another customer");
+        one.MapPut("/", UpdateAsync).WithSummary("Assign an order to another customer");
         one.MapDelete("/", CancelAsync).WithSummary("Cancel an order; it stays readable");
     }
 

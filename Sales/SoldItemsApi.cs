@@ -10,7 +10,7 @@ internal static class SoldItemsApi
 {
     public static void MapSoldItemsApi(this IEndpointRouteBuilder app) =>
         app.MapApi("/sales/sold-items", "Sold items").RequireAuthorization(Policies.Staff)
-        .MapGet("/", ListAsync).AllowStaleRead().WithSummary("List what confirmed orders have sold of each item, and for how much");
+        .MapGet("/", ListAsync).AllowStaleRead().WithSummary("List quantity and revenue of each item in confirmed orders");
 
     private static async Task<Ok<Page<SoldItemResponse>>> ListAsync(
         [AsParameters] PageQuery page, SalesDbContext db, Inventory.InventoryClient inventory, CancellationToken cancellationToken)

@@ -12,7 +12,7 @@ internal static class SummaryApi
 
     public static void MapSummaryApi(this IEndpointRouteBuilder app) =>
         app.MapApi("/sales/summary", "Summary").RequireAuthorization(Policies.Staff)
-        .MapGet("/", GetAsync).WithSummary("Show orders by status, revenue of the last 14 days, and how far events lag behind");
+        .MapGet("/", GetAsync).WithSummary("Show orders by status, revenue of the last 14 days, and the lag of event processing");
 
     private static async Task<Ok<SalesSummary>> GetAsync(SalesDbContext db, TimeProvider time, CancellationToken cancellationToken)
     {

@@ -7,11 +7,11 @@ namespace MicroPlatform.Todo;
 
 /// <summary>A to-do.</summary>
 /// <param name="Id">The to-do's id.</param>
-/// <param name="Title">What to do.</param>
-/// <param name="Text">More about it, may be empty.</param>
-/// <param name="Completed">Whether it is done.</param>
-/// <param name="DueAt">By when it is to be done (UTC), or null.</param>
-/// <param name="CreatedAt">When it was made (UTC).</param>
+/// <param name="Title">The title.</param>
+/// <param name="Text">Details, may be empty.</param>
+/// <param name="Completed">Whether it is completed.</param>
+/// <param name="DueAt">The due date (UTC), or null.</param>
+/// <param name="CreatedAt">When it was created (UTC).</param>
 /// <param name="UpdatedAt">When it was last changed (UTC), or null if it never was.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record TodoResponse(
@@ -26,41 +26,41 @@ public sealed record TodoResponse(
     public static readonly Func<TodoItem, TodoResponse> Of = FromTodo.Compile();
 }
 
-/// <summary>A whole to-do, new or in place of an old one: what is absent is empty.</summary>
+/// <summary>A complete to-do, new or replacing an existing one. Absent fields are empty.</summary>
 public sealed record TodoRequest
 {
     internal const int MaxTitleLength = 200;
 
-    /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
+    /// <summary>The title, 1 to 200 characters, not only blanks.</summary>
     [Required, TextLength(MaxTitleLength), NotBlank]
     public string? Title { get; init; }
 
-    /// <summary>More about it, up to 2000 characters.</summary>
+    /// <summary>Details, up to 2,000 characters.</summary>
     [TextLength(2000)]
     public string? Text { get; init; }
 
-    /// <summary>Whether it is done; by default false.</summary>
+    /// <summary>Whether it is completed; false by default.</summary>
     public bool? Completed { get; init; }
 
-    /// <summary>By when it is to be done, with a time zone.</summary>
+    /// <summary>The due date, with a time zone.</summary>
     public DateTimeOffset? DueAt { get; init; }
 }
 
-/// <summary>What to change of a to-do, at least one field; what is absent stays.</summary>
+/// <summary>Changes of a to-do, at least one field. Absent fields keep their values.</summary>
 public sealed record UpdateTodoRequest
 {
-    /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
+    /// <summary>The title, 1 to 200 characters, not only blanks.</summary>
     [TextLength(TodoRequest.MaxTitleLength), NotBlank]
     public string? Title { get; init; }
 
-    /// <summary>More about it, up to 2000 characters.</summary>
+    /// <summary>Details, up to 2,000 characters.</summary>
     [TextLength(2000)]
     public string? Text { get; init; }
 
-    /// <summary>Whether it is done.</summary>
+    /// <summary>Whether it is completed.</summary>
     public bool? Completed { get; init; }
 
-    /// <summary>By when it is to be done, with a time zone; null takes it away.</summary>
+    /// <summary>The due date, with a time zone. Null removes it.</summary>
     public DateTimeOffset? DueAt { get; init { field = value; IsDueAtGiven = true; } }
 
     /// <summary>Whether <see cref="DueAt"/> was in the request at all.</summary>

@@ -11,19 +11,19 @@ public sealed class TodoItem
     /// <summary>The to-do's id.</summary>
     public long Id { get; init; }
 
-    /// <summary>What to do, 1 to 200 characters, not only blanks.</summary>
+    /// <summary>The title, 1 to 200 characters, not only blanks.</summary>
     public required string Title { get; set; }
 
     /// <summary>More about it, up to 2000 characters, may be empty.</summary>
     public string Text { get; set; } = "";
 
-    /// <summary>Whether it is done.</summary>
+    /// <summary>Whether it is completed.</summary>
     public bool Completed { get; set; }
 
     /// <summary>By when it is to be done, or null.</summary>
     public DateTimeOffset? DueAt { get; set; }
 
-    /// <summary>When it was made (UTC).</summary>
+    /// <summary>When it was created (UTC).</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>When it was last changed, or null if it never was.</summary>

@@ -11,8 +11,8 @@ internal static class TodosApi
     public static void MapTodosApi(this IEndpointRouteBuilder app)
     {
         var all = app.MapApi("/todos", "To-dos").RequireAuthorization(Policies.User);
-        all.MapGet("/", ListAsync).WithSummary("List your to-dos, oldest first, or those that are completed, are not, or contain a text");
-        all.MapPost("/", CreateAsync).WithIdempotency<TodoDbContext>().WithSummary("Make a to-do");
+        all.MapGet("/", ListAsync).WithSummary("List your to-dos, oldest first, optionally filtered");
+        all.MapPost("/", CreateAsync).WithIdempotency<TodoDbContext>().WithSummary("Create a to-do");
 
         var one = app.MapApi("/todos/{id:long}", "To-dos").RequireAuthorization(Policies.User);
         one.MapGet("/", GetAsync).WithSummary("Show a to-do");
@@ -23,8 +23,8 @@ internal static class TodosApi
 
     private static async Task<Ok<Page<TodoResponse>>> ListAsync(
         [AsParameters] PageQuery page, ClaimsPrincipal caller, UserTodos todos, CancellationToken cancellationToken,
-        [Description("Only those that are, or are not, completed.")] bool? completed = null,
-        [Description("Part of the title or the text, in any case; taken literally.")] string? search = null) =>
+        [Description("Filter by completion.")] bool? completed = null,
+        [Description("Part of the title or the details, case-insensitive, without wildcards.")] string? search = null) =>
         TypedResults.Ok(await todos.ListAsync(caller.UserId(), completed, search, page, cancellationToken));
 
     private static async Task<Created<TodoResponse>> CreateAsync(

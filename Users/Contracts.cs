@@ -11,7 +11,7 @@ namespace MicroPlatform.Users;
 /// <param name="Username">The name to sign in with.</param>
 /// <param name="Email">E-mail address.</param>
 /// <param name="Role">One of <c>user</c>, <c>staff</c>, <c>admin</c>.</param>
-/// <param name="CreatedAt">When the account was made (UTC).</param>
+/// <param name="CreatedAt">When the account was created (UTC).</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record UserResponse(
     Guid Id, string Username, string Email, string Role, DateTimeOffset CreatedAt, [property: JsonIgnore] uint Version) : IVersioned
@@ -37,12 +37,12 @@ public sealed record RegisterUserRequest
     [Required, NewPassword]
     public string? Password { get; init; }
 
-    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 visible characters; unique, case-insensitive.</summary>
     [Required, Email]
     public string? Email { get; init; }
 }
 
-/// <summary>What to change of one's own account, at least one field; what is absent stays.</summary>
+/// <summary>Changes of your account, at least one field. Absent fields keep their values.</summary>
 public sealed record UpdateMeRequest
 {
     /// <summary>
@@ -51,15 +51,15 @@ public sealed record UpdateMeRequest
     [Username]
     public string? Username { get; init; }
 
-    /// <summary>E-mail address, up to 254 characters, none of them invisible; unique, whatever the case of its letters.</summary>
+    /// <summary>E-mail address, up to 254 visible characters; unique, case-insensitive.</summary>
     [Email]
     public string? Email { get; init; }
 }
 
-/// <summary>What an admin changes of an account.</summary>
+/// <summary>Changes of an account by an admin.</summary>
 public sealed record ChangeRoleRequest
 {
-    /// <summary>One of <c>user</c>, <c>staff</c>, <c>admin</c>; another than before ends every session of the account.</summary>
+    /// <summary>One of <c>user</c>, <c>staff</c>, <c>admin</c>. A change ends every session of the account.</summary>
     [Required, AllowedValues(Roles.User, Roles.Staff, Roles.Admin, null, ErrorMessage = "A role is user, staff or admin.")]
     public string? Role { get; init; }
 }
@@ -67,7 +67,7 @@ public sealed record ChangeRoleRequest
 /// <summary>A new password.</summary>
 public sealed record ChangePasswordRequest : PasswordChange
 {
-    /// <summary>The present password.</summary>
+    /// <summary>The current password.</summary>
     [Required, Password]
     public override string? CurrentPassword { get; init; }
 }
@@ -75,7 +75,7 @@ public sealed record ChangePasswordRequest : PasswordChange
 /// <summary>Username and password.</summary>
 public sealed record LoginRequest
 {
-    /// <summary>The username, in any case.</summary>
+    /// <summary>The username, case-insensitive.</summary>
     [Required, TextLength(UsernameAttribute.MaxLength)]
     public string? Username { get; init; }
 

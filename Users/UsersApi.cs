@@ -33,9 +33,9 @@ internal static class UsersApi
             .MapGet("/{id:guid}", GetAsync).WithSummary("Show a user: yourself, or anyone if you are an admin");
 
         var admin = app.MapApi("/users", "Users").RequireAuthorization(Policies.Admin);
-        admin.MapGet("/", ListAsync).WithSummary("List users, or those whose username or e-mail address contains a text");
+        admin.MapGet("/", ListAsync).WithSummary("List users, optionally those whose username or e-mail address contains a text");
         admin.MapPatch("/{id:guid}", ChangeRoleAsync)
-            .WithSummary("Give a user another role, which ends the user's sessions; the last admin stays one");
+            .WithSummary("Change a user's role and end the user's sessions; the last admin keeps the role");
     }
 
     private static async Task<Created<UserResponse>> RegisterAsync(
@@ -77,7 +77,7 @@ internal static class UsersApi
 
     private static async Task<Ok<Page<UserResponse>>> ListAsync(
         [AsParameters] PageQuery page, UsersDbContext db, CancellationToken cancellationToken,
-        [Description("Part of a username or an e-mail address, in any case; taken literally.")] string? search = null)
+        [Description("Part of a username or an e-mail address, case-insensitive, without wildcards.")] string? search = null)
     {
         var users = db.Accounts.AsNoTracking();
         if (!string.IsNullOrEmpty(search))

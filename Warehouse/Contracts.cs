@@ -5,15 +5,15 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Warehouse;
 
-/// <summary>An item of the warehouse.</summary>
+/// <summary>A warehouse item.</summary>
 /// <param name="Id">The item's id.</param>
 /// <param name="Sku">Stock-keeping unit.</param>
 /// <param name="Name">Name.</param>
 /// <param name="Description">Description, may be empty.</param>
 /// <param name="CountryOfOrigin">Country of origin.</param>
-/// <param name="Price">Price of one piece.</param>
-/// <param name="Quantity">Pieces that are free to be sold.</param>
-/// <param name="Reserved">Pieces that orders have reserved, not counted in the quantity.</param>
+/// <param name="Price">Unit price.</param>
+/// <param name="Quantity">Pieces available for sale.</param>
+/// <param name="Reserved">Pieces reserved by orders, not included in the quantity.</param>
 /// <param name="Version">Sent as ETag.</param>
 public sealed record ItemResponse(
     long Id, string Sku, string Name, string Description, string CountryOfOrigin, decimal Price, long Quantity, long Reserved,
@@ -47,16 +47,16 @@ public sealed record CreateItemRequest
     [Required, TextLength(200), NotBlank]
     public string? CountryOfOrigin { get; init; }
 
-    /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
+    /// <summary>Unit price, 0.00 to 999,999.99.</summary>
     [Required, Range(typeof(decimal), "0", Prices.Max, ParseLimitsInInvariantCulture = true)]
     public decimal? Price { get; init; }
 
-    /// <summary>Free pieces to begin with, 0 to 1,000,000,000; none when absent.</summary>
+    /// <summary>Available pieces at first, 0 to 1,000,000,000; 0 when absent.</summary>
     [Range(0, Item.MaxStock)]
     public long? Quantity { get; init; }
 }
 
-/// <summary>What to change of an item, at least one field; what is absent stays.</summary>
+/// <summary>Changes of an item, at least one field. Absent fields keep their values.</summary>
 public sealed record UpdateItemRequest
 {
     /// <summary>Stock-keeping unit, 1 to 64 characters; unique.</summary>
@@ -75,7 +75,7 @@ public sealed record UpdateItemRequest
     [TextLength(200, MinimumLength = 1), NotBlank]
     public string? CountryOfOrigin { get; init; }
 
-    /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
+    /// <summary>Unit price, 0.00 to 999,999.99.</summary>
     [Range(typeof(decimal), "0", Prices.Max, ParseLimitsInInvariantCulture = true)]
     public decimal? Price { get; init; }
 
@@ -87,14 +87,14 @@ public sealed record UpdateItemRequest
     public long? Quantity { get; init; }
 }
 
-/// <summary>A change of an item's stock that was not an order's.</summary>
+/// <summary>A stock change that no order caused.</summary>
 /// <param name="Id">The adjustment's id.</param>
 /// <param name="ItemId">The item.</param>
-/// <param name="Delta">Pieces added, or, below zero, taken away.</param>
-/// <param name="Quantity">Free pieces after it.</param>
-/// <param name="Reason">Why.</param>
+/// <param name="Delta">Pieces added; negative when removed.</param>
+/// <param name="Quantity">Available pieces after the adjustment.</param>
+/// <param name="Reason">The reason.</param>
 /// <param name="At">When (UTC).</param>
-/// <param name="By">The user who made it; null for the platform itself.</param>
+/// <param name="By">The user who made it; null when the platform made it.</param>
 public sealed record StockAdjustmentResponse(long Id, long ItemId, long Delta, long Quantity, string Reason, DateTimeOffset At, Guid? By)
 {
     /// <summary>The columns that a response needs of an adjustment.</summary>
@@ -105,14 +105,14 @@ public sealed record StockAdjustmentResponse(long Id, long ItemId, long Delta, l
     public static readonly Func<StockAdjustment, StockAdjustmentResponse> Of = FromAdjustment.Compile();
 }
 
-/// <summary>A change of an item's stock.</summary>
+/// <summary>A stock adjustment.</summary>
 public sealed record AdjustStockRequest : IValidatableObject
 {
-    /// <summary>Pieces to add, or, below zero, to take away; not zero, up to 1,000,000,000 either way.</summary>
+    /// <summary>Pieces to add, -1,000,000,000 to 1,000,000,000, not 0; negative to remove.</summary>
     [Required, Range(-Item.MaxStock, Item.MaxStock)]
     public long? Delta { get; init; }
 
-    /// <summary>Why, 1 to 200 characters.</summary>
+    /// <summary>The reason, 1 to 200 characters.</summary>
     [Required, TextLength(200), NotBlank]
     public string? Reason { get; init; }
 

@@ -3,7 +3,7 @@ using MicroPlatform.ServiceDefaults;
 
 namespace MicroPlatform.Warehouse;
 
-/// <summary>An item of the warehouse. Its stock is consistent at all times: received = free + reserved + shipped.</summary>
+/// <summary>A warehouse item. Its stock is consistent at all times: received = free + reserved + shipped.</summary>
 public sealed class Item
 {
     /// <summary>
@@ -29,13 +29,13 @@ public sealed class Item
     /// <summary>Country of origin, 1 to 200 characters.</summary>
     public required string CountryOfOrigin { get; set; }
 
-    /// <summary>Price of one piece, 0.00 to 999,999.99.</summary>
+    /// <summary>Unit price, 0.00 to 999,999.99.</summary>
     public decimal Price { get; set; }
 
     /// <summary>Pieces that ever came in, less those written off: the sum of all adjustments.</summary>
     public long Received { get; private set; }
 
-    /// <summary>Pieces that are free to be sold.</summary>
+    /// <summary>Pieces available for sale.</summary>
     public long Free { get; private set; }
 
     /// <summary>
@@ -115,13 +115,13 @@ public sealed class StockAdjustment
     /// <summary>Pieces added, or, below zero, taken away; never zero.</summary>
     public long Delta { get; init; }
 
-    /// <summary>Free pieces after it.</summary>
+    /// <summary>Available pieces after the adjustment.</summary>
     public long Quantity { get; init; }
 
-    /// <summary>Why, 1 to 200 characters.</summary>
+    /// <summary>The reason, 1 to 200 characters.</summary>
     public required string Reason { get; init; }
 
-    /// <summary>The user who made it; null for the platform itself.</summary>
+    /// <summary>The user who made it; null when the platform made it.</summary>
     public Guid? By { get; init; }
 
     /// <summary>When (UTC).</summary>

@@ -13,7 +13,7 @@ internal static class ItemsApi
     public static void MapItemsApi(this IEndpointRouteBuilder app)
     {
         var items = app.MapApi("/warehouse/items", "Items").RequireAuthorization(Policies.Staff);
-        items.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List items, or those that match");
+        items.MapGet("/", ListAsync).AllowStaleRead().WithSummary("List items, optionally filtered");
         items.MapPost("/", CreateAsync).WithIdempotency<WarehouseDbContext>().ProducesProblem(StatusCodes.Status409Conflict)
             .WithSummary("Add an item");
 
@@ -21,9 +21,9 @@ internal static class ItemsApi
         one.MapGet("/", GetAsync).WithSummary("Show an item");
         // Both verbs behave the same, because old clients send PUT with only the changed fields.
         one.MapMethods("/", [HttpMethods.Put, HttpMethods.Patch], UpdateAsync)
-            .WithSummary("Change an item; what is absent stays");
+            .WithSummary("Change an item; absent fields keep their values");
         one.MapDelete("/", DeleteAsync)
-            .WithSummary("Remove an item that no order has reserved or taken");
+            .WithSummary("Remove an item that no order reserved or took");
     }
 
     private static async Task<Ok<Page<ItemResponse>>> ListAsync(
@@ -150,17 +150,17 @@ internal static class ItemsApi
 /// <summary>The filters of a list of items.</summary>
 internal sealed record ItemFilter
 {
-    [FromQuery(Name = "name"), Description("Part of the name, in any case; taken literally.")]
+    [FromQuery(Name = "name"), Description("Part of the name, case-insensitive, without wildcards.")]
     public string? Name { get; init; }
 
-    [FromQuery(Name = "country"), Description("Part of the country of origin, in any case; taken literally.")]
+    [FromQuery(Name = "country"), Description("Part of the country of origin, case-insensitive, without wildcards.")]
     public string? Country { get; init; }
 
-    [FromQuery(Name = "search"), Description("Part of the SKU, the name or the description, in any case; taken literally.")]
+    [FromQuery(Name = "search"), Description("Part of the SKU, the name or the description, case-insensitive, without wildcards.")]
     public string? Search { get; init; }
 
     [FromQuery(Name = "lowStock")]
-    [Description("true: only those that run low, with 5 free pieces or fewer; false: only the others.")]
+    [Description("`true`: only items with 5 available pieces or fewer; `false`: only the others.")]
     public bool? LowStock { get; init; }
 }
 

@@ -15,7 +15,7 @@ public abstract class Account<TKey>
     /// <summary>The password, hashed (PBKDF2, see <see cref="AccountOptions.HashIterations"/>).</summary>
     public string PasswordHash { get; set; } = "";
 
-    /// <summary>When the account was made (UTC).</summary>
+    /// <summary>When the account was created (UTC).</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>The role its tokens carry.</summary>

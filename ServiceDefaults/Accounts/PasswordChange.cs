@@ -5,7 +5,7 @@ namespace MicroPlatform.ServiceDefaults.Accounts;
 /// <summary>A request to change a password; each service decides who must send the current one.</summary>
 public abstract record PasswordChange : IValidatableObject
 {
-    /// <summary>The present password.</summary>
+    /// <summary>The current password.</summary>
     public abstract string? CurrentPassword { get; init; }
 
     /// <summary>The new password, 8 to 128 characters.</summary>

@@ -15,11 +15,11 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace MicroPlatform.ServiceDefaults.Accounts;
 
-/// <summary>A pair of tokens: one to call with, one to get the next pair with.</summary>
+/// <summary>An access token and a refresh token.</summary>
 /// <param name="AccessToken">Send it as <c>Authorization: Bearer ...</c>.</param>
 /// <param name="TokenType">Always <c>Bearer</c>.</param>
 /// <param name="ExpiresIn">Life of the access token, in seconds.</param>
-/// <param name="RefreshToken">Exchange it for the next pair; sent again more than 10 seconds later, it ends the session.</param>
+/// <param name="RefreshToken">Exchange it for the next pair. If it is sent again more than 10 seconds later, the session ends.</param>
 public sealed record TokenPair(string AccessToken, string TokenType, int ExpiresIn, string RefreshToken)
 {
     /// <summary>An example for the API reference.</summary>
@@ -30,7 +30,7 @@ public sealed record TokenPair(string AccessToken, string TokenType, int Expires
 /// <summary>A refresh token.</summary>
 public sealed record RefreshRequest
 {
-    /// <summary>The refresh token as it was given.</summary>
+    /// <summary>The refresh token.</summary>
     [Required, StringLength(200)]
     public string? RefreshToken { get; init; }
 }

@@ -21,12 +21,12 @@ public readonly record struct Preconditions
 {
     /// <summary><c>If-Match</c>: <c>*</c>, or tags of which one must be that of the present version; null when absent.</summary>
     [FromHeader(Name = "If-Match")]
-    [Description("The ETags of the versions that this change is meant for: of any other it is refused with 412.")]
+    [Description("The ETags of the versions that may be changed. The answer is 412 when the current version is another.")]
     public string? IfMatch { get; init; }
 
     /// <summary><c>If-None-Match</c>: <c>*</c>, or tags of which none may be that of the present version; null when absent.</summary>
     [FromHeader(Name = "If-None-Match")]
-    [Description("The ETags of the versions that this change is not meant for, * for all of them: it is refused with 412.")]
+    [Description("The ETags of the versions that must not be changed, * for all. The answer is 412 when the current one is among them.")]
     public string? IfNoneMatch { get; init; }
 
     /// <summary>Refuses the request unless the present version of the resource meets both headers.</summary>

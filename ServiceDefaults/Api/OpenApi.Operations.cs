@@ -133,7 +133,7 @@ public static partial class OpenApi
             {
                 answers["304"] = new OpenApiResponse
                 {
-                    Description = "You have the present version.",
+                    Description = "The known version is current.",
                     Headers = Header("ETag", "The version."),
                 };
             }
@@ -202,7 +202,7 @@ public static partial class OpenApi
             // 202 without a body has nothing to read at a Location.
             if (status is StatusCodes.Status201Created || (status is StatusCodes.Status202Accepted && type is not null))
             {
-                answer.Headers = Header("Location", "Where to read it.");
+                answer.Headers = Header("Location", "The address of the new resource.");
             }
 
             if (type?.IsAssignableTo(typeof(IVersioned)) == true)

@@ -20,11 +20,11 @@ public static partial class OpenApi
     {
         ["id"] = "The id.",
         ["itemId"] = "The id of the item.",
-        ["If-Match"] = "The ETags of the versions that are wanted: when the present one is another, the answer is 412.",
-        ["If-None-Match"] = "The ETag of the version at hand: while it is the present one, the answer is 304 without a body.",
+        ["If-Match"] = "The ETags of the accepted versions. The answer is 412 when the current version is another.",
+        ["If-None-Match"] = "The ETag of a known version. The answer is 304 without a body while that version is current.",
         [Idempotency.HeaderName] =
-            $"A key of your choice, up to {Idempotency.MaxKeyLength} characters: the same request with the same key is done once within "
-                + "24 hours, and answered alike.",
+            $"A key of your choice, up to {Idempotency.MaxKeyLength} characters. Within 24 hours, the same request with the same key is "
+                + "executed once and gets the same response.",
     };
 
     /// <summary>OpenAPI 3.1, paths as seen through the Gateway.</summary>
@@ -202,7 +202,7 @@ public static partial class OpenApi
             Required = new HashSet<string>(["title", "status", "detail"], StringComparer.Ordinal),
             Properties = new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal)
             {
-                ["type"] = Text("What kind of error the status is: an address to read about it."),
+                ["type"] = Text("The address of a page about this kind of error."),
                 ["title"] = Text("The status in words."),
                 ["status"] = new OpenApiSchema
                 {
@@ -214,14 +214,14 @@ public static partial class OpenApi
                 ["errors"] = new OpenApiSchema
                 {
                     Type = JsonSchemaType.Object,
-                    Description = "By field, header or parameter: what is wrong with it. Absent when the error is about none.",
+                    Description = "The errors by field, header or parameter. Absent when the error concerns none of them.",
                     AdditionalProperties = new OpenApiSchema
                     {
                         Type = JsonSchemaType.Array,
                         Items = new OpenApiSchema { Type = JsonSchemaType.String },
                     },
                 },
-                ["traceId"] = Text("The trace in which it happened."),
+                ["traceId"] = Text("The trace id of the request."),
                 ["requestId"] = Text("The X-Request-Id of the request."),
             },
         };
@@ -253,9 +253,9 @@ public static partial class OpenApi
             Headers = status switch
             {
                 StatusCodes.Status401Unauthorized =>
-                    Header("WWW-Authenticate", "Bearer, and what was wrong with the token if there was one."),
+                    Header("WWW-Authenticate", "`Bearer`, with the error of the token if one was sent."),
                 StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable =>
-                    Header("Retry-After", "After how many seconds trying again may succeed."),
+                    Header("Retry-After", "Seconds to wait before the next attempt."),
                 _ => null,
             },
             Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)

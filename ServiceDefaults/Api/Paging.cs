@@ -18,18 +18,18 @@ public sealed record PageQuery
     /// <summary>How many items a page holds at most.</summary>
     public const int MaxLimit = 200;
 
-    /// <summary>How many items the page may hold: 1 to 200, by default 50.</summary>
-    [FromQuery(Name = "limit"), Range(1, MaxLimit), Description("How many items the page may hold: 1 to 200, by default 50.")]
+    /// <summary>The page size, 1 to 200; 50 by default.</summary>
+    [FromQuery(Name = "limit"), Range(1, MaxLimit), Description("The page size, 1 to 200; 50 by default.")]
     public int? Limit { get; init; }
 
     /// <summary>The <c>nextCursor</c> of the page before; absent for the first page.</summary>
-    [FromQuery(Name = "cursor"), Description("The nextCursor of the page before; absent for the first page.")]
+    [FromQuery(Name = "cursor"), Description("The `nextCursor` of the previous page; absent for the first page.")]
     public string? Cursor { get; init; }
 }
 
 /// <summary>One page of a list.</summary>
 /// <param name="Items">The items, ordered by id.</param>
-/// <param name="NextCursor">Pass it as <c>cursor</c> to get the next page; null on the last.</param>
+/// <param name="NextCursor">Pass it as <c>cursor</c> to get the next page; null on the last page.</param>
 public sealed record Page<T>(IReadOnlyList<T> Items, string? NextCursor);
 
 /// <summary>Keyset paging: a page starts behind the last id of the one before, so page 10,000 costs the same as page 1.</summary>

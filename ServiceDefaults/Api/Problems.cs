@@ -203,7 +203,7 @@ public static class Problems
         StatusCodes.Status404NotFound => "There is nothing at this address.",
         StatusCodes.Status408RequestTimeout => "The body did not arrive in time.",
         StatusCodes.Status409Conflict => "The request contradicts the present state.",
-        StatusCodes.Status412PreconditionFailed => "If-Match or If-None-Match excludes the present version; read it again and repeat.",
+        StatusCodes.Status412PreconditionFailed => "If-Match or If-None-Match excludes the current version; read it again and repeat.",
         StatusCodes.Status413PayloadTooLarge => $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes.",
         StatusCodes.Status415UnsupportedMediaType => "Send the body as application/json, in UTF-8, without a Content-Encoding.",
         StatusCodes.Status422UnprocessableEntity => "This Idempotency-Key was used for another request; take a new key for a new request.",

@@ -11,14 +11,14 @@ using Rebus.Transport;
 
 namespace MicroPlatform.ServiceDefaults.Messaging;
 
-/// <summary>An event that could not be handled and was set aside.</summary>
-/// <param name="Id">Names it here; the event gets another one should it be set aside again.</param>
-/// <param name="Event">The event's name on the wire.</param>
-/// <param name="At">When it was set aside (UTC).</param>
+/// <summary>An event that a service could not handle (a dead letter).</summary>
+/// <param name="Id">The id of the dead letter. The event gets a new one if it fails again.</param>
+/// <param name="Event">The event's type name.</param>
+/// <param name="At">When it became a dead letter (UTC).</param>
 /// <param name="Queue">The service that could not handle it.</param>
-/// <param name="Reason">What went wrong at the last attempt.</param>
-/// <param name="OrderId">The order it is about, if it is about one.</param>
-/// <param name="TraceId">The trace of the request that it goes back to.</param>
+/// <param name="Reason">The error of the last attempt.</param>
+/// <param name="OrderId">The order that the event concerns, if any.</param>
+/// <param name="TraceId">The trace id of the request that caused the event.</param>
 public sealed record DeadLetter(long Id, string Event, DateTimeOffset At, string Queue, string Reason, long? OrderId, string? TraceId);
 
 /// <summary>

@@ -84,7 +84,7 @@ internal sealed class AspirePlatform : IAsyncDisposable
         }
         catch (TimeoutException hung)
         {
-            var states = string.Join(", ", platform.latest.Values.Select(current => $"{current.ResourceId} {current.Snapshot.State?.Text}"));
+            var states = string.Join(", ", platform.latest.Values.Select(now => $"{now.ResourceId} {now.Snapshot.State?.Text}"));
             await platform.DisposeAsync();
             throw new TimeoutException($"The platform did not start within {Longest}: {states}", hung);
         }

@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Platform;
 
-/// <summary>How the AppHost creates the databases. The orchestrator drops exceptions of this step, and services wait for its success.</summary>
+/// <summary>How the AppHost creates the databases. The orchestrator drops the exceptions of this step.</summary>
 public sealed class DatabaseLoginsTests
 {
     private const string Database = "loginsdb";

@@ -57,11 +57,16 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
             var order = await client.JsonAsync(client.Rest(HttpMethod.Post, "/api/v1/carts/me/checkout", client.Account.Customer));
             requests.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             sent[order.GetProperty("orderId").GetInt64()] = start;
+            while (!posted.ContainsKey(order.GetProperty("orderId").GetInt64()))
+            {
+                await Task.Delay(BetweenLooks);
+            }
+
             await FillAsync(client);
             free.Enqueue(client);
         }
 
-        // A cart that is being checked out stays as it is until the order is decided.
+        // A cart that is being checked out stays as it is until Cart knows the decision, which may be later than the books.
         async Task FillAsync(Client client)
         {
             for (var since = Stopwatch.StartNew(); since.Elapsed < Patience;)

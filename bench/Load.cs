@@ -24,26 +24,35 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
     /// Sends requests until the JIT has optimized the code that answers them: in rounds, until one has compiled almost nothing, for half a
     /// minute at most.
     /// </summary>
-    public static async Task WarmUpAsync(
+    public static Task WarmUpAsync(
         IReadOnlyList<Client> clients, Func<Client, Task<bool>> sendAsync, Processes processes, int requests = 2_500)
     {
-        var since = Stopwatch.StartNew();
-        long before, compiled = 0;
-        do
+        return WarmUpAsync(processes, async ct =>
         {
             var sent = 0;
             await Task.WhenAll(clients.Select(client => Task.Run(async () =>
             {
-                while (Interlocked.Increment(ref sent) <= requests && since.Elapsed < LongestWarmUp)
+                while (Interlocked.Increment(ref sent) <= requests && !ct.IsCancellationRequested)
                 {
                     await sendAsync(client);
                 }
             })));
+        });
+    }
+
+    /// <summary>Repeats a round until it has compiled almost nothing, for half a minute at most; then the round's token is cancelled.</summary>
+    public static async Task WarmUpAsync(Processes processes, Func<CancellationToken, Task> roundAsync)
+    {
+        using var longest = new CancellationTokenSource(LongestWarmUp);
+        long before, compiled = 0;
+        do
+        {
+            await roundAsync(longest.Token);
             await Task.Delay(Optimizing);
             before = compiled;
             (_, compiled) = await processes.RuntimeCountersAsync();
         }
-        while (compiled - before > FewMethods && since.Elapsed < LongestWarmUp);
+        while (compiled - before > FewMethods && !longest.IsCancellationRequested);
     }
 
     /// <summary>Lets all clients send requests in a loop, and measures once their connections are open.</summary>

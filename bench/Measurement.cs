@@ -77,7 +77,7 @@ internal static class Measurement
             if (options.Flows.Length == 0 || options.Flows.Contains(Flow.Checkout, StringComparer.Ordinal))
             {
                 Say($"Checking out {Checkouts.PerSecond} times a second");
-                await Checkouts.MeasureAsync(platform, accounts, seconds: 5); // warms up
+                await Load.WarmUpAsync(platform.Processes, _ => Checkouts.MeasureAsync(platform, accounts, seconds: 5));
                 report.Checkouts = await Checkouts.MeasureAsync(platform, accounts, seconds: 5 * options.Seconds);
             }
 

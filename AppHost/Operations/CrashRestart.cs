@@ -17,8 +17,6 @@ internal sealed class CrashRestart(
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Steady = TimeSpan.FromSeconds(30);
-    private static readonly string[] Up = [KnownResourceStates.Starting, KnownResourceStates.Running]; // a short run is never seen Running
-    private static readonly string[] Ended = [KnownResourceStates.Exited, KnownResourceStates.Finished];
     private readonly Dictionary<string, Run> _runs = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
@@ -40,19 +38,19 @@ internal sealed class CrashRestart(
             run = _runs[change.ResourceId] = new();
         }
 
-        var isUp = Up.Contains(state, StringComparer.Ordinal);
-        if (run.IsUp && Ended.Contains(state, StringComparer.Ordinal))
+        var isRunning = string.Equals(state, KnownResourceStates.Running, StringComparison.Ordinal);
+        if (run.IsRunning && KnownResourceStates.TerminalStates.Contains(state, StringComparer.Ordinal))
         {
-            // A process that a person stops goes through the state Stopping first.
+            // A process that a person stops goes through the state Stopping, so it never ends directly from the state Running.
             run.Pause = Stopwatch.GetElapsedTime(run.Since) > Steady ? TimeSpan.Zero : Longer(run.Pause);
             _ = RestartAsync(change, run.Pause.Value, ct);
         }
-        else if (isUp && !run.IsUp)
+        else if (isRunning && !run.IsRunning)
         {
             run.Since = Stopwatch.GetTimestamp();
         }
 
-        run.IsUp = isUp;
+        run.IsRunning = isRunning;
     }
 
     private async Task RestartAsync(ResourceEvent ended, TimeSpan pause, CancellationToken ct)
@@ -92,7 +90,7 @@ internal sealed class CrashRestart(
 
     private sealed class Run
     {
-        public bool IsUp { get; set; }
+        public bool IsRunning { get; set; }
 
         public long Since { get; set; }
 

@@ -9,6 +9,7 @@ using MicroPlatform.AppHost;
 using MicroPlatform.AppHost.Operations;
 using MicroPlatform.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace MicroPlatform.Tests.Platform;
 
@@ -66,6 +67,9 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
     /// <summary>Connects to PostgreSQL as its superuser.</summary>
     public string SuperuserConnectionString => connectionStrings["postgres"];
+
+    /// <summary>Stops the services and their database when the host stops.</summary>
+    public OrderlyShutdown Shutdown => app.Services.GetServices<IHostedService>().OfType<OrderlyShutdown>().Single();
 
     private DistributedApplicationModel Model => app.Services.GetRequiredService<DistributedApplicationModel>();
 

@@ -43,6 +43,22 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_second_stop_of_a_run_leaves_the_database_of_the_next_run_alone()
+    {
+        string[] arguments = [$"--DataFolder={Path.Combine(folder.FullName, "data")}"];
+        var first = await AspirePlatform.StartAsync(arguments, services: []);
+        var shutdown = first.Shutdown;
+        await first.DisposeAsync();
+        await using var second = await AspirePlatform.StartAsync(arguments, services: []);
+        await Eventually.TrueAsync(() => Task.FromResult(second.ProcessId("postgres") is not null), "PostgreSQL runs");
+        var server = second.ProcessId("postgres");
+
+        await shutdown.StopAsync(Cancel);
+
+        Assert.Equal(server, second.ProcessId("postgres"));
+    }
+
+    [Fact]
     public async Task An_ephemeral_run_with_replicas_shares_one_database_and_leaves_nothing_behind()
     {
         var email = $"{Guid.NewGuid():N}@email.com";

@@ -40,7 +40,7 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
         });
     }
 
-    /// <summary>Repeats a round until it has compiled almost nothing, for half a minute at most; then the round's token is cancelled.</summary>
+    /// <summary>Repeats a round until it compiles almost nothing, for half a minute at most; then its token is cancelled.</summary>
     public static async Task WarmUpAsync(Processes processes, Func<CancellationToken, Task> roundAsync)
     {
         using var longest = new CancellationTokenSource(LongestWarmUp);

@@ -56,8 +56,9 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
             var start = Stopwatch.GetTimestamp();
             var order = await client.JsonAsync(client.Rest(HttpMethod.Post, "/api/v1/carts/me/checkout", client.Account.Customer));
             requests.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-            sent[order.GetProperty("orderId").GetInt64()] = start;
-            while (!posted.ContainsKey(order.GetProperty("orderId").GetInt64()))
+            var id = order.GetProperty("orderId").GetInt64();
+            sent[id] = start;
+            for (var since = Stopwatch.StartNew(); !posted.ContainsKey(id) && since.Elapsed < Patience;)
             {
                 await Task.Delay(BetweenLooks);
             }

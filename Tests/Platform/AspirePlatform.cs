@@ -86,12 +86,6 @@ internal sealed class AspirePlatform : IAsyncDisposable
             await platform.StartAsync();
             return platform;
         }
-        catch (TimeoutException hung)
-        {
-            var states = string.Join(", ", platform.latest.Values.Select(now => $"{now.ResourceId} {now.Snapshot.State?.Text}"));
-            await platform.DisposeAsync();
-            throw new TimeoutException($"The platform did not start within {Longest}: {states}", hung);
-        }
         catch
         {
             await platform.DisposeAsync();
@@ -273,7 +267,16 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
     private async Task StartAsync()
     {
-        await app.StartAsync().WaitAsync(Longest);
+        try
+        {
+            await app.StartAsync().WaitAsync(Longest);
+        }
+        catch (TimeoutException hung)
+        {
+            var states = string.Join(", ", latest.Values.Select(now => $"{now.ResourceId} {now.Snapshot.State?.Text}"));
+            throw new TimeoutException($"The platform did not start within {Longest}: {states}", hung);
+        }
+
         foreach (var database in Model.Resources.OfType<IResourceWithConnectionString>())
         {
             connectionStrings[database.Name] = (await database.GetConnectionStringAsync())!;

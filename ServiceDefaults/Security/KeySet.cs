@@ -20,13 +20,15 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
     public static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(5);
 
     private readonly Lock gate = new();
+
+    // Belongs to the current request. Were it shared, another request could clear it before this one waits.
+    private readonly AsyncLocal<bool> unknownKey = new();
     private readonly string issuer;
     private readonly IHttpClientFactory clients;
     private readonly TimeProvider time;
     private readonly ILogger<KeySet> logger;
     private Task<OpenIdConnectConfiguration?> fetching = Task.FromResult<OpenIdConnectConfiguration?>(null);
     private DateTimeOffset fetchedAt = DateTimeOffset.MinValue;
-    private bool unknownKey;
     private OpenIdConnectConfiguration? known;
 
     public KeySet(string issuer, IHttpClientFactory clients, TimeProvider time, ILogger<KeySet> logger)
@@ -44,11 +46,10 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
         lock (gate)
         {
             var age = time.GetUtcNow() - fetchedAt;
-            wait = known is null || (unknownKey && (age > AskAgainAfter || !fetching.IsCompleted));
+            wait = known is null || (unknownKey.Value && (age > AskAgainAfter || !fetching.IsCompleted));
             if (fetching.IsCompleted && (wait || age > Lifetime))
             {
                 fetchedAt = time.GetUtcNow();
-                unknownKey = false;
                 fetching = Task.Run(FetchAsync, CancellationToken.None);
             }
 
@@ -63,13 +64,7 @@ internal sealed class KeySet : BaseConfigurationManager, IConfigurationManager<O
     public override async Task<BaseConfiguration> GetBaseConfigurationAsync(CancellationToken cancel) =>
         await GetConfigurationAsync(cancel);
 
-    public override void RequestRefresh()
-    {
-        lock (gate)
-        {
-            unknownKey = true;
-        }
-    }
+    public override void RequestRefresh() => unknownKey.Value = true;
 
     private async Task<OpenIdConnectConfiguration?> FetchAsync()
     {

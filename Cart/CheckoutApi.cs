@@ -17,7 +17,7 @@ internal static class CheckoutApi
         builder.Services.AddScoped<Checkouts>();
         builder.Services.AddHostedService<CheckoutExpiry>();
         // Both are safe to repeat: the same checkout is placed once, and given up once.
-        builder.AddServiceClient<Orders.OrdersClient>("sales", "sales.v1.Orders/PlaceOrder", "sales.v1.Orders/GiveUpCheckout");
+        builder.AddServiceClient<Orders.OrdersClient>("sales");
     }
 
     public static void MapCheckoutApi(this IEndpointRouteBuilder app)

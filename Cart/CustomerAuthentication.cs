@@ -19,8 +19,7 @@ internal static class CustomerAuthentication
     /// <summary>Adds the client of Customers, the authentication that asks it, and the policies.</summary>
     public static void AddCustomerAuthentication(this WebApplicationBuilder builder)
     {
-        builder.AddServiceClient<TokenValidation.TokenValidationClient>(
-            "customers", "customers.v1.TokenValidation/Validate", "customers.v1.TokenValidation/GetCustomer");
+        builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers");
         builder.Services.AddAuthentication(Scheme)
             .AddScheme<AuthenticationSchemeOptions, CustomerAuthenticationHandler>(Scheme, configureOptions: null);
         builder.Services.AddPolicies();

@@ -23,8 +23,8 @@ internal static class OverviewApi
     {
         builder.AddRestClient(Sales);
         builder.AddRestClient(Accounting);
-        builder.AddServiceClient<TokenValidation.TokenValidationClient>(Customers, "customers.v1.TokenValidation/GetCustomer");
-        builder.AddServiceClient<Inventory.InventoryClient>(Warehouse, "warehouse.v1.Inventory/BatchGetItems");
+        builder.AddServiceClient<TokenValidation.TokenValidationClient>(Customers);
+        builder.AddServiceClient<Inventory.InventoryClient>(Warehouse);
         builder.AddBoard();
         builder.AddHealthApi();
     }

@@ -3,8 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Grpc.Core;
 using MicroPlatform.ServiceDefaults;
-using Microsoft.Extensions.Http.Resilience;
-using Polly;
 
 namespace MicroPlatform.Gateway;
 
@@ -18,21 +16,8 @@ internal static class ServiceClients
     public static void AddRestClient(this WebApplicationBuilder builder, string service)
     {
         var deadline = builder.CallDeadline();
-        builder.Services.AddHttpClient(service, client => client.BaseAddress = new($"http://{service}"))
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) })
-            .AddStandardResilienceHandler(options =>
-            {
-                options.AttemptTimeout.Timeout = deadline;
-                options.TotalRequestTimeout.Timeout = 2 * deadline;
-                options.Retry.MaxRetryAttempts = 7;
-                options.Retry.DelayGenerator = async attempt =>
-                {
-                    await Replicas.WaitBeforeAsync(attempt.AttemptNumber + 1, attempt.Context.CancellationToken);
-                    return TimeSpan.Zero;
-                };
-                options.Retry.DisableForUnsafeHttpMethods();
-            })
-            .SelectPipelineByAuthority(); // each replica has its own circuit breaker
+        builder.Services.AddHttpClient(service, client => (client.BaseAddress, client.Timeout) = (new($"http://{service}"), deadline))
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
     }
 
     public static async Task<T> FetchAsync<T>(
@@ -47,5 +32,7 @@ internal static class ServiceClients
 
     /// <summary>Whether the service refused, took too long or failed; callers get the same answer in all cases.</summary>
     public static bool IsDown(this Exception failure) =>
-        failure is HttpRequestException or ExecutionRejectedException or RpcException { StatusCode: not StatusCode.Cancelled };
+        failure is HttpRequestException
+            or OperationCanceledException { InnerException: TimeoutException }
+            or RpcException { StatusCode: not StatusCode.Cancelled };
 }

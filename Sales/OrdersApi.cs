@@ -21,8 +21,8 @@ internal static class OrdersApi
         builder.AddDeadLetters<SalesDbContext>();
         builder.Services.AddOrderPolicies();
         builder.Services.AddSingleton<SalesTelemetry>();
-        builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers", "customers.v1.TokenValidation/GetCustomer");
-        builder.AddServiceClient<Inventory.InventoryClient>("warehouse", "warehouse.v1.Inventory/BatchGetItems");
+        builder.AddServiceClient<TokenValidation.TokenValidationClient>("customers");
+        builder.AddServiceClient<Inventory.InventoryClient>("warehouse");
     }
 
     public static void MapOrdersApi(this IEndpointRouteBuilder app)

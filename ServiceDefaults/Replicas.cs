@@ -1,17 +1,40 @@
-using System.Collections.Concurrent;
+using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.ServiceDiscovery;
+using Polly;
 
 namespace MicroPlatform.ServiceDefaults;
 
-/// <summary>The replicas of a service as service discovery knows them.</summary>
+/// <summary>Calls to services whose replicas come and go.</summary>
 public static class Replicas
 {
+    // One address may stand for several replicas, and each attempt may meet one that is still starting. All attempts take about 1.4 s.
+    private const int MaxRetries = 10;
+    private const int LongestWait = 3;
     private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
-    /// Waits before an attempt is repeated, 50 ms longer each time: one address may stand for several replicas, and another may answer. It
-    /// is real time, because tests stop the application's clock.
+    /// Sends a request again when a replica has just ended or is still starting: every request that never arrived, and those that are safe
+    /// to repeat. These are GET, and all gRPC methods between services (their <c>.proto</c> states an <c>idempotency_level</c>).
     /// </summary>
+    public static IHttpClientBuilder AddRetries(this IHttpClientBuilder http)
+    {
+        http.AddResilienceHandler("retries", pipeline => pipeline.AddRetry(new HttpRetryStrategyOptions
+        {
+            MaxRetryAttempts = MaxRetries,
+            ShouldHandle = attempt => ValueTask.FromResult(attempt.Outcome.Exception.NeverArrived()
+                || (IsSafe(attempt.Context.GetRequestMessage()!) && IsPassing(attempt.Outcome))),
+            DelayGenerator = async attempt =>
+            {
+                await WaitBeforeAsync(Math.Min(attempt.AttemptNumber + 1, LongestWait), attempt.Context.CancellationToken);
+                return TimeSpan.Zero;
+            },
+        }));
+        return http;
+    }
+
+    /// <summary>Waits before an attempt is repeated, 50 ms longer each time. It is real time, because tests stop the application's clock.</summary>
     /// <param name="repetition">Which repetition follows, from 1.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public static Task WaitBeforeAsync(int repetition, CancellationToken cancellationToken) =>
@@ -27,53 +50,14 @@ public static class Replicas
     /// </summary>
     public static bool NeverArrived(this Exception? failure) => failure
         is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }
-        or OperationCanceledException { InnerException: TimeoutException } // connecting took too long
-        or Polly.CircuitBreaker.BrokenCircuitException; // the circuit is open
-}
+        or OperationCanceledException { InnerException: TimeoutException }; // connecting took too long
 
-/// <summary>
-/// Sends requests to the replicas of a service in turn. An unreachable replica is skipped for the next seconds. A request that may have
-/// arrived is sent to another replica only if it is a GET.
-/// </summary>
-internal sealed class ReplicaHandler(ServiceEndpointResolver resolver, TimeProvider time) : DelegatingHandler
-{
-    // Within this time an orchestrator has usually started another replica; otherwise a new attempt costs one refused connection.
-    private static readonly TimeSpan Avoidance = TimeSpan.FromSeconds(2);
-    private static readonly ConcurrentDictionary<string, long> FailedAt = new(StringComparer.Ordinal);
-    private static int turn;
+    private static bool IsSafe(HttpRequestMessage request) =>
+        request.Method == HttpMethod.Get || request.Content?.Headers.ContentType?.MediaType is "application/grpc";
 
-    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        var wanted = request.RequestUri!;
-        var source = await resolver.GetEndpointsAsync(wanted.GetLeftPart(UriPartial.Authority), cancellationToken);
-        if (source.Endpoints.Count < 2)
-        {
-            return await base.SendAsync(request, cancellationToken);
-        }
-
-        string[] addresses = [.. source.Endpoints.Select(endpoint => Replicas.AddressOf(endpoint, wanted.Scheme))];
-        var first = (int)((uint)Interlocked.Increment(ref turn) % (uint)addresses.Length);
-        var last = addresses.Length - 1;
-        foreach (var (attempt, address) in addresses[first..].Concat(addresses[..first]).OrderBy(HasFailed).Index())
-        {
-            request.RequestUri = new Uri(new Uri(address), wanted.PathAndQuery);
-            try
-            {
-                return await base.SendAsync(request, cancellationToken);
-            }
-            catch (Exception failure) when (failure is HttpRequestException || failure.NeverArrived())
-            {
-                FailedAt[address] = time.GetTimestamp();
-                var mayRepeat = request.Method == HttpMethod.Get || failure.NeverArrived();
-                if (attempt == last || !mayRepeat || cancellationToken.IsCancellationRequested)
-                {
-                    throw;
-                }
-            }
-        }
-
-        throw new InvalidOperationException("Every address was tried.");
-    }
-
-    private bool HasFailed(string address) => FailedAt.TryGetValue(address, out var at) && time.GetElapsedTime(at) < Avoidance;
+    /// <summary>Whether the failure may pass by itself. A gRPC call that was refused has its status in the headers.</summary>
+    private static bool IsPassing(Outcome<HttpResponseMessage> outcome) =>
+        HttpClientResiliencePredicates.IsTransient(outcome)
+        || (outcome.Result?.Headers.TryGetValues("grpc-status", out var status) == true
+            && string.Equals(status.First(), $"{(int)StatusCode.Unavailable}", StringComparison.Ordinal));
 }

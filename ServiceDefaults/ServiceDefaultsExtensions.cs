@@ -25,8 +25,7 @@ public static class ServiceDefaultsExtensions
         builder.AddTelemetry();
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
         builder.Services.AddServiceDiscovery();
-        builder.Services.AddTransient<ReplicaHandler>();
-        builder.Services.ConfigureHttpClientDefaults(http => http.AddHttpMessageHandler<ReplicaHandler>().AddServiceDiscovery());
+        builder.Services.ConfigureHttpClientDefaults(http => http.AddRetries().AddServiceDiscovery());
         builder.AddDraining();
         builder.Services.AddRequestTimeouts();
         builder.Services.AddProblems();

@@ -15,13 +15,14 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public static async Task<Checkouts> MeasureAsync(Platform platform, IReadOnlyList<Account> accounts, int seconds)
+    public static async Task<Checkouts> MeasureAsync(Platform platform, Data data, IReadOnlyList<Account> accounts, int seconds)
     {
         Client[] clients = [.. accounts.Select((account, number) => new Client(platform.Address("gateway.http"), account, number))];
-        using var books = new Client(platform.Address("accounting.http"), accounts[0], 0);
+        // The books are followed in the database: a request every few milliseconds would load the services that are measured.
+        await using var books = await data.OpenAsync("accountingdb");
         var (sent, posted) = (new ConcurrentDictionary<long, long>(), new ConcurrentDictionary<long, long>());
         var (requests, driven) = (new ConcurrentBag<double>(), new TaskCompletionSource());
-        var cursor = await ReadBooksAsync(cursor: "");
+        var lastId = await ReadBooksAsync(after: 0);
         await Task.WhenAll(clients.Select(async client =>
         {
             await client.SendAsync(client.Rest(HttpMethod.Delete, "/api/v1/carts/me", client.Account.Customer));
@@ -86,29 +87,23 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         {
             while (!driven.Task.IsCompleted || !sent.Keys.All(posted.ContainsKey))
             {
-                cursor = await ReadBooksAsync(cursor);
+                lastId = await ReadBooksAsync(lastId);
                 await Task.Delay(BetweenLooks);
             }
         }
 
-        async Task<string> ReadBooksAsync(string cursor)
+        // Ids are given before the commit, so a lower one may appear later than a higher one: the last hundred are read again.
+        async Task<long> ReadBooksAsync(long after)
         {
-            while (true)
+            await using var command = Data.Command(books, "SELECT id, order_id FROM transactions WHERE id > $1 ORDER BY id", after - 100);
+            await using var rows = await command.ExecuteReaderAsync();
+            while (await rows.ReadAsync())
             {
-                var path = $"/api/v1/accounting/transactions?limit=200&cursor={cursor}";
-                var page = await books.JsonAsync(books.Rest(HttpMethod.Get, path, books.Account.Staff));
-                foreach (var transaction in page.GetProperty("items").EnumerateArray())
-                {
-                    posted.TryAdd(transaction.GetProperty("orderId").GetInt64(), Stopwatch.GetTimestamp());
-                }
-
-                if (page.GetProperty("nextCursor").GetString() is not { } next)
-                {
-                    return cursor;
-                }
-
-                cursor = next;
+                posted.TryAdd(rows.GetInt64(1), Stopwatch.GetTimestamp());
+                after = Math.Max(after, rows.GetInt64(0));
             }
+
+            return after;
         }
     }
 }

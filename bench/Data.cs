@@ -75,7 +75,7 @@ internal sealed class Data(Platform platform)
         return await command.ExecuteScalarAsync();
     }
 
-    private async Task<NpgsqlConnection> OpenAsync(string database)
+    public async Task<NpgsqlConnection> OpenAsync(string database)
     {
         var settings = new NpgsqlConnectionStringBuilder(platform.ConnectionString(database)) { Pooling = false, CommandTimeout = 600 };
         var connection = new NpgsqlConnection(settings.ConnectionString);
@@ -83,7 +83,7 @@ internal sealed class Data(Platform platform)
         return connection;
     }
 
-    private static NpgsqlCommand Command(NpgsqlConnection connection, string sql, params object[] parameters)
+    public static NpgsqlCommand Command(NpgsqlConnection connection, string sql, params object[] parameters)
     {
         var command = new NpgsqlCommand(sql, connection);
         foreach (var parameter in parameters)

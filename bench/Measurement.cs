@@ -77,8 +77,8 @@ internal static class Measurement
             if (options.Flows.Length == 0 || options.Flows.Contains(Flow.Checkout, StringComparer.Ordinal))
             {
                 Say($"Checking out {Checkouts.PerSecond} times a second");
-                await Load.WarmUpAsync(platform.Processes, _ => Checkouts.MeasureAsync(platform, accounts, seconds: 5));
-                report.Checkouts = await Checkouts.MeasureAsync(platform, accounts, seconds: 5 * options.Seconds);
+                await Load.WarmUpAsync(platform.Processes, _ => Checkouts.MeasureAsync(platform, data, accounts, seconds: 5));
+                report.Checkouts = await Checkouts.MeasureAsync(platform, data, accounts, seconds: 5 * options.Seconds);
             }
 
             report.Memory("after load", platform.Processes.PssMiB());

@@ -6,7 +6,6 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
-using Grpc.Net.Client.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -31,9 +30,6 @@ internal sealed class ServiceCallOptions
 /// <summary>Shared set-up of gRPC servers and clients.</summary>
 public static partial class GrpcDefaults
 {
-    // One address may stand for several replicas, and each attempt may meet one that is still starting. All attempts take about 1.2 s.
-    private const int MaxAttempts = 12;
-
     private static readonly HashSet<string> ContentTypes =
         new(["application/grpc", "application/grpc+proto"], StringComparer.OrdinalIgnoreCase);
 
@@ -72,21 +68,16 @@ public static partial class GrpcDefaults
     }
 
     /// <summary>
-    /// Adds a client of gRPC that only the platform may call: one shared channel, the key and a deadline on every call. Only the methods in
-    /// <paramref name="retried"/> are retried; they are safe to repeat.
+    /// Adds a client of gRPC that only the platform may call: one shared channel, the key and a deadline on every call. Calls are retried,
+    /// so each method must be safe to repeat.
     /// </summary>
-    public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service, params string[] retried)
+    public static IHttpClientBuilder AddServiceClient<TClient>(this WebApplicationBuilder builder, string service)
         where TClient : ClientBase
     {
         builder.RequireService(service, "grpc");
         var deadline = builder.CallDeadline();
         return builder.Services
             .AddGrpcClient<TClient>(options => options.Address = new Uri($"http://_grpc.{service}"))
-            .ConfigureChannel(channel =>
-            {
-                channel.MaxRetryAttempts = MaxAttempts;
-                channel.ServiceConfig = retried.Length == 0 ? null : RetryPolicyFor(retried);
-            })
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
             {
                 EnableMultipleHttp2Connections = true,
@@ -166,29 +157,6 @@ public static partial class GrpcDefaults
         @"^/[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+/[A-Za-z][A-Za-z0-9_]*\z",
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex MethodPath();
-
-    private static ServiceConfig RetryPolicyFor(string[] methods)
-    {
-        var config = new MethodConfig
-        {
-            RetryPolicy = new RetryPolicy
-            {
-                MaxAttempts = MaxAttempts,
-                InitialBackoff = TimeSpan.FromMilliseconds(50),
-                MaxBackoff = TimeSpan.FromMilliseconds(250),
-                BackoffMultiplier = 2,
-                // A connection that breaks in the middle of an answer may show as INTERNAL.
-                RetryableStatusCodes = { StatusCode.Unavailable, StatusCode.Internal },
-            },
-        };
-        foreach (var method in methods)
-        {
-            var parts = method.Split('/');
-            config.Names.Add(new MethodName { Service = parts[0], Method = parts[1] });
-        }
-
-        return new ServiceConfig { MethodConfigs = { config } };
-    }
 
     private sealed class DeadlineInterceptor(TimeSpan deadline) : Interceptor
     {

@@ -49,6 +49,17 @@ public sealed class ProtoTests
     public void The_number_of_a_removed_field_must_be_reserved() =>
         Assert.Equal("reserved todo.v1.Todo 2", ReservationOf("field todo.v1.Todo.title = 2: string"));
 
+    /// <summary>Services retry their calls to each other, so a method that only they call must be safe to repeat.</summary>
+    [Fact]
+    public void Methods_that_only_services_call_state_that_they_are_safe_to_repeat()
+    {
+        var methods = Files().Where(file => file.Package is not ("users.v1" or "todo.v1"))
+            .SelectMany(file => file.Services).SelectMany(service => service.Methods).ToList();
+        Assert.Contains(methods, method => method.Name is "PlaceOrder");
+        Assert.All(methods, method => Assert.NotEqual(
+            MethodOptions.Types.IdempotencyLevel.IdempotencyUnknown, method.GetOptions()?.IdempotencyLevel ?? default));
+    }
+
     private static string ReservationOf(string field)
     {
         var words = field.Split(' ');

@@ -34,7 +34,9 @@ public static class Replicas
         return http;
     }
 
-    /// <summary>Waits before an attempt is repeated, 50 ms longer each time. It is real time, because tests stop the application's clock.</summary>
+    /// <summary>
+    /// Waits before an attempt is repeated, 50 ms longer each time. It is real time, because tests stop the application's clock.
+    /// </summary>
     /// <param name="repetition">Which repetition follows, from 1.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public static Task WaitBeforeAsync(int repetition, CancellationToken cancellationToken) =>

@@ -40,7 +40,9 @@ internal sealed record Load(double PerSecond, double P50, double P99, int Failed
         });
     }
 
-    /// <summary>Repeats a round until it compiles almost nothing; after half a minute, or <paramref name="atMost"/>, its token is cancelled.</summary>
+    /// <summary>
+    /// Repeats a round until it compiles almost nothing; after half a minute, or <paramref name="atMost"/>, its token is cancelled.
+    /// </summary>
     public static async Task WarmUpAsync(Processes processes, Func<CancellationToken, Task> roundAsync, TimeSpan? atMost = null)
     {
         using var longest = new CancellationTokenSource(atMost ?? LongestWarmUp);

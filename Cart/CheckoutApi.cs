@@ -16,7 +16,6 @@ internal static class CheckoutApi
         builder.AddSettings<CheckoutOptions>("Checkout");
         builder.Services.AddScoped<Checkouts>();
         builder.Services.AddHostedService<CheckoutExpiry>();
-        // Both are safe to repeat: the same checkout is placed once, and given up once.
         builder.AddServiceClient<Orders.OrdersClient>("sales");
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using MicroPlatform.Tests.Contract;
+using MicroPlatform.Tests.Fixtures;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 using YamlDotNet.Serialization;
@@ -54,7 +55,7 @@ public sealed partial class ComposeTests
         var limit = int.Parse(ConnectionLimit().Match(Text("compose.yaml")).Groups["limit"].Value, CultureInfo.InvariantCulture);
         var services = Model.Services.Where(service => service.Databases.Count > 0).ToList();
 
-        Assert.Equal(14, services.Sum(service => service.Databases.Count));
+        Assert.Equal(2 * TestPlatform.Names.Length, services.Sum(service => service.Databases.Count));
         Assert.InRange(pool, 10, (limit - 50) / (services.Sum(service => service.Databases.Count) * 2));
     }
 

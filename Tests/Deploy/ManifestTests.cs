@@ -1,4 +1,5 @@
 using MicroPlatform.ServiceDefaults;
+using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Deploy;
 
@@ -42,7 +43,7 @@ public sealed class ManifestTests
     {
         var bindings = Manifest.Committed.Services.Where(service => !service.IsPublic).ToList();
 
-        Assert.Equal(7, bindings.Count);
+        Assert.Equal(TestPlatform.Names.Length, bindings.Count);
         Assert.All(bindings, service => Assert.Subset(
             new HashSet<(string, string, bool)> { ("http", "http", false), ("grpc", "http", true) },
             service.Bindings.Select(binding => (binding.Name, binding.Scheme, binding.IsHttp2)).ToHashSet()));

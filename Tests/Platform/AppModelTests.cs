@@ -68,7 +68,7 @@ public sealed class AppModelTests
                     service.Name, Replicas: service.GetReplicaCount(),
                     IsProbed: service.HasAnnotationOfType<HealthCheckAnnotation>())).ToList());
 
-        Assert.Equal(8, services.Count);
+        Assert.Equal(TestPlatform.Names.Length + 1, services.Count);
         Assert.All(services, service => Assert.Equal((service.Name, 3, true), service));
     }
 

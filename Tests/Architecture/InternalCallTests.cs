@@ -128,6 +128,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     }
 
     /// <summary>A platform of its own, since its services have keys of their own.</summary>
+    [Trait("Speed", "slow")]
     public sealed class KeyChange(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Theory]
@@ -160,6 +161,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     }
 
     /// <summary>A platform of its own, where Cart, Sales and the Gateway have another key than the services that they call.</summary>
+    [Trait("Speed", "slow")]
     public sealed class Mismatch(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]
@@ -200,6 +202,7 @@ public sealed class InternalCallTests : IClassFixture<TestPlatform>
     }
 
     /// <summary>A platform of its own, whose calls the test records.</summary>
+    [Trait("Speed", "slow")]
     public sealed class Traffic(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         private static readonly string[] InternalCalled =

@@ -9,6 +9,7 @@ using static Microsoft.Playwright.Assertions;
 namespace MicroPlatform.Tests.Browser;
 
 /// <summary>The board, as staff see it.</summary>
+[Trait("Speed", "slow")]
 public sealed class BoardTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
 {
     [Fact]

@@ -8,6 +8,7 @@ namespace MicroPlatform.Tests.Browser;
 
 /// <summary>Aspire's dashboard, as a person opens it after <c>dotnet run --project AppHost</c>.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed partial class DashboardTests(Chromium chromium)
 {
     [Fact]

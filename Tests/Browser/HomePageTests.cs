@@ -5,6 +5,7 @@ using static Microsoft.Playwright.Assertions;
 namespace MicroPlatform.Tests.Browser;
 
 /// <summary>The first page in a browser.</summary>
+[Trait("Speed", "slow")]
 public sealed class HomePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
 {
     private static readonly string[] Services = ["Gateway", "Customers", "Cart", "Sales", "Warehouse", "Accounting", "Users", "Todo"];

@@ -7,6 +7,7 @@ using static Microsoft.Playwright.Assertions;
 namespace MicroPlatform.Tests.Browser;
 
 /// <summary>The API reference in a browser.</summary>
+[Trait("Speed", "slow")]
 public sealed partial class ReferencePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
 {
     private static readonly string[] Documents = ["Customers", "Cart", "Users", "Todo", "Warehouse", "Accounting", "Sales", "Gateway"];

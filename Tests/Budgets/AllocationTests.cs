@@ -8,6 +8,7 @@ namespace MicroPlatform.Tests.Budgets;
 /// a quarter. All allocations of this process count, so no other test may run in it.
 /// </summary>
 [Collection(TraceTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class AllocationTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const int WarmUp = 300;

@@ -4,6 +4,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Budgets;
 
 /// <summary>How many connections to PostgreSQL the services hold.</summary>
+[Trait("Speed", "slow")]
 public sealed class ConnectionTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const int Callers = 16;

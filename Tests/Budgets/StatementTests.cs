@@ -5,6 +5,7 @@ using TodosClient = MicroPlatform.Todo.V1.Todos.TodosClient;
 namespace MicroPlatform.Tests.Budgets;
 
 /// <summary>How many statements a request takes, in all services together: the figure is the same on every machine.</summary>
+[Trait("Speed", "slow")]
 public sealed class StatementTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Customer = "nonadmin3@email.com";

@@ -118,6 +118,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
             await cart.SendAsync("GET", Shop.MyCart, token: account.AccessToken).StatusAsync() == HttpStatusCode.OK, "the cart opens");
 
     /// <summary>A platform of its own, because the other tests of the class need Customers.</summary>
+    [Trait("Speed", "slow")]
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]
@@ -147,6 +148,7 @@ public sealed class CartAuthenticationTests(TestPlatform platform) : IClassFixtu
     }
 
     /// <summary>A platform of its own, with the default deadline for calls between services.</summary>
+    [Trait("Speed", "slow")]
     public sealed class Silence : IClassFixture<TestPlatform>
     {
         private readonly TestPlatform platform;

@@ -192,27 +192,6 @@ public sealed class CartItemTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Null(await ItemsAsync(account.Id));
     }
 
-    [Theory]
-    [InlineData("PATCH")]
-    [InlineData("DELETE")]
-    [Trait("Covers", "A-CI-14")]
-    [Trait("Covers", "A-CI-16")]
-    [Trait("Covers", "N-10")]
-    public async Task An_unknown_item_is_not_found_whatever_its_id(string method)
-    {
-        var account = await platform.RegisterAsync();
-        var body = method is "PATCH" ? new { quantity = 1 } : null;
-        foreach (var id in new[] { "999999", "2147483648", "9223372036854775808", "-1", "abc" })
-        {
-            foreach (var cart in new[] { Shop.ItemsOf(account.Id), Shop.ItemsOf(999_999) })
-            {
-                Assert.Equal(
-                    HttpStatusCode.NotFound,
-                    (await http.SendAsync(method, $"{cart}/{id}", body, await AdminAsync()).ProblemAsync()).Status);
-            }
-        }
-    }
-
     [Fact]
     public async Task Only_one_of_many_concurrent_additions_of_one_product_succeeds()
     {

@@ -25,6 +25,12 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
     private static readonly string[] InvalidDates =
         [.. InvalidNumbers, "2026-01", "01/02/2026", "2026-1-5", "20260105", "2026-01-05T00:00", "%202026-01-05", ""];
 
+    private static readonly string[] UnknownIds =
+    [
+        "999999", "0", "-1", "1.0", "0x1", "abc", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999",
+        "01900000-0000-7000-8000-00000000ffff",
+    ];
+
     private static int last;
 
     public static TheoryData<string> Services => [.. ContractFixture.Services];
@@ -70,6 +76,41 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             using var response = await fixture.SendAsync(service, operation.Method, operation.Address() + "/nothing/here");
             await ProblemAsync(response, HttpStatusCode.NotFound);
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    [Trait("Covers", "A-UD-03")]
+    [Trait("Covers", "A-UD-06")]
+    [Trait("Covers", "A-UD-08")]
+    [Trait("Covers", "A-CI-14")]
+    [Trait("Covers", "A-CI-16")]
+    [Trait("Covers", "C-WH-03")]
+    [Trait("Covers", "C-WH-14")]
+    [Trait("Covers", "C-AC-09")]
+    [Trait("Covers", "C-SL-03")]
+    [Trait("Covers", "C-SL-10")]
+    [Trait("Covers", "N-10")]
+    [Trait("Covers", "N-21")]
+    public async Task An_unknown_id_is_not_found_whatever_its_form(string service)
+    {
+        // Only its owner checks a cart out, so an admin gets 403 there.
+        foreach (var operation in fixture.Operations(service)
+            .Where(operation => !operation.Path.EndsWith("/checkout", StringComparison.Ordinal)))
+        {
+            foreach (var name in operation.Parameters.Where(parameter => parameter["in"]!.GetValue<string>() is "path").Select(NameOf))
+            {
+                foreach (var id in UnknownIds)
+                {
+                    var address = operation.Address(parameter =>
+                        string.Equals(NameOf(parameter), name, StringComparison.Ordinal) ? id : parameter["example"]!.ToString());
+                    using var response = await fixture.SendAsync(service, operation.Method, address, operation.Example?.DeepClone());
+                    await ProblemAsync(response, HttpStatusCode.NotFound);
+                }
+            }
+        }
+
+        static string NameOf(JsonObject parameter) => parameter["name"]!.GetValue<string>();
     }
 
     [Theory]
@@ -297,7 +338,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                         $"{operation} answered {(int)response.StatusCode} to {name}={value}");
                     var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
                     Assert.True(
-                        value is "%00" || problem["errors"]!.AsObject().ContainsKey(name),
+                        problem["errors"]!.AsObject().ContainsKey(value is "%00" ? "query" : name),
                         $"{operation} does not name {name}: {problem["errors"]}");
                 }
             }
@@ -352,7 +393,12 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
         foreach (var operation in fixture.Operations(service).Where(operation => operation.Answer(201) is not null))
         {
             var (key, body) = (("Idempotency-Key", $"{operation.Name} {Next()}"), Fresh(operation));
-            var made = await MadeAsync(operation, body, key);
+            var list = fixture.Operations(service).SingleOrDefault(read =>
+                read.IsList && string.Equals(read.Path, operation.Path, StringComparison.Ordinal));
+            var before = await CountAsync();
+            var concurrent = operation.TakesPassword ? 1 : 6;
+            var made = Assert.Single(
+                (await Task.WhenAll(Enumerable.Range(0, concurrent).Select(_ => MadeAsync(operation, body, key)))).Distinct());
             Assert.StartsWith("/api/v1/", made.Location, StringComparison.Ordinal);
             if (operation.TakesPassword)
             {
@@ -363,6 +409,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             else
             {
                 Assert.Equal(made, await MadeAsync(operation, body, key));
+                Assert.Equal(list is null ? 0 : before + 1, await CountAsync());
                 using var other = await fixture.SendAsync(service, operation.Method, operation.Address(), Other(body), key);
                 await ProblemAsync(other, HttpStatusCode.UnprocessableEntity);
                 using var refused = await fixture.SendAsync(service, operation.Method, operation.Address(), Fresh(operation),
@@ -374,6 +421,9 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
             using var read = await fixture.SendAsync(service, "GET", made.Location);
             Assert.Equal((operation.Name, HttpStatusCode.OK), (operation.Name, read.StatusCode));
             Assert.Equal(operation.Answer(201)!["headers"]!["ETag"] is not null, made.ETag is not null);
+
+            async Task<int> CountAsync() => list is null ? 0 : (await fixture.SendAsync(service, "GET", list.Address() + "?limit=200")
+                .JsonAsync()).GetProperty("items").GetArrayLength();
         }
     }
 
@@ -444,6 +494,7 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                     await ProblemAsync(stale, HttpStatusCode.PreconditionFailed);
                 }
 
+                Assert.Equal(tag, await TagAsync());
                 if (write.Method is "DELETE" && address.EndsWith("/me", StringComparison.Ordinal))
                 {
                     continue;
@@ -463,6 +514,11 @@ public sealed class ConventionTests(ContractFixture fixture) : IAsyncLifetime
                 Assert.True(
                     status is HttpStatusCode.OK or HttpStatusCode.NoContent or HttpStatusCode.Conflict,
                     $"{write} at {address} with the present ETag: {(int)status}");
+                if (status == HttpStatusCode.OK && !string.Equals(tag, await TagAsync(), StringComparison.Ordinal))
+                {
+                    using var late = await fixture.SendAsync(service, write.Method, address, write.Example?.DeepClone(), ("If-Match", tag));
+                    await ProblemAsync(late, HttpStatusCode.PreconditionFailed);
+                }
             }
 
             // The tag of a caller that accepts compression must be valid for the next write.

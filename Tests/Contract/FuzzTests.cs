@@ -11,6 +11,7 @@ namespace MicroPlatform.Tests.Contract;
 /// Sends generated requests to every operation, some almost valid and some hostile. No answer may be 5xx, have a status that the
 /// document does not declare, or be an error without problem details.
 /// </summary>
+[Trait("Speed", "slow")]
 public sealed class FuzzTests(ContractFixture fixture) : IClassFixture<ContractFixture>
 {
     // The fixed seed repeats the same requests in every run; these variables choose other or more requests.

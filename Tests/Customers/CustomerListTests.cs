@@ -61,40 +61,6 @@ public sealed class CustomerListTests(TestPlatform platform) : IClassFixture<Tes
     [Fact]
     public async Task A_search_that_nothing_matches_gives_an_empty_page() => Assert.Empty(await ListAsync("?search=no-such-customer"));
 
-    [Fact]
-    public async Task Pages_follow_one_another_without_gap_or_repetition()
-    {
-        var all = (await ListAsync("?limit=200")).Select(Id).ToList();
-        var paged = new List<long>();
-        string? cursor = null;
-        do
-        {
-            var page = await http.SendAsync(
-                "GET", $"{Accounts.Collection}?limit=2&cursor={cursor}",
-                token: await platform.CustomerTokenAsync(Accounts.Admin)).JsonAsync();
-            paged.AddRange(page.GetProperty("items").EnumerateArray().Select(Id));
-            cursor = page.GetProperty("nextCursor").GetString();
-        }
-        while (cursor is not null);
-        Assert.Equal(all, paged);
-    }
-
-    [Theory]
-    [InlineData("limit=0", "limit")]
-    [InlineData("limit=201", "limit")]
-    [InlineData("limit=99999999999999999999", "limit")]
-    [InlineData("limit=x", "limit")]
-    [InlineData("cursor=not-a-cursor", "cursor")]
-    [InlineData("search=%00", "query")]
-    [Trait("Covers", "N-10")]
-    public async Task A_bad_query_is_a_bad_request(string query, string field)
-    {
-        var problem = await http.SendAsync(
-            "GET", $"{Accounts.Collection}?{query}", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync();
-        Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
-        Assert.Equal([field], problem.Fields);
-    }
-
     private static long Id(JsonElement customer) => customer.GetProperty("id").GetInt64();
 
     private async Task<List<JsonElement>> ListAsync(string query) =>

@@ -36,29 +36,6 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equivalent(existing, missing, strict: true);
     }
 
-    [Theory]
-    [InlineData("GET", null)]
-    [InlineData("PATCH", """{"firstName":"x"}""")]
-    [InlineData("DELETE", null)]
-    [InlineData("PUT", """{"newPassword":"another123","confirmNewPassword":"another123"}""")]
-    [Trait("Covers", "A-UD-03")]
-    [Trait("Covers", "A-UD-06")]
-    [Trait("Covers", "A-UD-08")]
-    [Trait("Covers", "N-10")]
-    public async Task Unknown_ids_are_not_found_whatever_their_size(string method, string? body)
-    {
-        var token = await platform.CustomerTokenAsync(Accounts.Admin);
-        foreach (var id in new[]
-        {
-            "999999", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999", "-1", "abc", "1.0", "0x1"
-        })
-        {
-            var status = (await http.SendAsync(
-                method, $"{Accounts.Collection}/{id}{(method is "PUT" ? "/password" : "")}", body, token).ProblemAsync()).Status;
-            Assert.True(status == HttpStatusCode.NotFound, $"{method} {id} gave {status}");
-        }
-    }
-
     [Fact]
     [Trait("Covers", "A-UD-04")]
     public async Task Another_customers_email_is_a_conflict_on_email()
@@ -216,53 +193,6 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
     }
 
     [Fact]
-    public async Task A_write_with_the_tag_of_an_older_version_is_refused()
-    {
-        var account = await platform.RegisterAsync();
-        var first = await TagAsync(account);
-        Assert.Equal(
-            HttpStatusCode.OK,
-            await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Second" }, account.AccessToken, ("If-Match", first))
-                .StatusAsync());
-        Assert.NotEqual(first, await TagAsync(account), StringComparer.Ordinal);
-        Assert.Equal(
-            HttpStatusCode.PreconditionFailed,
-            await http.SendAsync("PATCH", Accounts.Me, new { firstName = "Third" }, account.AccessToken, ("If-Match", first))
-                .StatusAsync());
-        Assert.Equal(
-            HttpStatusCode.PreconditionFailed,
-            await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", first)).StatusAsync());
-        Assert.Equal(
-            "Second", await platform.QueryAsync<string>("customersdb", "SELECT first_name FROM customers WHERE id = $1", account.Id));
-        Assert.Equal(
-            HttpStatusCode.NoContent,
-            await http.SendAsync("DELETE", Accounts.Me, token: account.AccessToken, headers: ("If-Match", await TagAsync(account)))
-                .StatusAsync());
-    }
-
-    [Theory]
-    [InlineData("W/\"1\"")]
-    [InlineData("\"abc\"")]
-    [InlineData("\"99999999999\"")]
-    public async Task A_weak_or_unknown_tag_fails_the_precondition(string tag)
-    {
-        var account = await platform.RegisterAsync();
-        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", tag))
-            .ProblemAsync();
-        Assert.Equal(HttpStatusCode.PreconditionFailed, problem.Status);
-    }
-
-    [Fact]
-    public async Task A_malformed_tag_is_a_bad_request()
-    {
-        var account = await platform.RegisterAsync();
-        var problem = await http.SendAsync("PATCH", Accounts.Me, new { firstName = "x" }, account.AccessToken, ("If-Match", "1"))
-            .ProblemAsync();
-        Assert.Equal(HttpStatusCode.BadRequest, problem.Status);
-        Assert.Equal(["If-Match"], problem.Fields);
-    }
-
-    [Fact]
     public async Task Only_one_of_many_concurrent_writes_with_one_tag_succeeds()
     {
         var account = await platform.RegisterAsync();
@@ -280,29 +210,6 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         var tag = await TagAsync(account);
         await http.LoginAsync(account.Email);
         Assert.Equal(tag, await TagAsync(account));
-    }
-
-    [Fact]
-    public async Task An_unknown_path_is_not_found_with_and_without_a_token()
-    {
-        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", "/api/v1/nothing").ProblemAsync()).Status);
-        Assert.Equal(
-            HttpStatusCode.NotFound,
-            (await http.SendAsync(
-                "GET", "/api/v1/nothing", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync()).Status);
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task An_unsupported_method_is_refused_with_the_allowed_ones(bool signedIn)
-    {
-        using var response = await http.SendAsync(
-            "POST", Accounts.Me, token: signedIn ? await platform.CustomerTokenAsync("nonadmin3@email.com") : null);
-        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
-        Assert.Equal(
-            ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"], response.Content.Headers.Allow.Order(StringComparer.Ordinal),
-            StringComparer.Ordinal);
     }
 
     private static string One(Account account) => $"{Accounts.Collection}/{account.Id}";

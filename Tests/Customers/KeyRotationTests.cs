@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace MicroPlatform.Tests.Customers;
 
+[Trait("Speed", "slow")]
 public sealed class KeyRotationTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);

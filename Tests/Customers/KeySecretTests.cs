@@ -6,6 +6,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Customers;
 
 /// <summary>Nobody can use the signing keys with the database alone.</summary>
+[Trait("Speed", "slow")]
 public sealed class KeySecretTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string NewSecret = "another-secret-of-the-tests-and-of-nobody";

@@ -4,6 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Customers;
 
 /// <summary>The shop always has an admin.</summary>
+[Trait("Speed", "slow")]
 public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("customers");

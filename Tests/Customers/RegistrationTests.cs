@@ -178,14 +178,6 @@ public sealed class RegistrationTests(TestPlatform platform) : IClassFixture<Tes
     }
 
     [Fact]
-    public async Task Only_json_is_read()
-    {
-        using var form = new FormUrlEncodedContent([new("email", "form@example.com"), new("password", "longEnough1")]);
-        using var response = await http.PostAsync(Accounts.Collection, form, TestContext.Current.CancellationToken);
-        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
-    }
-
-    [Fact]
     public async Task Registration_ignores_and_does_not_store_idempotency_keys()
     {
         var key = ("Idempotency-Key", "signup-1");

@@ -6,6 +6,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>The Bicep module compiles without a warning, and its parameters are those that the manifest gives.</summary>
+[Trait("Speed", "slow")]
 public sealed class BicepTests
 {
     private static readonly string Module = Path.Combine(Repository.Root, "AppHost", "infra", "postgres.bicep");

@@ -6,6 +6,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>The content of the services' images.</summary>
+[Trait("Speed", "slow")]
 public sealed class ImageTests
 {
     public static TheoryData<string> Services => [.. Manifest.Committed.Services.Select(service => service.Name)];

@@ -8,6 +8,7 @@ namespace MicroPlatform.Tests.Deploy;
 /// <summary>
 /// The script that creates databases and logins on every target, run as an administrator who is not a superuser, as in Azure.
 /// </summary>
+[Trait("Speed", "slow")]
 public sealed class LoginsTests(Cluster cluster)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

@@ -4,6 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>The manifest: what the app model publishes, and what it refuses to.</summary>
+[Trait("Speed", "slow")]
 public sealed class ManifestTests
 {
     // 7 services with at most 4 replicas, twice as many during a deployment, with two databases each.

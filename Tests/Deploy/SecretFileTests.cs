@@ -10,6 +10,7 @@ using Microsoft.Extensions.Hosting;
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>Secrets that are mounted as files, as Compose does it.</summary>
+[Trait("Speed", "slow")]
 public sealed class SecretFileTests(Cluster cluster) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("microplatform-secrets-").FullName;

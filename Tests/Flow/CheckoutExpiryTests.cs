@@ -7,6 +7,7 @@ namespace MicroPlatform.Tests.Flow;
 /// <summary>
 /// A token that expires between the start of a checkout and the call to Sales. The test has its own class, because it moves the clock.
 /// </summary>
+[Trait("Speed", "slow")]
 public sealed class CheckoutExpiryTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Checkout = "/api/v1/carts/me/checkout";

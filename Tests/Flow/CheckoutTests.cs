@@ -9,6 +9,7 @@ using Rebus.Bus;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>One order through four services, each with its own database, in this process.</summary>
+[Trait("Speed", "slow")]
 public sealed class CheckoutTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private HttpClient cart = null!;

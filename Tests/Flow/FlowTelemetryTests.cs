@@ -8,6 +8,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>The metrics of orders and events, and a service that waits for its lost database.</summary>
+[Trait("Speed", "slow")]
 public sealed class FlowTelemetryTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private HttpClient cart = null!;

@@ -12,6 +12,7 @@ using static MicroPlatform.Tests.Fixtures.GrpcExtensions;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>A checkout that is given up, by its customer or after a time, before its order is decided.</summary>
+[Trait("Speed", "slow")]
 public sealed class GiveUpTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private const string Checkout = Shop.MyCart + "/checkout";

@@ -4,6 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>The check finds violations: each test adds one to valid demo data.</summary>
+[Trait("Speed", "slow")]
 public sealed class InvariantTests(Cluster cluster, InvariantTests.DemoData demo) : IClassFixture<InvariantTests.DemoData>
 {
     [Fact]

@@ -3,6 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>Signals that never arrive: services find events by polling.</summary>
+[Trait("Speed", "slow")]
 public sealed class LostSignalTests : IClassFixture<TestPlatform>
 {
     private readonly TestPlatform platform;

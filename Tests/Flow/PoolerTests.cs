@@ -4,6 +4,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>A platform whose events go through a pooler that keeps no sessions.</summary>
+[Trait("Speed", "slow")]
 public sealed class PoolerTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]

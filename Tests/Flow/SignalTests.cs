@@ -8,6 +8,7 @@ using Rebus.Bus;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>Services that poll only once a minute, so an event that is handled sooner was signalled.</summary>
+[Trait("Speed", "slow")]
 public sealed class SignalTests : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private readonly TestPlatform platform;

@@ -5,6 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Flow;
 
 /// <summary>An event that this replica does not know: during a deployment, a replica of the next version may know it.</summary>
+[Trait("Speed", "slow")]
 public sealed class UnknownEventTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>The board of the back office in front of the real services.</summary>
+[Trait("Speed", "slow")]
 public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Board = "/api/v1/overview/board";

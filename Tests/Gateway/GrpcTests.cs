@@ -7,6 +7,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>gRPC over TLS through the Gateway, with a real client: everything that a call carries arrives on both sides.</summary>
+[Trait("Speed", "slow")]
 public sealed class GrpcTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     private const string Todos = "todo.v1.Todos";

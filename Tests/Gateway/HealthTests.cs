@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>The health of all services, which anyone may see.</summary>
+[Trait("Speed", "slow")]
 public sealed class HealthTests : IAsyncLifetime
 {
     private const string Health = "/health/services";

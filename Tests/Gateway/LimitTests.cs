@@ -7,6 +7,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>The limits on the size and the rate of requests.</summary>
+[Trait("Speed", "slow")]
 public sealed class LimitTests : IAsyncLifetime
 {
     private FakePlatform behind = null!;

@@ -5,6 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>The overview of one order from four real services, also when one of them is down.</summary>
+[Trait("Speed", "slow")]
 public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Order1 = "/api/v1/overview/orders/1";

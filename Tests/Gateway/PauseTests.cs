@@ -5,6 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>Silent services and slow callers: the deadline of a service cuts off only the silent services.</summary>
+[Trait("Speed", "slow")]
 public sealed class PauseTests : IAsyncLifetime
 {
     private const string Todos = "todo.v1.Todos";

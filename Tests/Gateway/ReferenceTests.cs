@@ -5,6 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>The Gateway's reference page and documents describe the services behind it.</summary>
+[Trait("Speed", "slow")]
 public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private static readonly string[] Documents = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales", "gateway"];

@@ -10,6 +10,7 @@ using Yarp.ReverseProxy.Model;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>Services that are down, silent, or have several replicas.</summary>
+[Trait("Speed", "slow")]
 public sealed class ResilienceTests : IAsyncLifetime
 {
     private FakePlatform behind = null!;

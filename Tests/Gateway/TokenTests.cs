@@ -8,6 +8,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace MicroPlatform.Tests.Gateway;
 
 /// <summary>The Gateway's token check: which tokens pass, which are refused, and the answer when the keys are unavailable.</summary>
+[Trait("Speed", "slow")]
 public sealed class TokenTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     // The id of a user, so that each forgery has only one fault.

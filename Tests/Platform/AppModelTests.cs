@@ -4,6 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>The app model itself: what runs, with which databases, references, endpoints and secrets.</summary>
+[Trait("Speed", "slow")]
 public sealed class AppModelTests
 {
     private static readonly string[] Databases =

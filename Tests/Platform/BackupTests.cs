@@ -19,6 +19,7 @@ public sealed class BackupTestGroup
 
 /// <summary>Runs the commands of docs/backup.md as they are.</summary>
 [Collection(BackupTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed partial class BackupTests : IDisposable
 {
     // The services that orders need.

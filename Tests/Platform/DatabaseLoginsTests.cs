@@ -8,6 +8,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>How the AppHost creates the databases. The orchestrator drops the exceptions of this step.</summary>
+[Trait("Speed", "slow")]
 public sealed class DatabaseLoginsTests
 {
     private const string Database = "loginsdb";

@@ -9,6 +9,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>Each migration of each service goes up, down and up again, and each step leaves exactly the expected schema.</summary>
+[Trait("Speed", "slow")]
 public sealed class MigrationTests(Cluster cluster)
 {
     private static readonly string[] Services = ["Accounting", "Cart", "Customers", "Sales", "Todo", "Users", "Warehouse"];

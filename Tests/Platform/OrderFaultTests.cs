@@ -9,6 +9,7 @@ namespace MicroPlatform.Tests.Platform;
 /// the orders.
 /// </summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class OrderFaultTests(RunningPlatform platform)
 {
     internal const int Clients = 8;
@@ -93,6 +94,7 @@ public sealed class OrderFaultTests(RunningPlatform platform)
 
 /// <summary>The same with two replicas of each service.</summary>
 [Collection(TwofoldTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class ReplicaFaultTests(TwofoldPlatform twofold)
 {
     private static readonly string[] Victims = ["sales", "warehouse", "accounting", "cart", "customers"];

@@ -5,6 +5,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>Tests of the platform as a whole.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class PlatformTests(RunningPlatform platform)
 {
     [Fact]

@@ -6,6 +6,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>The commands of the resource <c>postgres</c>, as the dashboard and <c>aspire resource postgres</c> run them.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class PostgresCommandTests(RunningPlatform platform)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

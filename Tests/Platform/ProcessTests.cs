@@ -9,6 +9,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>What the AppHost promises about the processes and the database that it runs.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class ProcessTests(RunningPlatform platform)
 {
     private const int GivenUpAfter = 180; // seconds; ends a test that hangs

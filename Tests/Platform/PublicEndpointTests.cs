@@ -8,6 +8,7 @@ namespace MicroPlatform.Tests.Platform;
 /// <summary>
 /// Every endpoint that is open to anyone declares it and is in this list, so that none is opened by accident.
 /// </summary>
+[Trait("Speed", "slow")]
 public sealed class PublicEndpointTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private static readonly string[] OfEveryService =

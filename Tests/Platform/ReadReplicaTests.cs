@@ -12,6 +12,7 @@ namespace MicroPlatform.Tests.Platform;
 /// <summary>
 /// Databases with and without a streaming replica: which requests still work when the primary is lost, and how soon the others fail.
 /// </summary>
+[Trait("Speed", "slow")]
 public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
 {
     private readonly TestPlatform platform = new(cluster);

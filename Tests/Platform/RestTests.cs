@@ -5,6 +5,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>An idle platform exports no spans, so every trace in the dashboard is of a request or an event.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class RestTests(RunningPlatform platform)
 {
     private const int Services = 8;

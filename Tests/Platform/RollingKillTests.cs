@@ -14,6 +14,7 @@ namespace MicroPlatform.Tests.Platform;
 /// on one machine only one process can have its port, and elsewhere a load balancer stands in front of several Gateways.
 /// </summary>
 [Collection(TwofoldTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class RollingKillTests(TwofoldPlatform twofold)
 {
     private static readonly string[] Behind = TestPlatform.Names;

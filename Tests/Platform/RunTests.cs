@@ -11,6 +11,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>How runs of the AppHost begin, end and follow each other.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class RunTests : IDisposable
 {
     // Enough of the platform to see what the AppHost does.

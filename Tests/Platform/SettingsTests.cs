@@ -9,6 +9,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Platform;
 
 /// <summary>A setting that is missing or malformed stops the program at once, with one line for the operator.</summary>
+[Trait("Speed", "slow")]
 public sealed class SettingsTests(Cluster cluster)
 {
     private const string Database = "Host=127.0.0.1;Port=1;Database=none;Username=none;Password=se-cret";

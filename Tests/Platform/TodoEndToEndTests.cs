@@ -10,6 +10,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary>The to-do application as its users reach it: real gRPC clients over one TLS connection through the Gateway.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class TodoEndToEndTests : IDisposable
 {
     private const string Password = TestPlatform.Password;

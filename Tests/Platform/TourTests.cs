@@ -6,6 +6,7 @@ namespace MicroPlatform.Tests.Platform;
 
 /// <summary><c>docs/tour.md</c>, pasted into a terminal block by block.</summary>
 [Collection(PlatformTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed partial class TourTests(RunningPlatform platform)
 {
     private static readonly string[] Blocks =

@@ -47,22 +47,6 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         Assert.Equal(DemoOrder1.ReplaceLineEndings(""), await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
-    [Theory]
-    [InlineData("GET", null)]
-    [InlineData("PUT", """{"customerId":1}""")]
-    [InlineData("DELETE", null)]
-    [Trait("Covers", "C-SL-03")]
-    [Trait("Covers", "C-SL-10")]
-    [Trait("Covers", "N-21")]
-    [Trait("Covers", "N-10")]
-    public async Task An_unknown_id_is_not_found_on_every_verb(string method, string? body)
-    {
-        foreach (var id in new[] { "999999", "0", "-1", "abc", "2147483648", "9223372036854775807", "9223372036854775808" })
-        {
-            Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(method, $"{Orders}/{id}", body).ProblemAsync()).Status);
-        }
-    }
-
     [Fact]
     [Trait("Covers", "C-SL-04")]
     [Trait("Covers", "C-SL-08")]
@@ -259,18 +243,6 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
     }
 
     [Fact]
-    public async Task Concurrent_requests_with_one_key_place_one_order()
-    {
-        var (clerk, key) = (await platform.UserTokenAsync("clerk"), Guid.NewGuid().ToString());
-        var before = await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders");
-        var body = new { customerId = 3, items = new[] { new { itemId = 1, quantity = 1 } } };
-        var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ =>
-            http.SendAsync("POST", Orders, body, clerk, ("Idempotency-Key", key)).JsonAsync(HttpStatusCode.Created)));
-        Assert.Single(answers.Select(answer => answer.GetRawText()).Distinct(StringComparer.Ordinal));
-        Assert.Equal(before + 1, await platform.QueryAsync<long>("salesdb", "SELECT count(*) FROM orders"));
-    }
-
-    [Fact]
     [Trait("Covers", "N-27")]
     public async Task Three_times_ten_cents_are_thirty_cents()
     {
@@ -298,36 +270,6 @@ public sealed class OrderTests(TestPlatform platform) : IClassFixture<TestPlatfo
         Assert.Equal(
             HttpStatusCode.NotFound,
             await http.SendAsync("GET", $"{Orders}/{mine}", token: await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
-    }
-
-    [Theory]
-    [InlineData("POST", "orders")]
-    [InlineData("PUT", "orders/1")]
-    [InlineData("DELETE", "orders/1")]
-    [InlineData("GET", "sold-items")]
-    [Trait("Covers", "N-28")]
-    public async Task Only_staff_may_change_orders_or_see_sold_items(string method, string path)
-    {
-        var (url, body) = ("/api/v1/sales/" + path, method is "POST" or "PUT" ? "{}" : null);
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, url, body).StatusAsync());
-        Assert.Equal(
-            HttpStatusCode.Forbidden, await http.SendAsync(method, url, body, await platform.UserTokenAsync("alice")).StatusAsync());
-        // Not even the customer whose order it is, nor an admin of the shop: both are customer 1.
-        Assert.Equal(
-            HttpStatusCode.Forbidden,
-            await http.SendAsync(method, url, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
-    }
-
-    [Theory]
-    [InlineData("orders")]
-    [InlineData("orders/1")]
-    [Trait("Covers", "N-28")]
-    public async Task Orders_are_hidden_from_anonymous_callers_and_users_who_are_not_staff(string path)
-    {
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync("GET", "/api/v1/sales/" + path).StatusAsync());
-        Assert.Equal(
-            HttpStatusCode.Forbidden,
-            await http.SendAsync("GET", "/api/v1/sales/" + path, token: await platform.UserTokenAsync("alice")).StatusAsync());
     }
 
     private async Task<HttpResponseMessage> SendAsync(string method, string path, object? body = null) =>

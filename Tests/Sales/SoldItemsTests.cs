@@ -124,6 +124,7 @@ public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPl
 }
 
 /// <summary>Sales when another service is down.</summary>
+[Trait("Speed", "slow")]
 public sealed class DependencyTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = SalesData.Start(platform);

@@ -4,6 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Sales;
 
 /// <summary>The figures of the board are correct whatever happens to orders, and cheap to read.</summary>
+[Trait("Speed", "slow")]
 public sealed class SummaryTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Summary = "/api/v1/sales/summary";

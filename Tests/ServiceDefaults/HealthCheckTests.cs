@@ -10,6 +10,7 @@ using OpenTelemetry.Trace;
 namespace MicroPlatform.Tests.ServiceDefaults;
 
 /// <summary>A failed health check gives the reason in its result, not as an exception, and checks leave no trace.</summary>
+[Trait("Speed", "slow")]
 public sealed class HealthCheckTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HealthCheckService checks = platform.Services("customers").GetRequiredService<HealthCheckService>();

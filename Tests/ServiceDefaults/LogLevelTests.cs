@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace MicroPlatform.Tests.ServiceDefaults;
 
 /// <summary>Configuration decides what a service logs. Without it a service logs little.</summary>
+[Trait("Speed", "slow")]
 public sealed class LogLevelTests(Cluster cluster)
 {
     private static readonly string[] Categories =

@@ -8,6 +8,7 @@ namespace MicroPlatform.Tests.ServiceDefaults;
 /// <summary>
 /// Requests with an Idempotency-Key whose handlers call another service hold no database connection while that service is slow.
 /// </summary>
+[Trait("Speed", "slow")]
 public sealed class SlowDependencyTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncDisposable
 {
     private const int PoolSize = 4;

@@ -25,6 +25,7 @@ public sealed class TraceTestGroup
 
 /// <summary>Services and the Gateway export only traces of requests and events, named after them.</summary>
 [Collection(TraceTestGroup.Name)]
+[Trait("Speed", "slow")]
 public sealed class TraceTests : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private readonly TestPlatform platform;

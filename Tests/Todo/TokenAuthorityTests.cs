@@ -7,6 +7,7 @@ using TodosClient = MicroPlatform.Todo.V1.Todos.TodosClient;
 namespace MicroPlatform.Tests.Todo;
 
 /// <summary>Todo while Users, whose keys it needs to verify tokens, is down.</summary>
+[Trait("Speed", "slow")]
 public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]
@@ -33,6 +34,7 @@ public sealed class TokenAuthorityTests(TestPlatform platform) : IClassFixture<T
     }
 
     /// <summary>A platform of its own, whose Todo has not fetched a key yet.</summary>
+    [Trait("Speed", "slow")]
     public sealed class Failure(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         private static readonly Dictionary<string, Func<HttpResponseMessage>> Answers = new(StringComparer.Ordinal)

@@ -9,6 +9,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace MicroPlatform.Tests.Users;
 
 /// <summary>A key that was not announced, as after signing keys are deleted by hand (docs/operations.md).</summary>
+[Trait("Speed", "slow")]
 public sealed class KeyWithdrawalTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]

@@ -4,6 +4,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Users;
 
 /// <summary>There is always an admin who can grant roles.</summary>
+[Trait("Speed", "slow")]
 public sealed class LastAdminTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient http = platform.Http("users");

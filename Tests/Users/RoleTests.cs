@@ -130,37 +130,6 @@ public sealed class RoleTests(TestPlatform platform) : IClassFixture<TestPlatfor
         Assert.Equal([field], problem.Fields);
     }
 
-    [Theory]
-    [InlineData("abc")]
-    [InlineData("1")]
-    [InlineData("99999999999999999999999999")]
-    [InlineData("01900000-0000-7000-8000-00000000ffff")]
-    [Trait("Covers", "N-10")]
-    public async Task An_unknown_id_is_not_found_whatever_its_form(string id)
-    {
-        var admin = await platform.UserTokenAsync("admin");
-        Assert.Equal(
-            HttpStatusCode.NotFound,
-            (await http.SendAsync("PATCH", $"{NewUsers.Collection}/{id}", new { role = "user" }, admin).ProblemAsync()).Status);
-        Assert.Equal(
-            HttpStatusCode.NotFound, (await http.SendAsync("GET", $"{NewUsers.Collection}/{id}", token: admin).ProblemAsync()).Status);
-    }
-
-    [Fact]
-    public async Task A_role_change_with_a_stale_tag_is_refused()
-    {
-        var me = await platform.NewUserAsync();
-        using var seen = await http.SendAsync("GET", $"{NewUsers.Collection}/{me.Id}", token: await platform.UserTokenAsync("admin"));
-        var tag = ("If-Match", seen.Headers.ETag!.ToString());
-        Assert.Equal(
-            HttpStatusCode.OK, await http.SendAsync("PATCH", NewUsers.Me, new { email = "a-" + me.Email }, me.AccessToken).StatusAsync());
-        Assert.Equal(
-            HttpStatusCode.PreconditionFailed,
-            await http.SendAsync(
-                "PATCH", $"{NewUsers.Collection}/{me.Id}", new { role = "staff" }, await platform.UserTokenAsync("admin"),
-                tag).StatusAsync());
-    }
-
     private async Task<List<JsonElement>> ListAsync(string query) =>
         [
             .. (await http.SendAsync("GET", NewUsers.Collection + query, token: await platform.UserTokenAsync("admin")).JsonAsync())

@@ -5,6 +5,7 @@ using Npgsql;
 namespace MicroPlatform.Tests.Users;
 
 /// <summary>Accounts that are older than the rules for names.</summary>
+[Trait("Speed", "slow")]
 public sealed class StoredNamesTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     [Fact]

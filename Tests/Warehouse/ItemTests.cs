@@ -43,24 +43,6 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
-    [Theory]
-    [InlineData("GET", null)]
-    [InlineData("PUT", """{"name":"other"}""")]
-    [InlineData("PATCH", """{"name":"other"}""")]
-    [InlineData("DELETE", null)]
-    [Trait("Covers", "C-WH-03")]
-    [Trait("Covers", "C-WH-14")]
-    [Trait("Covers", "N-21")]
-    [Trait("Covers", "N-10")]
-    public async Task An_unknown_id_is_not_found_on_every_verb(string method, string? body)
-    {
-        foreach (var id in new[] { "999999", "0", "-1", "abc", "2147483648", "9223372036854775807", "9223372036854775808" })
-        {
-            var problem = await SendAsync(method, $"{Items}/{id}", body).ProblemAsync();
-            Assert.Equal(HttpStatusCode.NotFound, problem.Status);
-        }
-    }
-
     [Fact]
     [Trait("Covers", "C-WH-04")]
     [Trait("Covers", "C-WH-05")]
@@ -330,62 +312,6 @@ public sealed class ItemTests(TestPlatform platform) : IClassFixture<TestPlatfor
             HttpStatusCode.NoContent,
             await http.SendAsync("DELETE", $"{Items}/{id}", token: Clerk, headers: ("If-Match", now)).StatusAsync());
     }
-
-    [Theory]
-    [InlineData("\"x\"")]
-    [InlineData("W/\"7\"")]
-    [InlineData("\"-7\"")]
-    public async Task A_tag_that_does_not_match_the_item_fails_the_precondition(string tag) => Assert.Equal(
-        HttpStatusCode.PreconditionFailed,
-        await http.SendAsync("PATCH", $"{Items}/3", new { price = 1 }, Clerk, ("If-Match", tag)).StatusAsync());
-
-    [Fact]
-    public async Task A_malformed_tag_is_a_bad_request()
-    {
-        var problem = await http.SendAsync("PATCH", $"{Items}/3", new { price = 1 }, Clerk, ("If-Match", "7")).ProblemAsync();
-        Assert.Equal((HttpStatusCode.BadRequest, "If-Match"), (problem.Status, Assert.Single(problem.Fields)));
-    }
-
-    [Fact]
-    public async Task Concurrent_requests_with_one_key_make_one_item()
-    {
-        var (name, key) = (Unique(), Unique());
-        var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ =>
-            http.SendAsync("POST", Items, Body(name, quantity: 4), Clerk, ("Idempotency-Key", key)).JsonAsync(HttpStatusCode.Created)));
-        Assert.Single(answers.Select(answer => answer.GetRawText()).Distinct(StringComparer.Ordinal));
-        Assert.Equal(1, await platform.QueryAsync<long>("warehousedb", "SELECT count(*) FROM items WHERE name = $1", name));
-
-        var reused = await http.SendAsync("POST", Items, Body(Unique()), Clerk, ("Idempotency-Key", key)).ProblemAsync();
-        Assert.Equal(HttpStatusCode.UnprocessableEntity, reused.Status);
-    }
-
-    [Theory]
-    [InlineData("GET", "")]
-    [InlineData("POST", "")]
-    [InlineData("GET", "/1")]
-    [InlineData("PUT", "/1")]
-    [InlineData("PATCH", "/1")]
-    [InlineData("DELETE", "/1")]
-    [InlineData("GET", "/1/stock-adjustments")]
-    [InlineData("GET", "/1/stock-adjustments/1")]
-    [InlineData("POST", "/1/stock-adjustments")]
-    [Trait("Covers", "N-28")]
-    public async Task Only_staff_may_use_the_warehouse_API(string method, string path)
-    {
-        var body = method is "GET" or "DELETE" ? null : Body(Unique());
-        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, Items + path, body).StatusAsync());
-        Assert.Equal(
-            HttpStatusCode.Forbidden,
-            await http.SendAsync(method, Items + path, body, await platform.UserTokenAsync("alice")).StatusAsync());
-        // The warehouse accepts no tokens of the shop, not even an admin's.
-        Assert.Equal(
-            HttpStatusCode.Unauthorized,
-            await http.SendAsync(method, Items + path, body, await platform.CustomerTokenAsync("admin1@email.com")).StatusAsync());
-    }
-
-    [Fact]
-    public async Task An_admin_of_Users_counts_as_staff() =>
-        Assert.Equal(HttpStatusCode.OK, await http.SendAsync("GET", Items, token: await platform.UserTokenAsync("admin")).StatusAsync());
 
     private string Clerk => platform.UserTokenAsync("clerk").GetAwaiter().GetResult();
 

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
@@ -48,9 +47,6 @@ public sealed class SignIn<TContext, TAccount, TKey>
     /// </summary>
     private static readonly TimeSpan RefreshLeeway = TimeSpan.FromSeconds(10);
 
-    private static readonly Counter<long> Failures = new Meter(Telemetry.Prefix + "Accounts").CreateCounter<long>(
-        "microplatform.sign_in.failures", description: "Sign-ins refused: wrong name or password, or too many failures before");
-
     private static readonly JsonWebTokenHandler Handler = new() { SetDefaultTimesOnTokenCreation = false, MapInboundClaims = false };
 
     private static readonly Func<TContext, Guid, TKey, DateTimeOffset, CancellationToken, Task<TAccount?>> FindLiveAsync =
@@ -65,7 +61,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
     private readonly TimeProvider time;
     private readonly AccountOptions options;
     private readonly PasswordHasher<object> hasher;
-    private readonly Func<string> address;
+    private readonly SignInAttempts attempts;
     private readonly SigningKeys<TContext> keys;
     private readonly TokenValidationParameters validation;
 
@@ -73,13 +69,13 @@ public sealed class SignIn<TContext, TAccount, TKey>
         TContext db, AccountAuthority authority, SigningKeys<TContext> keys, IOptions<AccountOptions> options, TimeProvider time,
         IHttpContextAccessor caller, IOptionsMonitor<JwtBearerOptions> bearer)
     {
-        address = () => caller.HttpContext is { } http ? CallerAddress.Of(http) : "";
         this.db = db;
         this.authority = authority;
         this.time = time;
         this.options = options.Value;
         hasher = Passwords.Hasher(this.options.HashIterations);
         this.keys = keys;
+        attempts = new(db, this.options, time, caller);
         validation = bearer.Get(authority.Issuer).TokenValidationParameters;
     }
 
@@ -95,22 +91,20 @@ public sealed class SignIn<TContext, TAccount, TKey>
     /// <exception cref="ProblemException">401 when name and password do not match, 429 after too many failures.</exception>
     public async Task<TokenPair> StartAsync(string name, bool looksLikeName, string password, CancellationToken cancellationToken)
     {
-        Counter[] counters = looksLikeName
-            ? [LoginFrom(name), new($"login:{Names.KeyOf(name)}", options.MaxFailuresFromAnywhere)]
-            : [];
-        await RequireNotThrottledAsync(counters, cancellationToken);
+        var limits = looksLikeName ? attempts.LimitsOfSignIn(name) : [];
+        await attempts.RequireAllowedAsync(limits, cancellationToken);
         var account = looksLikeName ? await db.FindByNameAsync(name, cancellationToken) : null;
         // An unknown name takes the same work, so that the time does not reveal whether it exists.
         var verified = hasher.Verify(account?.PasswordHash ?? authority.DummyPasswordHash(this), password);
         if (account is null || verified == PasswordVerificationResult.Failed)
         {
-            Failures.Add(1);
-            await CountFailureAsync(counters, cancellationToken);
+            SignInAttempts.Refused.Add(1);
+            await attempts.CountFailureAsync(limits, cancellationToken);
             throw ProblemException.Unauthorized(WrongPassword);
         }
 
         // Checked again after hashing, so that parallel guesses gain nothing.
-        await RequireNotThrottledAsync(counters, cancellationToken);
+        await attempts.RequireAllowedAsync(limits, cancellationToken);
         var pair = await db.InTransactionAsync(async token =>
         {
             if (!await IsStillAsync(account, password, token))
@@ -118,9 +112,7 @@ public sealed class SignIn<TContext, TAccount, TKey>
                 throw ProblemException.Unauthorized(WrongPassword);
             }
 
-            // The right password clears the failures of its own address; those of other addresses still count.
-            var forgiven = counters[0].Hash;
-            await db.SignInFailures.Where(failures => failures.NameHash == forgiven).ExecuteDeleteAsync(token);
+            await attempts.ForgetOwnFailuresAsync(limits, token);
             return await StartSessionAsync(account, token);
         }, cancellationToken);
         if (verified == PasswordVerificationResult.SuccessRehashNeeded)
@@ -231,15 +223,15 @@ public sealed class SignIn<TContext, TAccount, TKey>
             throw ProblemException.Invalid("currentPassword", "Your own password is changed only with the current one.");
         }
 
-        Counter[] counters = [new($"password:{account.Id}", options.MaxFailures)];
-        await RequireNotThrottledAsync(counters, cancellationToken);
+        var limits = attempts.LimitsOfPasswordChange($"{account.Id}");
+        await attempts.RequireAllowedAsync(limits, cancellationToken);
         if (hasher.Verify(account.PasswordHash, request.CurrentPassword) == PasswordVerificationResult.Failed)
         {
-            await CountFailureAsync(counters, cancellationToken);
+            await attempts.CountFailureAsync(limits, cancellationToken);
             throw ProblemException.Invalid("currentPassword", "This is not the current password.");
         }
 
-        await RequireNotThrottledAsync(counters, cancellationToken); // checked again after hashing, as at sign-in
+        await attempts.RequireAllowedAsync(limits, cancellationToken); // checked again after hashing, as at sign-in
         var hash = Hash(request.NewPassword!);
         return await db.InTransactionAsync(async token =>
         {
@@ -304,46 +296,5 @@ public sealed class SignIn<TContext, TAccount, TKey>
         return new(access, "Bearer", (int)options.AccessTokenLifetime.TotalSeconds, refresh);
     }
 
-    private async Task RequireNotThrottledAsync(Counter[] counters, CancellationToken cancellationToken)
-    {
-        var hashes = Array.ConvertAll(counters, counter => counter.Hash);
-        var windowStart = time.GetUtcNow() - options.FailureWindow;
-        var found = await db.SignInFailures.AsNoTracking()
-            .Where(row => hashes.Contains(row.NameHash) && row.WindowStart > windowStart)
-            .ToListAsync(cancellationToken);
-        var full = found.Where(row => row.Count >= counters.Single(counter => counter.Hash.AsSpan().SequenceEqual(row.NameHash)).Most)
-            .ToList();
-        if (full.Count > 0)
-        {
-            Failures.Add(1);
-            throw ProblemException.TooManyRequests(
-                "Too many failed attempts; wait as long as Retry-After says.", full.Max(row => row.WindowStart) - windowStart);
-        }
-    }
-
-    private async Task CountFailureAsync(Counter[] counters, CancellationToken cancellationToken)
-    {
-        var now = time.GetUtcNow();
-        var windowStart = now - options.FailureWindow;
-        foreach (var counter in counters)
-        {
-            await db.Database.ExecuteSqlAsync($"""
-                INSERT INTO sign_in_failures (name_hash, count, window_start) VALUES ({counter.Hash}, 1, {now})
-                ON CONFLICT (name_hash) DO UPDATE SET
-                    count = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN 1 ELSE sign_in_failures.count + 1 END,
-                    window_start = CASE WHEN sign_in_failures.window_start <= {windowStart} THEN {now}
-                        ELSE sign_in_failures.window_start END
-                """, cancellationToken);
-        }
-    }
-
-    private Counter LoginFrom(string name) => new($"login-from:{address()} {Names.KeyOf(name)}", options.MaxFailures);
-
     private static byte[] HashOf(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
-
-    /// <summary>A counter of failures under a name, with its limit.</summary>
-    private sealed record Counter(string Name, int Most)
-    {
-        public byte[] Hash { get; } = HashOf(Name);
-    }
 }

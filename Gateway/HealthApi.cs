@@ -17,8 +17,7 @@ internal static class HealthApi
         var deadline = builder.CallDeadline();
         builder.Services.AddSingleton<LiveStreams>();
         builder.Services.AddSingleton<CoalescedQuery<PlatformHealth>>();
-        var probe = builder.Services.AddHttpClient(Probe, client => client.Timeout = deadline)
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
+        var probe = builder.Services.AddHttpClient(Probe, client => client.Timeout = deadline);
         // A replica that does not answer is shown as down at once.
 #pragma warning disable EXTEXP0001 // experimental, and the only way to exclude one client
         probe.RemoveAllResilienceHandlers();

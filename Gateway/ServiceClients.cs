@@ -16,8 +16,7 @@ internal static class ServiceClients
     public static void AddRestClient(this WebApplicationBuilder builder, string service)
     {
         var deadline = builder.CallDeadline();
-        builder.Services.AddHttpClient(service, client => (client.BaseAddress, client.Timeout) = (new($"http://{service}"), deadline))
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
+        builder.Services.AddHttpClient(service, client => (client.BaseAddress, client.Timeout) = (new($"http://{service}"), deadline));
     }
 
     public static async Task<T> FetchAsync<T>(

@@ -18,6 +18,9 @@ public static class ServiceDefaultsExtensions
     /// <summary>The largest request body that any service accepts, in bytes (1 MiB); beyond it the answer is 413.</summary>
     public const long MaxRequestBodyBytes = 1024 * 1024;
 
+    // Services are in one network, so a machine that does not answer in this time is gone.
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
+
     /// <summary>Adds telemetry, health, service discovery, JSON and error conventions, and request limits.</summary>
     public static WebApplicationBuilder AddServiceDefaults(this WebApplicationBuilder builder)
     {
@@ -25,7 +28,10 @@ public static class ServiceDefaultsExtensions
         builder.AddTelemetry();
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
         builder.Services.AddServiceDiscovery();
-        builder.Services.ConfigureHttpClientDefaults(http => http.AddRetries().AddServiceDiscovery());
+        builder.Services.ConfigureHttpClientDefaults(http => http
+            .UseSocketsHttpHandler((handler, _) => handler.ConnectTimeout = ConnectTimeout)
+            .AddRetries()
+            .AddServiceDiscovery());
         builder.AddDraining();
         builder.Services.AddRequestTimeouts();
         builder.Services.AddProblems();

@@ -2,15 +2,11 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace MicroPlatform.ServiceDefaults;
@@ -146,12 +142,7 @@ public static class Settings
             _ when isSecret => "malformed",
             var value => $"\"{value.ReplaceLineEndings(" ")}\"",
         };
-        builder.Services.AddOptions<WrongSetting>(key).Validate(_ => false, $"The setting {key} is {state}: give {expected}.")
-            .ValidateOnStart();
-        if (mattersToMigrations)
-        {
-            builder.Services.AddSingleton(new DatabaseSetting(key));
-        }
+        builder.Services.AddSingleton(new WrongSetting($"The setting {key} is {state}: give {expected}.", mattersToMigrations));
     }
 
     /// <summary>Whether this is an absolute http or https address.</summary>
@@ -193,70 +184,32 @@ public static class Settings
         }
     }
 
-    /// <summary>Checks the settings of every service: its addresses, log levels and telemetry receiver.</summary>
-    internal static void CheckCommonSettings(this WebApplicationBuilder builder)
-    {
-        foreach (var endpoint in builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren())
-        {
-            // A star means every address of the machine.
-            if (endpoint["Url"] is not { } url
-                || !IsUrl(url.Replace("://*", "://any", StringComparison.Ordinal).Replace("://+", "://any", StringComparison.Ordinal)))
-            {
-                builder.RejectSetting($"{endpoint.Path}:Url", "the address to listen at, such as http://localhost:8080 or http://*:8080");
-            }
-
-            if (endpoint["Protocols"] is { } protocols && !Enum.TryParse<HttpProtocols>(protocols, ignoreCase: true, out _))
-            {
-                builder.RejectSetting($"{endpoint.Path}:Protocols", $"one of {string.Join(", ", Enum.GetNames<HttpProtocols>().Skip(1))}");
-            }
-        }
-
-        if (builder.Configuration["Kestrel:Certificates:Default:KeyPath"] is not null
-            && !IsCertificate(builder, "Kestrel:Certificates:Default"))
-        {
-            builder.RejectSetting(
-                "Kestrel:Certificates:Default:Path", "a certificate in PEM, with its key at Kestrel:Certificates:Default:KeyPath");
-        }
-
-        foreach (var level in builder.Configuration.GetSection("Logging:LogLevel").GetChildren().Where(level =>
-            !Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _)))
-        {
-            builder.RejectSetting(level.Path, $"one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
-            // The wrong level would make the host throw before it could report it.
-            builder.Configuration[level.Path] = nameof(LogLevel.Information);
-        }
-
-        builder.CheckSetting(
-            "OTEL_EXPORTER_OTLP_ENDPOINT", "the address of an OTLP receiver, such as http://localhost:4317", value =>
-                string.IsNullOrEmpty(value) || IsUrl(value));
-    }
-
     /// <summary>The line that says which setting is wrong; null when none is.</summary>
     /// <param name="app">The service.</param>
     /// <param name="migrating">Whether the service only migrates; then only its database settings are checked.</param>
     internal static string? FirstWrongSetting(this WebApplication app, bool migrating)
     {
+        if (app.Services.GetServices<WrongSetting>().FirstOrDefault(wrong => wrong.MattersToMigrations || !migrating) is { } first)
+        {
+            return first.Message;
+        }
+
         try
         {
-            if (migrating)
-            {
-                var wrong = app.Services.GetRequiredService<IOptionsMonitor<WrongSetting>>();
-                app.Services.GetServices<DatabaseSetting>().ToList().ForEach(setting => wrong.Get(setting.Key));
-            }
-            else
+            if (!migrating)
             {
                 app.Services.GetService<IStartupValidator>()?.Validate();
             }
 
             return null;
         }
-        catch (OptionsValidationException one)
+        catch (OptionsValidationException wrong)
         {
-            return one.Failures.First();
+            return wrong.Failures.First();
         }
-        catch (AggregateException several) when (several.InnerExceptions[0] is OptionsValidationException first)
+        catch (AggregateException several)
         {
-            return first.Failures.First();
+            return ((OptionsValidationException)several.InnerExceptions[0]).Failures.First();
         }
     }
 
@@ -274,25 +227,7 @@ public static class Settings
             : kind;
     }
 
-    private static bool IsCertificate(WebApplicationBuilder builder, string key)
-    {
-        try
-        {
-            var (certificate, itsKey) = (builder.Configuration[$"{key}:Path"] ?? "", builder.Configuration[$"{key}:KeyPath"]);
-            using var loaded = X509Certificate2.CreateFromPemFile(
-                Path.Combine(builder.Environment.ContentRootPath, certificate), Path.Combine(builder.Environment.ContentRootPath, itsKey!));
-            return true;
-        }
-        catch (Exception failure) when (
-            failure is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            return false;
-        }
-    }
-
-    private sealed record WrongSetting;
-
-    private sealed record DatabaseSetting(string Key);
+    private sealed record WrongSetting(string Message, bool MattersToMigrations);
 
     /// <summary>Validates options by their annotations; each failure is one line that names the key.</summary>
     private sealed class Annotations<TOptions>(IConfigurationSection section) : IValidateOptions<TOptions>

@@ -78,14 +78,13 @@ public static partial class GrpcDefaults
         var deadline = builder.CallDeadline();
         return builder.Services
             .AddGrpcClient<TClient>(options => options.Address = new Uri($"http://_grpc.{service}"))
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            .UseSocketsHttpHandler((handler, _) =>
             {
-                EnableMultipleHttp2Connections = true,
-                ConnectTimeout = TimeSpan.FromSeconds(1),
+                handler.EnableMultipleHttp2Connections = true;
                 // A name may resolve to other machines later, and new replicas behind one address receive only new connections.
-                PooledConnectionLifetime = TimeSpan.FromMinutes(2),
-                KeepAlivePingDelay = TimeSpan.FromSeconds(30),
-                KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+                handler.PooledConnectionLifetime = TimeSpan.FromMinutes(2);
+                handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+                handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
             })
             .AddInterceptor(() => new DeadlineInterceptor(deadline))
             .AddInternalCallKey(builder);

@@ -1,11 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
-using OpenTelemetry;
 
 namespace MicroPlatform.ServiceDefaults;
 
@@ -129,86 +124,4 @@ public sealed class InboxMessage
 
     /// <summary>When it was handled.</summary>
     public DateTimeOffset HandledAt { get; init; }
-}
-
-/// <summary>
-/// Ready when the database answers and has this version's schema. A read replica suffices while there is no primary, so that reads
-/// continue.
-/// </summary>
-internal sealed class DatabaseCheck<TContext>(IServiceProvider services) : IHealthCheck
-    where TContext : ServiceDbContext
-{
-    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
-    {
-        // Probes arrive every few seconds and are not traced.
-        using var untraced = SuppressInstrumentationScope.Begin();
-        try
-        {
-            await using var reading = services.GetReadContext<TContext>();
-            var db = reading ?? services.GetRequiredService<TContext>();
-            var applied = await db.Database.SqlQuery<string>($"""SELECT migration_id AS "Value" FROM "__EFMigrationsHistory" """)
-                .ToListAsync(cancellationToken);
-            if (db.Database.GetMigrations().Except(applied, StringComparer.Ordinal).Any())
-            {
-                return HealthCheckResult.Unhealthy("The schema is older than this version of the service.");
-            }
-
-            return reading is not null
-                && await reading.Database.SqlQuery<bool>($"""SELECT pg_is_in_recovery() AS "Value" """).SingleAsync(cancellationToken)
-                ? HealthCheckResult.Degraded("There is no primary; reads only.")
-                : HealthCheckResult.Healthy();
-        }
-        catch (Exception failure) when (ReasonOf(failure) is { } reason)
-        {
-            return HealthCheckResult.Unhealthy(reason);
-        }
-    }
-
-    /// <summary>Why the database cannot be used yet, or right now; null for any other failure.</summary>
-    public static string? ReasonOf(Exception failure) => failure switch
-    {
-        PostgresException { SqlState: PostgresErrorCodes.UndefinedTable } => "The schema has not been made yet.",
-        OperationCanceledException => "The database does not answer in time.",
-        _ => Problems.IsDatabaseGone(failure) ? "The database does not answer." : null,
-    };
-}
-
-/// <summary>Deletes expired rows and runs the housekeeping tasks once an hour.</summary>
-internal sealed class Housekeeping<TContext>(IServiceScopeFactory scopes, TimeProvider time, ILogger<Housekeeping<TContext>> logger)
-    : BackgroundService
-    where TContext : ServiceDbContext
-{
-    // No message is redelivered after so long.
-    private static readonly TimeSpan InboxLifetime = TimeSpan.FromDays(30);
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromHours(1), time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            using var untraced = SuppressInstrumentationScope.Begin();
-            try
-            {
-                await using var scope = scopes.CreateAsyncScope();
-                var db = scope.ServiceProvider.GetRequiredService<TContext>();
-                var now = time.GetUtcNow();
-                await db.IdempotencyKeys.Where(row => row.CreatedAt < now - Idempotency.Lifetime).ExecuteDeleteAsync(stoppingToken);
-                await db.InboxMessages.Where(row => row.HandledAt < now - InboxLifetime).ExecuteDeleteAsync(stoppingToken);
-                foreach (var task in scope.ServiceProvider.GetServices<IHousekeepingTask>())
-                {
-                    await task.RunAsync(stoppingToken);
-                }
-            }
-            catch (Exception failure) when (failure is not OperationCanceledException)
-            {
-                logger.LogWarning(failure, "Housekeeping failed; it is tried again in an hour");
-            }
-        }
-    }
-}
-
-/// <summary>A task that a service runs once an hour, to delete or renew something.</summary>
-internal interface IHousekeepingTask
-{
-    Task RunAsync(CancellationToken cancellationToken);
 }

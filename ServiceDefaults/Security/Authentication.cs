@@ -64,8 +64,7 @@ public static class Authentication
                 ? _ => issuers[0]
                 : context =>
                     IssuerOf(context.Request) is { } named && issuers.Contains(named, StringComparer.Ordinal) ? named : issuers[0]);
-        builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = deadline)
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(1) });
+        builder.Services.AddHttpClient(KeySet.HttpClientName, client => client.Timeout = deadline);
         foreach (var issuer in issuers)
         {
             // The authority reads its keys from its own database.

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Google.Protobuf.Reflection;
+using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Contract;
 
@@ -73,7 +74,7 @@ public sealed class ProtoTests
     /// <summary>Every <c>.proto</c>, from the service that serves it.</summary>
     private static IEnumerable<FileDescriptor> Files() =>
         from service in ContractFixture.Services
-        from type in Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).GetExportedTypes()
+        from type in Assembly.Load(TestPlatform.ProjectOf(service)).GetExportedTypes()
         where type.Name.EndsWith("Reflection", StringComparison.Ordinal)
         let file = type.GetProperty("Descriptor", BindingFlags.Public | BindingFlags.Static)?.GetValue(obj: null) as FileDescriptor
         where file is not null

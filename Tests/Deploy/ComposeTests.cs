@@ -90,7 +90,7 @@ public sealed partial class ComposeTests
                     "Kestrel__Certificates__Default__KeyPath=/run/secrets/tls.key"
                 ]
                 : Array.Empty<string>();
-            var program = $"{char.ToUpperInvariant(service.Name[0])}{service.Name[1..]}.dll";
+            var program = $"{TestPlatform.ProjectOf(service.Name)}.dll";
             facts.Add($"{service.Name} runs ${{IMAGES}}/{service.Name}:${{TAG}} {(service.IsPublic ? 1 : 2)} times as 1654:1654");
             facts.Add($"{service.Name} is told {Join(settings.Concat(certificate))}");
             facts.Add($"{service.Name} reads {Join(secrets.Concat(service.IsPublic ? ["tls.crt", "tls.key"] : []))}");

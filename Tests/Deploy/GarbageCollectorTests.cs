@@ -1,11 +1,12 @@
 using System.Text.Json;
+using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Deploy;
 
 /// <summary>The runtime of every service uses the garbage collector that <c>Directory.Build.props</c> chooses.</summary>
 public sealed class GarbageCollectorTests
 {
-    public static TheoryData<string> Services => ["Accounting", "Cart", "Customers", "Gateway", "Sales", "Todo", "Users", "Warehouse"];
+    public static TheoryData<string> Services => [.. TestPlatform.Names.Append("gateway").Select(TestPlatform.ProjectOf)];
 
     [Theory]
     [MemberData(nameof(Services))]

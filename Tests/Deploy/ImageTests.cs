@@ -33,7 +33,7 @@ public sealed class ImageTests
 
     private static async Task<Dictionary<string, string>> EvaluateAsync(string service, params string[] arguments)
     {
-        var project = $"{char.ToUpperInvariant(service[0])}{service[1..]}";
+        var project = TestPlatform.ProjectOf(service);
         var (exitCode, output, error) = await Programs.RunAsync(new ProcessStartInfo("dotnet",
         [
             "msbuild", Path.Combine(Repository.Root, project, $"{project}.csproj"),

@@ -7,11 +7,14 @@ namespace MicroPlatform.Tests.Deploy;
 [Trait("Speed", "slow")]
 public sealed class ManifestTests
 {
-    // 7 services with at most 4 replicas, twice as many during a deployment, with two databases each.
-    private const int Pools = 7 * 4 * 2 * 2;
+    // Services with at most 4 replicas, twice as many during a deployment.
+    private static readonly int Replicas = TestPlatform.Names.Length * 4 * 2;
 
-    // Connections that listen for signals, and those of the administrator.
-    private const int FurtherConnections = (7 * 4 * 2) + 20;
+    // A replica has a pool for each of its two databases.
+    private static readonly int Pools = Replicas * 2;
+
+    // A replica has one connection that listens for signals; administrators need a few.
+    private static readonly int FurtherConnections = Replicas + 20;
 
     // What Azure Database for PostgreSQL allows a server with 4 cores, less its own 15 (its documentation, "Limits").
     private const int MaxConnections = 1703;

@@ -56,7 +56,7 @@ internal static class AppModel
 
     private static Dictionary<string, Uri> EndpointsOf(ProjectResource service)
     {
-        var project = char.ToUpperInvariant(service.Name[0]) + service.Name[1..];
+        var project = TestPlatform.ProjectOf(service.Name);
         using var settings =
             JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, project, "appsettings.json")), SettingsSyntax);
         return settings.RootElement.GetProperty("Kestrel").GetProperty("Endpoints").EnumerateObject()

@@ -71,7 +71,7 @@ public sealed class Cluster : IAsyncLifetime
     private async Task<string> MakeTemplateAsync(string service)
     {
         var template = await CreateEmptyAsync($"template_{service}");
-        var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!;
+        var program = Assembly.Load(TestPlatform.ProjectOf(service)).EntryPoint!;
         var connection = new NpgsqlConnectionStringBuilder(ConnectionStringTo(template)) { Pooling = false }.ConnectionString;
         // The switch comes last, because configuration takes the argument after a key without = as its value.
         string[] args =

@@ -31,7 +31,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>An address without a collector. It makes services record telemetry, which tests read in the process.</summary>
     internal const string NoCollector = "http://127.0.0.1:9";
 
-    /// <summary>The services that a service can be connected to.</summary>
+    /// <summary>The services behind the Gateway. Tests of all services take them from here.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> databases = new(StringComparer.Ordinal);
@@ -78,6 +78,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
             await cluster.DropAsync(await database.Value);
         }
     }
+
+    /// <summary>The name of a service's project: <c>Cart</c> for <c>cart</c>.</summary>
+    internal static string ProjectOf(string service) => char.ToUpperInvariant(service[0]) + service[1..];
 
     /// <summary>A client of the service's REST endpoint.</summary>
     public HttpClient Http(string service) => Host(service).CreateHttpClient();
@@ -181,7 +184,7 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
 
     private IServiceHost Create(string service)
     {
-        var program = Assembly.Load(char.ToUpperInvariant(service[0]) + service[1..]).EntryPoint!.DeclaringType!;
+        var program = Assembly.Load(ProjectOf(service)).EntryPoint!.DeclaringType!;
         return (IServiceHost)Activator.CreateInstance(typeof(ServiceHost<>).MakeGenericType(program), this, service)!;
     }
 

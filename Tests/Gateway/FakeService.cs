@@ -211,8 +211,6 @@ internal sealed class FakeService : IAsyncDisposable
 /// <summary>One fake for each service of the platform.</summary>
 internal sealed class FakePlatform : IAsyncDisposable
 {
-    private static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
-
     private readonly Dictionary<string, FakeService> services = new(StringComparer.Ordinal);
 
     public FakeService this[string name] => services[name];
@@ -226,7 +224,7 @@ internal sealed class FakePlatform : IAsyncDisposable
     public static async Task<FakePlatform> StartAsync()
     {
         var platform = new FakePlatform();
-        foreach (var name in Names)
+        foreach (var name in TestPlatform.Names)
         {
             platform.services[name] = await FakeService.StartAsync(name);
         }

@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Gateway;
 [Trait("Speed", "slow")]
 public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
-    private static readonly string[] Documents = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales", "gateway"];
+    private static readonly string[] Documents = [.. TestPlatform.Names, "gateway"];
     private static readonly string[] Verbs = ["get", "post", "put", "patch", "delete"];
 
     [Fact]
@@ -22,7 +22,7 @@ public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixtur
         {
             var openApi = await http.SendAsync("GET", $"/openapi/{document}.json").JsonAsync();
             var title = openApi.GetProperty("info").GetProperty("title").GetString();
-            Assert.Equal($"MicroPlatform: {char.ToUpperInvariant(document[0])}{document[1..]}", title);
+            Assert.Equal($"MicroPlatform: {TestPlatform.ProjectOf(document)}", title);
             Assert.DoesNotMatch(MarkupOrFile(), openApi.GetRawText());
             Assert.StartsWith("3.1", openApi.GetProperty("openapi").GetString(), StringComparison.Ordinal);
             Assert.Equal("/", Assert.Single(openApi.GetProperty("servers").EnumerateArray()).GetProperty("url").GetString());

@@ -9,8 +9,13 @@ public sealed class AppModelTests
 {
     private static readonly string[] Databases =
     [
-        "accountingdb", "busdb", "cartdb", "customersdb", "salesdb", "tododb", "usersdb", "warehousedb",
+        .. TestPlatform.Names.Select(service => $"{service}db").Append("busdb").Order(StringComparer.Ordinal),
     ];
+
+    [Fact]
+    public void The_tests_know_every_service() => Assert.Equal(
+        TestPlatform.Names.Append("gateway").Order(StringComparer.Ordinal),
+        AppModel.Services.Select(service => service.Name).Order(StringComparer.Ordinal));
 
     [Theory]
     [InlineData("customers", "busdb customersdb", "")]

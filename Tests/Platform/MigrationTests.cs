@@ -12,12 +12,10 @@ namespace MicroPlatform.Tests.Platform;
 [Trait("Speed", "slow")]
 public sealed class MigrationTests(Cluster cluster)
 {
-    private static readonly string[] Services = ["Accounting", "Cart", "Customers", "Sales", "Todo", "Users", "Warehouse"];
-
     /// <summary>Found by reflection, so that no context is forgotten.</summary>
     public static TheoryData<Type> Contexts =>
         [
-            .. Services.SelectMany(service => Assembly.Load(service).GetTypes())
+            .. TestPlatform.Names.SelectMany(service => Assembly.Load(TestPlatform.ProjectOf(service)).GetTypes())
             .Where(type => type is { IsAbstract: false } && type.IsAssignableTo(typeof(ServiceDbContext))),
         ];
 

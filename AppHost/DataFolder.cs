@@ -144,7 +144,7 @@ internal sealed class DataFolder : IDisposable
         var file = System.IO.Path.Combine(path, LockName);
         try
         {
-            ServerAccount.CreateEnterable(path);
+            ServerAccount.CreateTraversable(path);
             return new(path, isTemporary, new FileStream(file, mode, FileAccess.ReadWrite, FileShare.None));
         }
         catch (IOException) when (File.Exists(file) || mode == FileMode.Open)

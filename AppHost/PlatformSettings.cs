@@ -30,7 +30,7 @@ internal enum PostgresSource
 internal sealed class PlatformSettings
 {
     // Aspire's own switches, and .NET's for every host.
-    private static readonly string[] OtherKeys =
+    private static readonly string[] FrameworkSettings =
     [
         "operation", "publisher", "step", "list-steps", "output-path", "log-level", "include-exception-details", "clear-cache", "yes",
         "dcp-cli-path", "dcp-container-runtime", "dcp-dependency-check-timeout", "dcp-dashboard-path",
@@ -71,7 +71,7 @@ internal sealed class PlatformSettings
         foreach (var (index, argument) in args.Index().Where(argument => argument.Item.StartsWith("--", StringComparison.Ordinal)))
         {
             var key = argument[2..].Split('=')[0];
-            if (!known.ContainsKey(key) && !IsOfOthers(key))
+            if (!known.ContainsKey(key) && !IsFrameworkSetting(key))
             {
                 var settings = string.Join(", ", known.Keys.Select(name => $"--{name}=…"));
                 throw new StartupException($"There is no setting {argument}. The settings are {settings}.");
@@ -97,6 +97,6 @@ internal sealed class PlatformSettings
         }
     }
 
-    private static bool IsOfOthers(string key) =>
-        OtherKeys.Contains(key, StringComparer.OrdinalIgnoreCase) || key.AsSpan().ContainsAny(':', '_');
+    private static bool IsFrameworkSetting(string key) =>
+        FrameworkSettings.Contains(key, StringComparer.OrdinalIgnoreCase) || key.AsSpan().ContainsAny(':', '_');
 }

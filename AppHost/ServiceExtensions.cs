@@ -17,7 +17,7 @@ internal static class ServiceExtensions
     {
         if (service.ApplicationBuilder.ExecutionContext.IsPublishMode)
         {
-            return service.DeployInside();
+            return service.ConfigureInternalDeployment();
         }
 
         return service.WithDefaults(settings)
@@ -34,7 +34,7 @@ internal static class ServiceExtensions
     {
         if (folder is null)
         {
-            return gateway.DeployAtTheEdge();
+            return gateway.ConfigurePublicDeployment();
         }
 
         gateway.WithDefaults(settings);

@@ -9,7 +9,7 @@ namespace MicroPlatform.Cart;
 /// <summary>Turns a cart into an order, and gives the checkout up while the order is not decided.</summary>
 internal static class CheckoutApi
 {
-    private const string Whose = "The caller's customer id, or `me`.";
+    private const string OwnerId = "The caller's customer id, or `me`.";
 
     public static void AddCheckouts(this WebApplicationBuilder builder)
     {
@@ -30,7 +30,7 @@ internal static class CheckoutApi
     }
 
     private static async Task<Accepted<CheckoutResponse>> CheckOutAsync(
-        [Description(Whose)] string customerId, HttpContext context, Checkouts checkouts, CancellationToken cancellationToken,
+        [Description(OwnerId)] string customerId, HttpContext context, Checkouts checkouts, CancellationToken cancellationToken,
         CheckoutRequest? request = null, [FromHeader(Name = Idempotency.HeaderName)] string? idempotencyKey = null)
     {
         var owner = OwnerOf(customerId, context);
@@ -45,7 +45,7 @@ internal static class CheckoutApi
     }
 
     private static async Task<NoContent> GiveUpAsync(
-        [Description(Whose)] string customerId, HttpContext context, Checkouts checkouts, CancellationToken cancellationToken)
+        [Description(OwnerId)] string customerId, HttpContext context, Checkouts checkouts, CancellationToken cancellationToken)
     {
         await checkouts.GiveUpAsync(OwnerOf(customerId, context), AuthorizationOf(context), cancellationToken);
         return TypedResults.NoContent();

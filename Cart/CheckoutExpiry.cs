@@ -28,7 +28,7 @@ internal sealed class CheckoutExpiry(
         {
             try
             {
-                await GiveUpLateOnesAsync(stoppingToken);
+                await GiveUpOverdueAsync(stoppingToken);
             }
             catch (Exception failure) when (!stoppingToken.IsCancellationRequested)
             {
@@ -37,7 +37,7 @@ internal sealed class CheckoutExpiry(
         }
     }
 
-    private async Task GiveUpLateOnesAsync(CancellationToken cancellationToken)
+    private async Task GiveUpOverdueAsync(CancellationToken cancellationToken)
     {
         foreach (var late in await FindAsync(cancellationToken))
         {

@@ -77,7 +77,7 @@ internal static class Edge
         {
             { Request.ContentLength: > ServiceDefaultsExtensions.MaxRequestBodyBytes } => throw new ProblemException(
                 StatusCodes.Status413PayloadTooLarge, $"The body is larger than {ServiceDefaultsExtensions.MaxRequestBodyBytes} bytes."),
-            _ when context.GetEndpoint() is null => Pages.NotFound(context, Routes.WhatThereIs(context)).ExecuteAsync(context),
+            _ when context.GetEndpoint() is null => Pages.NotFound(context, Routes.NotFoundDetail(context)).ExecuteAsync(context),
             _ => next(context),
         });
     }

@@ -53,19 +53,19 @@ internal static class HealthApi
         ServiceEndpointResolver resolver, IHttpClientFactory http, CancellationToken cancellationToken)
     {
         using var client = http.CreateClient(Probe);
-        var services = await Task.WhenAll(Routes.Services.Select(service => AskAsync(service, resolver, client, cancellationToken)));
+        var services = await Task.WhenAll(Routes.Services.Select(service => CheckAsync(service, resolver, client, cancellationToken)));
         var isReady = Array.TrueForAll(services, service => service.Status is ServiceStatus.Ready);
         return new(
             isReady ? ServiceStatus.Ready : ServiceStatus.Degraded,
             [new("gateway", ServiceStatus.Ready, 1, 1), .. services]);
     }
 
-    private static async Task<ServiceHealth> AskAsync(
+    private static async Task<ServiceHealth> CheckAsync(
         string service, ServiceEndpointResolver resolver, HttpClient client, CancellationToken cancellationToken)
     {
         var source = await resolver.GetEndpointsAsync($"http://{service}", cancellationToken);
         var answers = await Task.WhenAll(source.Endpoints.Select(endpoint =>
-            AskAsync(new Uri(new(Replicas.AddressOf(endpoint, Uri.UriSchemeHttp)), "/health/ready"), client, cancellationToken)));
+            IsReadyAsync(new Uri(new(Replicas.AddressOf(endpoint, Uri.UriSchemeHttp)), "/health/ready"), client, cancellationToken)));
         var ready = answers.Count(answer => answer is true);
         return new(service, ready == answers.Length && ready > 0 ? ServiceStatus.Ready
             : ready > 0 ? ServiceStatus.Degraded
@@ -74,7 +74,7 @@ internal static class HealthApi
     }
 
     /// <returns>Whether it is ready; null when it does not answer.</returns>
-    private static async Task<bool?> AskAsync(Uri address, HttpClient client, CancellationToken cancellationToken)
+    private static async Task<bool?> IsReadyAsync(Uri address, HttpClient client, CancellationToken cancellationToken)
     {
         try
         {

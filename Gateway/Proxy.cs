@@ -96,7 +96,7 @@ internal static class Proxy
 
             if (untried.Count == 0)
             {
-                await Replicas.WaitBeforeAsync(round, context.RequestAborted);
+                await Replicas.DelayBeforeAsync(round, context.RequestAborted);
                 untried = [.. proxy.AllDestinations];
             }
 
@@ -165,14 +165,14 @@ internal sealed class FirstFailurePolicy(IDestinationHealthUpdater health) : IPa
     public const string PolicyName = "FirstFailure";
 
     // Long enough for a restart. The limit also brings a replica back where only writes arrive, which do not test failed replicas.
-    private static readonly TimeSpan Distrust = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan DistrustPeriod = TimeSpan.FromMinutes(1);
     private static readonly ConditionalWeakTable<DestinationState, StrongBox<long>> FailedAt = [];
 
     public string Name => PolicyName;
 
     /// <summary>Whether the replica has answered since it last failed, or failed long ago.</summary>
     public static bool IsTrusted(DestinationState destination) =>
-        !FailedAt.TryGetValue(destination, out var at) || TimeProvider.System.GetElapsedTime(at.Value) > Distrust;
+        !FailedAt.TryGetValue(destination, out var at) || TimeProvider.System.GetElapsedTime(at.Value) > DistrustPeriod;
 
     public void RequestProxied(HttpContext context, ClusterState cluster, DestinationState destination)
     {

@@ -62,7 +62,7 @@ internal static class Routes
     public static bool IsGrpcRead(PathString path) => path.Value is { } method && GrpcReads.Contains(method);
 
     /// <summary>Tells the caller of an unknown address which addresses exist.</summary>
-    public static string WhatThereIs(HttpContext context) => context switch
+    public static string NotFoundDetail(HttpContext context) => context switch
     {
         _ when context.IsGrpc() =>
             $"There is no such method; the services are {string.Join(" and ", Grpc.Select(grpc => grpc.Name))}, described at /protos.",

@@ -10,7 +10,7 @@ namespace MicroPlatform.Gateway;
 internal static class ServiceClients
 {
     // The services may return more fields than the Gateway shows.
-    private static readonly JsonSerializerOptions Reading =
+    private static readonly JsonSerializerOptions ReadOptions =
         new(Json.Apply(new(JsonSerializerDefaults.Web))) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
 
     public static void AddRestClient(this WebApplicationBuilder builder, string service)
@@ -26,7 +26,7 @@ internal static class ServiceClients
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         using var client = http.CreateClient(service);
         using var response = await client.SendAsync(request, cancellationToken);
-        return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<T>(Reading, cancellationToken))!;
+        return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<T>(ReadOptions, cancellationToken))!;
     }
 
     /// <summary>Whether the service refused, took too long or failed; callers get the same answer in all cases.</summary>

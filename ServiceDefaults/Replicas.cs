@@ -11,8 +11,8 @@ public static class Replicas
 {
     // One address may stand for several replicas, and each attempt may meet one that is still starting. All attempts take about 1.4 s.
     private const int MaxRetries = 10;
-    private const int LongestWait = 3;
-    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(50);
+    private const int MaxDelayFactor = 3;
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
     /// Sends a request again when a replica has just ended or is still starting: every request that never arrived, and those that are safe
@@ -24,10 +24,10 @@ public static class Replicas
         {
             MaxRetryAttempts = MaxRetries,
             ShouldHandle = attempt => ValueTask.FromResult(attempt.Outcome.Exception.NeverArrived()
-                || (IsSafe(attempt.Context.GetRequestMessage()!) && IsPassing(attempt.Outcome))),
+                || (IsSafe(attempt.Context.GetRequestMessage()!) && IsTransient(attempt.Outcome))),
             DelayGenerator = async attempt =>
             {
-                await WaitBeforeAsync(Math.Min(attempt.AttemptNumber + 1, LongestWait), attempt.Context.CancellationToken);
+                await DelayBeforeAsync(Math.Min(attempt.AttemptNumber + 1, MaxDelayFactor), attempt.Context.CancellationToken);
                 return TimeSpan.Zero;
             },
         }));
@@ -39,8 +39,8 @@ public static class Replicas
     /// </summary>
     /// <param name="repetition">Which repetition follows, from 1.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public static Task WaitBeforeAsync(int repetition, CancellationToken cancellationToken) =>
-        Task.Delay(BetweenAttempts * repetition, cancellationToken);
+    public static Task DelayBeforeAsync(int repetition, CancellationToken cancellationToken) =>
+        Task.Delay(RetryDelay * repetition, cancellationToken);
 
     /// <summary>Where a replica listens, as an address without a path.</summary>
     public static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }
@@ -58,7 +58,7 @@ public static class Replicas
         request.Method == HttpMethod.Get || request.Content?.Headers.ContentType?.MediaType is "application/grpc";
 
     /// <summary>Whether the failure may pass by itself. A gRPC call that was refused has its status in the headers.</summary>
-    private static bool IsPassing(Outcome<HttpResponseMessage> outcome) =>
+    private static bool IsTransient(Outcome<HttpResponseMessage> outcome) =>
         HttpClientResiliencePredicates.IsTransient(outcome)
         || (outcome.Result?.Headers.TryGetValues("grpc-status", out var status) == true
             && string.Equals(status.First(), $"{(int)StatusCode.Unavailable}", StringComparison.Ordinal));

@@ -61,7 +61,7 @@ public static class ServiceDefaultsExtensions
         app.UseWhen(context => !context.IsGrpc(), rest => rest.UseRequestTimeouts().Use(EndAsCancelledAsync));
         if (useCaller is null)
         {
-            app.Use(Telemetry.TellRouteAsync);
+            app.Use(Telemetry.SendRouteHeaderAsync);
             app.UseRoutingAnswers();
         }
 

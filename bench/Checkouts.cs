@@ -12,8 +12,8 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
 {
     public const int PerSecond = 20;
 
-    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(60);
 
     public static async Task<Checkouts> MeasureAsync(Platform platform, Data data, IReadOnlyList<Account> accounts, int seconds)
     {
@@ -43,7 +43,7 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
 
         await Task.WhenAll(running);
         driven.SetResult();
-        await reading.WaitAsync(Patience);
+        await reading.WaitAsync(Timeout);
         var after = platform.Processes.CpuSeconds();
         Array.ForEach(clients, client => client.Dispose());
         return new(
@@ -59,9 +59,9 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
             requests.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             var id = order.GetProperty("orderId").GetInt64();
             sent[id] = start;
-            for (var since = Stopwatch.StartNew(); !posted.ContainsKey(id) && since.Elapsed < Patience;)
+            for (var since = Stopwatch.StartNew(); !posted.ContainsKey(id) && since.Elapsed < Timeout;)
             {
-                await Task.Delay(BetweenLooks);
+                await Task.Delay(CheckInterval);
             }
 
             await FillAsync(client);
@@ -71,7 +71,7 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
         // A cart that is being checked out stays as it is until Cart knows the decision, which may be later than the books.
         async Task FillAsync(Client client)
         {
-            for (var since = Stopwatch.StartNew(); since.Elapsed < Patience;)
+            for (var since = Stopwatch.StartNew(); since.Elapsed < Timeout;)
             {
                 var item = new { productId = 1, quantity = 1 };
                 if (await client.SendAsync(client.Rest(HttpMethod.Post, "/api/v1/carts/me/items", client.Account.Customer, item)))
@@ -79,7 +79,7 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
                     return;
                 }
 
-                await Task.Delay(BetweenLooks);
+                await Task.Delay(CheckInterval);
             }
         }
 
@@ -88,7 +88,7 @@ internal sealed record Checkouts(int Accepted, double[] Request, double[] Posted
             while (!driven.Task.IsCompleted || !sent.Keys.All(posted.ContainsKey))
             {
                 lastId = await ReadBooksAsync(lastId);
-                await Task.Delay(BetweenLooks);
+                await Task.Delay(CheckInterval);
             }
         }
 

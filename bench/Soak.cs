@@ -16,7 +16,7 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
     private static readonly TimeSpan BetweenKills = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan BetweenSamples = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AfterRefusal = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(2);
     private readonly ConcurrentDictionary<long, bool> _todos = [];
     private readonly ConcurrentDictionary<long, bool> _orders = [];
     private readonly ConcurrentDictionary<HttpStatusCode, int> _answers = [];
@@ -165,7 +165,7 @@ internal sealed class Soak(Platform platform, Account[] accounts, TimeSpan time)
         for (var since = Stopwatch.StartNew(); ;)
         {
             var violations = await Invariants.FindViolationsAsync(platform.ConnectionString);
-            if (violations.Count == 0 || since.Elapsed > Patience)
+            if (violations.Count == 0 || since.Elapsed > Timeout)
             {
                 return violations;
             }

@@ -28,7 +28,7 @@ internal static class ServiceDeployment
     }
 
     /// <summary>A service that only others of the platform call, at its <c>http</c> and <c>grpc</c> endpoints.</summary>
-    public static IResourceBuilder<ProjectResource> DeployInside(this IResourceBuilder<ProjectResource> service)
+    public static IResourceBuilder<ProjectResource> ConfigureInternalDeployment(this IResourceBuilder<ProjectResource> service)
     {
         // Publishing adds an https endpoint that nothing listens on.
         // Container Apps makes the first endpoint an app's ingress, and the rest TCP ports.
@@ -47,7 +47,7 @@ internal static class ServiceDeployment
     /// The Gateway, the only service that is reached from outside. Container Apps ends TLS and speaks HTTP/2 in clear to one port,
     /// for REST and gRPC.
     /// </summary>
-    public static IResourceBuilder<ProjectResource> DeployAtTheEdge(this IResourceBuilder<ProjectResource> gateway) => gateway
+    public static IResourceBuilder<ProjectResource> ConfigurePublicDeployment(this IResourceBuilder<ProjectResource> gateway) => gateway
         .WithEndpoint("https", endpoint =>
         {
             endpoint.UriScheme = "http"; // the ingress forwards clear text

@@ -14,9 +14,9 @@ internal sealed class CrashRestart(
 {
     // A service ends with this when its settings are wrong: starting it again would not help.
     private const int WrongSettings = 78;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Steady = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan InitialDelay = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StableAfter = TimeSpan.FromSeconds(30);
     private readonly Dictionary<string, Run> _runs = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
@@ -42,8 +42,8 @@ internal sealed class CrashRestart(
         if (run.IsRunning && KnownResourceStates.TerminalStates.Contains(state, StringComparer.Ordinal))
         {
             // A process that a person stops goes through the state Stopping, so it never ends directly from the state Running.
-            run.Pause = Stopwatch.GetElapsedTime(run.Since) > Steady ? TimeSpan.Zero : Longer(run.Pause);
-            _ = RestartAsync(change, run.Pause.Value, ct);
+            run.Delay = Stopwatch.GetElapsedTime(run.Since) > StableAfter ? TimeSpan.Zero : NextDelay(run.Delay);
+            _ = RestartAsync(change, run.Delay.Value, ct);
         }
         else if (isRunning && !run.IsRunning)
         {
@@ -53,7 +53,7 @@ internal sealed class CrashRestart(
         run.IsRunning = isRunning;
     }
 
-    private async Task RestartAsync(ResourceEvent ended, TimeSpan pause, CancellationToken ct)
+    private async Task RestartAsync(ResourceEvent ended, TimeSpan delay, CancellationToken ct)
     {
         var (name, exitCode) = (ended.Resource.Name, ended.Snapshot.ExitCode);
         var log = logs.GetLogger(ended.ResourceId);
@@ -63,12 +63,12 @@ internal sealed class CrashRestart(
             return;
         }
 
-        const string Restart = "{Resource} ended with exit code {ExitCode} and is started again in {Pause:0.0} s.";
-        log.LogWarning(Restart, name, exitCode, pause.TotalSeconds);
-        console.LogWarning(Restart, name, exitCode, pause.TotalSeconds);
+        const string Restart = "{Resource} ended with exit code {ExitCode} and is started again in {Delay:0.0} s.";
+        log.LogWarning(Restart, name, exitCode, delay.TotalSeconds);
+        console.LogWarning(Restart, name, exitCode, delay.TotalSeconds);
         try
         {
-            await Task.Delay(pause, ct);
+            await Task.Delay(delay, ct);
             var started = await commands.ExecuteCommandAsync(ended.ResourceId, KnownResourceCommands.StartCommand, ct);
             if (!started.Success)
             {
@@ -81,11 +81,11 @@ internal sealed class CrashRestart(
         }
     }
 
-    private static TimeSpan Longer(TimeSpan? pause) => pause switch
+    private static TimeSpan NextDelay(TimeSpan? delay) => delay switch
     {
         null => TimeSpan.Zero,
-        { Ticks: 0 } => FirstPause,
-        { } last => last * 2 < LongestPause ? last * 2 : LongestPause,
+        { Ticks: 0 } => InitialDelay,
+        { } last => last * 2 < MaxDelay ? last * 2 : MaxDelay,
     };
 
     private sealed class Run
@@ -94,6 +94,6 @@ internal sealed class CrashRestart(
 
         public long Since { get; set; }
 
-        public TimeSpan? Pause { get; set; }
+        public TimeSpan? Delay { get; set; }
     }
 }

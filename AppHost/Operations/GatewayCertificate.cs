@@ -17,7 +17,7 @@ internal sealed record GatewayCertificate(string CertificateFile, string KeyFile
     public static GatewayCertificate In(string folder)
     {
         var files = new GatewayCertificate(Path.Combine(folder, FileName), Path.Combine(folder, KeyFileName));
-        if (!files.IsGood())
+        if (!files.IsValid())
         {
             files.Create();
         }
@@ -25,7 +25,7 @@ internal sealed record GatewayCertificate(string CertificateFile, string KeyFile
         return files;
     }
 
-    private bool IsGood()
+    private bool IsValid()
     {
         if (!File.Exists(CertificateFile) || !File.Exists(KeyFile))
         {

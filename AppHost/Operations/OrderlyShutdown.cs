@@ -28,7 +28,7 @@ internal sealed class OrderlyShutdown(
     {
         await Task.WhenAll(model.GetProjectResources().Select(service =>
             commands.ExecuteCommandAsync(service, KnownResourceCommands.StopCommand, cancellationToken)));
-        await logins.DropBorrowedAsync(cancellationToken);
+        await logins.DropTemporaryAsync(cancellationToken);
         foreach (var server in model.Resources.OfType<LocalPostgresResource>())
         {
             await server.StopAsync(cancellationToken);

@@ -7,8 +7,8 @@ namespace MicroPlatform.AppHost.Operations;
 /// <summary>Commands on the data of a running platform, in the dashboard or with <c>aspire resource postgres</c>.</summary>
 internal static class PostgresCommands
 {
-    private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(1);
-    private const int MostLooks = 10;
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
+    private const int MaxChecks = 10;
 
     /// <summary>Adds <c>check-invariants</c> and <c>reset-demo-data</c> to the server.</summary>
     public static void AddCommands(this PostgresServer postgres) => postgres.Resource
@@ -35,7 +35,7 @@ internal static class PostgresCommands
 
         try
         {
-            var invariants = await SettledAsync(name => addresses[name], ct);
+            var invariants = await CheckSettledAsync(name => addresses[name], ct);
             var broken = invariants.Count(invariant => invariant.Violations.Count > 0);
             var report = string.Join('\n', invariants.SelectMany(Describe));
             var answer = new CommandResultData { Value = report, DisplayImmediately = true };
@@ -58,20 +58,20 @@ internal static class PostgresCommands
     }
 
     // A busy platform always has events in flight, so only a violation that every check finds is real.
-    private static async Task<IReadOnlyList<Invariant>> SettledAsync(Func<string, string> connectionString, CancellationToken ct)
+    private static async Task<IReadOnlyList<Invariant>> CheckSettledAsync(Func<string, string> connectionString, CancellationToken ct)
     {
         HashSet<string>? persistent = null;
-        for (var look = 1; ; look++)
+        for (var check = 1; ; check++)
         {
             var invariants = await Invariants.CheckAsync(connectionString, ct);
             var found = invariants.SelectMany(invariant => invariant.Violations).ToHashSet(StringComparer.Ordinal);
             (persistent ??= found).IntersectWith(found);
-            if (persistent.Count == 0 || look == MostLooks)
+            if (persistent.Count == 0 || check == MaxChecks)
             {
                 return [.. invariants.Select(invariant => invariant.KeepOnly(persistent))];
             }
 
-            await Task.Delay(BetweenLooks, ct);
+            await Task.Delay(CheckInterval, ct);
         }
     }
 

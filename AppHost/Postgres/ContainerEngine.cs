@@ -5,18 +5,18 @@ namespace MicroPlatform.AppHost.Postgres;
 /// <summary>Docker or Podman.</summary>
 internal static class ContainerEngine
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Whether an engine answers; one that is installed but not running does not.</summary>
-    public static async Task<bool> AnswersAsync(string? runtime)
+    public static async Task<bool> IsRunningAsync(string? runtime)
     {
         foreach (var program in runtime is { Length: > 0 } ? [runtime] : (string[])["docker", "podman"])
         {
-            using var patience = new CancellationTokenSource(Patience);
+            using var timeout = new CancellationTokenSource(Timeout);
             try
             {
                 // "version" asks the engine, "--version" only its client.
-                if ((await ServerAccount.TryRunAsync(program, ["version"], asAccount: false, ct: patience.Token)).ExitCode == 0)
+                if ((await ServerAccount.TryRunAsync(program, ["version"], asAccount: false, ct: timeout.Token)).ExitCode == 0)
                 {
                     return true;
                 }

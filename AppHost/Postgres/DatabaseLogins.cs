@@ -18,17 +18,17 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
     /// </summary>
     public const string ServiceFileName = "pg_service.conf";
 
-    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
     private bool _mustReset = reset;
 
     /// <summary>The databases.</summary>
     public List<ServiceDatabaseResource> Databases { get; } = [];
 
     // A temporary run on a shared server uses names of its own, and drops them at its end.
-    private bool IsBorrowed => isShared && folder.IsTemporary;
+    private bool HasTemporaryDatabases => isShared && folder.IsTemporary;
 
     /// <summary>The name that the database and its login have on the server.</summary>
-    public string NameOnServer(string database) => IsBorrowed ? $"{database}_{Path.GetFileName(folder.Path)[^12..]}" : database;
+    public string NameOnServer(string database) => HasTemporaryDatabases ? $"{database}_{Path.GetFileName(folder.Path)[^12..]}" : database;
 
     /// <summary>
     /// Creates what is missing, sets the passwords, and reports that the databases run. Services wait for that report, so a busy server
@@ -65,7 +65,7 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
                     throw;
                 }
 
-                await Task.Delay(BetweenAttempts, ct);
+                await Task.Delay(RetryInterval, ct);
             }
         }
 
@@ -87,9 +87,9 @@ internal sealed class DatabaseLogins(IResourceWithConnectionString server, DataF
     }
 
     /// <summary>Leaves a shared server as it was before a temporary run.</summary>
-    public async Task DropBorrowedAsync(CancellationToken ct)
+    public async Task DropTemporaryAsync(CancellationToken ct)
     {
-        if (IsBorrowed)
+        if (HasTemporaryDatabases)
         {
             await using var source = await CreateSourceAsync(ct);
             await DropAsync(source, ct);

@@ -12,9 +12,9 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
 {
     private const string Superuser = "postgres";
     private const int PreferredPort = 5433;
-    private const int ConnectionsOfOthers = 50; // people, tools and tests
-    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan BetweenProbes = TimeSpan.FromMilliseconds(50);
+    private const int OtherConnections = 50; // people, tools and tests
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ProbeInterval = TimeSpan.FromMilliseconds(50);
 
     /// <inheritdoc/>
     public ReferenceExpression ConnectionStringExpression => ReferenceExpression.Create(
@@ -62,7 +62,7 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
             .ExcludeFromManifest();
 
         // A process keeps two pools: one to its own database, one to that of the events.
-        int MaxConnections() => ConnectionsOfOthers
+        int MaxConnections() => OtherConnections
             + (2 * builder.Resources.OfType<ServiceDatabaseResource>().Count() * replicas * ServiceDatabaseResource.PoolSize);
     }
 
@@ -85,7 +85,7 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
     private async Task PrepareAsync(CancellationToken ct)
     {
         await StopAsync(ct); // first, because a running server creates and deletes files
-        await ServerAccount.OwnAsync(folder.ServerFolder, ct);
+        await ServerAccount.TakeOwnershipAsync(folder.ServerFolder, ct);
         if (Directory.Exists(Data))
         {
             return;
@@ -99,7 +99,7 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
         }
 
         DataFolder.WritePrivate(passwordFile, (await password.GetValueAsync(ct))!);
-        await ServerAccount.OwnAsync(folder.ServerFolder, ct);
+        await ServerAccount.TakeOwnershipAsync(folder.ServerFolder, ct);
         string[] arguments =
         [
             "--pgdata", fresh, "--username", Superuser, "--pwfile", passwordFile, "--auth", "scram-sha-256", "--no-sync",
@@ -120,8 +120,8 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
     // The first check runs when the process has just started, and the next a second later, so each check waits for a moment.
     private async Task<HealthCheckResult> CheckAsync(CancellationToken ct)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(ReadyWithin);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        timeout.CancelAfter(ReadyTimeout);
         var complete = await ConnectionStringExpression.GetValueAsync(ct);
         var probe = new NpgsqlConnectionStringBuilder(complete) { Pooling = false, Timeout = 2 }.ConnectionString;
         while (true)
@@ -129,23 +129,23 @@ internal sealed class LocalPostgresResource(string name, PostgresPrograms progra
             try
             {
                 await using var connection = new NpgsqlConnection(probe);
-                await connection.OpenAsync(patience.Token);
+                await connection.OpenAsync(timeout.Token);
                 await using var command = new NpgsqlCommand("SELECT pg_is_in_recovery()", connection);
-                if (await command.ExecuteScalarAsync(patience.Token) is false)
+                if (await command.ExecuteScalarAsync(timeout.Token) is false)
                 {
                     return HealthCheckResult.Healthy($"PostgreSQL {programs.Version} from {programs.Folder}");
                 }
 
-                await Task.Delay(BetweenProbes, patience.Token);
+                await Task.Delay(ProbeInterval, timeout.Token);
             }
             catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InvalidPassword)
             {
                 return HealthCheckResult.Unhealthy($"The password in {folder.PathOf("secrets.json")} is not that of the data beside it. "
                     + "Put the right file back, or start afresh with --Reset=true, which deletes the data.");
             }
-            catch (NpgsqlException) when (!patience.IsCancellationRequested)
+            catch (NpgsqlException) when (!timeout.IsCancellationRequested)
             {
-                await Task.Delay(BetweenProbes, patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(ProbeInterval, timeout.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (Exception late) when (late is NpgsqlException or OperationCanceledException && !ct.IsCancellationRequested)
             {

@@ -62,10 +62,10 @@ internal sealed class PostgresServer(IResourceBuilder<IResourceWithConnectionStr
         {
             PostgresSource.External when !isNamed => throw new StartupException("The setting Postgres is external: "
                 + $"name the server with --ConnectionStrings:{name}=\"Host=…;Username=…;Password=…\"."),
-            PostgresSource.Container when !await ContainerEngine.AnswersAsync(runtime) => throw new StartupException(
+            PostgresSource.Container when !await ContainerEngine.IsRunningAsync(runtime) => throw new StartupException(
                 "The setting Postgres is container, and no container engine answers. Start Docker or Podman, or choose --Postgres=local."),
             PostgresSource.Auto when isNamed => PostgresSource.External,
-            PostgresSource.Auto => await ContainerEngine.AnswersAsync(runtime) ? PostgresSource.Container : PostgresSource.Local,
+            PostgresSource.Auto => await ContainerEngine.IsRunningAsync(runtime) ? PostgresSource.Container : PostgresSource.Local,
             _ => wanted,
         };
     }

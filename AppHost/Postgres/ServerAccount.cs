@@ -15,10 +15,10 @@ internal static class ServerAccount
     public static string? Name { get; } = !OperatingSystem.IsWindows() && Environment.IsPrivilegedProcess ? Find() : null;
 
     /// <summary>The parent of temporary data folders.</summary>
-    public static string TemporaryFolder => Name is null ? Path.GetTempPath() : CreateEnterable(Path.Combine(RootFolder, "runs"));
+    public static string TemporaryFolder => Name is null ? Path.GetTempPath() : CreateTraversable(Path.Combine(RootFolder, "runs"));
 
     /// <summary>The parent of downloaded programs.</summary>
-    public static string CacheFolder => CreateEnterable(Name is null
+    public static string CacheFolder => CreateTraversable(Name is null
         ? Path.Combine(Environment.GetFolderPath(
             Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create), "microplatform")
         : Path.Combine(RootFolder, "cache"));
@@ -26,20 +26,21 @@ internal static class ServerAccount
     /// <summary>The folder for the server's files: inside the data folder, or elsewhere when the account cannot enter that one.</summary>
     public static string ServerFolder(string dataFolder)
     {
-        if (Name is null || CanEnter(new(dataFolder)))
+        if (Name is null || CanTraverse(new(dataFolder)))
         {
             return Path.Combine(dataFolder, "postgres");
         }
 
         var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(dataFolder)))[..16];
-        return Path.Combine(CreateEnterable(Path.Combine(RootFolder, "data")), name);
+        return Path.Combine(CreateTraversable(Path.Combine(RootFolder, "data")), name);
     }
 
     /// <summary>Creates the folder if it is missing. Everyone may pass through it, and only its owner lists it.</summary>
-    public static string CreateEnterable(string folder) => Create(folder, Private | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+    public static string CreateTraversable(string folder) =>
+        Create(folder, Private | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
 
     /// <summary>Creates the folder if it is missing, and gives it to the account with all that is in it.</summary>
-    public static async Task OwnAsync(string folder, CancellationToken ct)
+    public static async Task TakeOwnershipAsync(string folder, CancellationToken ct)
     {
         Create(folder, Private);
         if (Name is not null)
@@ -103,8 +104,8 @@ internal static class ServerAccount
     private static string Find() =>
         File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? "postgres" : "nobody";
 
-    private static bool CanEnter(DirectoryInfo folder) =>
-        (!folder.Exists || folder.UnixFileMode.HasFlag(UnixFileMode.OtherExecute)) && (folder.Parent is null || CanEnter(folder.Parent));
+    private static bool CanTraverse(DirectoryInfo folder) =>
+        (!folder.Exists || folder.UnixFileMode.HasFlag(UnixFileMode.OtherExecute)) && (folder.Parent is null || CanTraverse(folder.Parent));
 
     private static string Create(string folder, UnixFileMode mode)
     {

@@ -34,7 +34,7 @@ internal sealed class SignInAttempts(ServiceDbContext db, AccountOptions options
         var found = await db.Set<SignInFailures>().AsNoTracking()
             .Where(row => hashes.Contains(row.NameHash) && row.WindowStart > windowStart)
             .ToListAsync(cancellationToken);
-        var full = found.Where(row => row.Count >= limits.Single(limit => limit.Hash.AsSpan().SequenceEqual(row.NameHash)).Most).ToList();
+        var full = found.Where(row => row.Count >= limits.Single(limit => limit.Hash.AsSpan().SequenceEqual(row.NameHash)).Max).ToList();
         if (full.Count > 0)
         {
             Refused.Add(1);
@@ -68,7 +68,7 @@ internal sealed class SignInAttempts(ServiceDbContext db, AccountOptions options
     }
 
     /// <summary>How many failures are allowed under a name.</summary>
-    internal sealed record Limit(string Name, int Most)
+    internal sealed record Limit(string Name, int Max)
     {
         public byte[] Hash { get; } = SHA256.HashData(Encoding.UTF8.GetBytes(Name));
     }

@@ -19,22 +19,23 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
 
     private readonly TimeSpan period;
     private PosixSignalRegistration? registration;
-    private volatile bool isAsked;
+    private volatile bool isStopping;
 
     internal Draining(TimeSpan period) => this.period = period;
 
     /// <inheritdoc />
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(isAsked ? HealthCheckResult.Unhealthy("This replica is about to stop.") : HealthCheckResult.Healthy());
+        Task.FromResult(isStopping ? HealthCheckResult.Unhealthy("This replica is about to stop.") : HealthCheckResult.Healthy());
 
     /// <inheritdoc />
-    public Task StoppingAsync(CancellationToken cancellationToken) => isAsked ? Task.Delay(period, cancellationToken) : Task.CompletedTask;
+    public Task StoppingAsync(CancellationToken cancellationToken) =>
+        isStopping ? Task.Delay(period, cancellationToken) : Task.CompletedTask;
 
     /// <inheritdoc />
     public Task StartingAsync(CancellationToken cancellationToken)
     {
         // The last handler added runs first, so this one runs before the host's, which begins the stop.
-        registration = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => isAsked = true);
+        registration = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => isStopping = true);
         return Task.CompletedTask;
     }
 
@@ -55,7 +56,7 @@ public sealed class Draining : IHostedLifecycleService, IHealthCheck, IDisposabl
 
     internal Task AnnounceAsync(HttpContext context, RequestDelegate next)
     {
-        if (isAsked)
+        if (isStopping)
         {
             context.Response.OnStarting(() =>
             {

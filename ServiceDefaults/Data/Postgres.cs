@@ -101,7 +101,7 @@ public static class Postgres
             };
             if (!string.IsNullOrEmpty(settings.Host))
             {
-                Bound(settings);
+                SetTimeouts(settings);
 
                 return settings.ConnectionString;
             }
@@ -188,7 +188,7 @@ public static class Postgres
     /// <summary>
     /// Limits the time that an unresponsive server costs a request, unless the connection string sets its own limits.
     /// </summary>
-    private static void Bound(NpgsqlConnectionStringBuilder settings)
+    private static void SetTimeouts(NpgsqlConnectionStringBuilder settings)
     {
         // In seconds. The first statement of a transaction cannot be cancelled, so the request's deadline does not limit it.
         Default("Timeout", 3);

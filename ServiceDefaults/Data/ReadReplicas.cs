@@ -42,7 +42,7 @@ public static class ReadReplicas
         // Keyed by whether stale reads are allowed.
         services.AddKeyedSingleton(serviceKey: false, (provider, _) => PoolOf(provider, "prefer-primary"));
         services.AddKeyedSingleton(serviceKey: true, (provider, _) => PoolOf(provider, "prefer-standby"));
-        services.AddScoped(provider => KindOf(provider.GetRequiredService<IHttpContextAccessor>().HttpContext) is { } read
+        services.AddScoped(provider => ReadModeOf(provider.GetRequiredService<IHttpContextAccessor>().HttpContext) is { } read
             ? provider.GetRequiredKeyedService<PooledDbContextFactory<TContext>>(read.AllowStaleRead).CreateDbContext()
             : (TContext)primary(provider));
 
@@ -63,7 +63,7 @@ public static class ReadReplicas
         where TContext : ServiceDbContext =>
         services.GetKeyedService<PooledDbContextFactory<TContext>>(serviceKey: false)?.CreateDbContext();
 
-    private static ReadsAttribute? KindOf(HttpContext? request) => request is null
+    private static ReadsAttribute? ReadModeOf(HttpContext? request) => request is null
         ? null
         : request.GetEndpoint()?.Metadata.GetMetadata<ReadsAttribute>()
             ?? (HttpMethods.IsGet(request.Request.Method) || HttpMethods.IsHead(request.Request.Method) ? new() : null);

@@ -32,7 +32,7 @@ internal sealed class ArrivalListener(
 
     private const string UntilFirst = "SELECT min(visible) - now() FROM messages WHERE recipient = $1 AND expiration > now()";
 
-    private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ErrorDelay = TimeSpan.FromSeconds(1);
 
     private readonly string connectionString =
         new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, ApplicationName = $"{queue} listener" }.ConnectionString;
@@ -50,9 +50,9 @@ internal sealed class ArrivalListener(
             {
                 logger.LogWarning(
                     "Events for {Queue} are not announced ({Reason}); looking for them every {Seconds} s", queue, lost.Message,
-                    AfterError.TotalSeconds);
+                    ErrorDelay.TotalSeconds);
                 receivers.Signal();
-                await Task.Delay(AfterError, stoppingToken);
+                await Task.Delay(ErrorDelay, stoppingToken);
             }
         }
     }

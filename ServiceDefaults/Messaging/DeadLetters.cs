@@ -160,7 +160,7 @@ public static class DeadLetters
     }
 
     /// <summary>Records when an event becomes a dead letter, and counts it.</summary>
-    internal sealed class Noting(IErrorHandler inner, MessagingTelemetry telemetry, TimeProvider time) : IErrorHandler
+    internal sealed class Recorder(IErrorHandler inner, MessagingTelemetry telemetry, TimeProvider time) : IErrorHandler
     {
         public async Task HandlePoisonMessage(
             TransportMessage transportMessage, ITransactionContext transactionContext, ExceptionInfo exception)

@@ -100,7 +100,7 @@ public static class MessagingExtensions
                 options.Register<ITopicNameConvention>(_ => contracts);
                 var telemetry = services.GetRequiredService<MessagingTelemetry>();
                 options.Decorate<IErrorHandler>(c =>
-                    new DeadLetters.Noting(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
+                    new DeadLetters.Recorder(c.Get<IErrorHandler>(), telemetry, services.GetRequiredService<TimeProvider>()));
                 options.Decorate<IPipeline>(c => new PipelineStepInjector(WithoutOutboxOnReceipt(c.Get<IPipeline>()))
                     .OnSend(new MessagingTelemetry.OutgoingStep(), PipelineRelativePosition.Before, typeof(SerializeOutgoingMessageStep))
                     .OnReceive(

@@ -58,8 +58,8 @@ public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
 
     private sealed class Forwarding(Func<Task> forward, OutboxSignal signal, ILog log) : IAsyncTask
     {
-        private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(1);
-        private static readonly TimeSpan LongestStop = TimeSpan.FromSeconds(5);
+        private static readonly TimeSpan ErrorDelay = TimeSpan.FromSeconds(1);
+        private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(5);
 
         private Task running = Task.CompletedTask;
         private volatile bool isStopped;
@@ -70,7 +70,7 @@ public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
         {
             isStopped = true;
             signal.committed.Release();
-            running.Wait(LongestStop);
+            running.Wait(StopTimeout);
         }
 
         private async Task RunAsync()
@@ -85,7 +85,7 @@ public sealed class OutboxSignal : DbTransactionInterceptor, IDisposable
                 catch (Exception failure) when (!isStopped)
                 {
                     log.Warn("The events in the outbox could not be sent yet: {exception}", failure);
-                    pause = AfterError;
+                    pause = ErrorDelay;
                 }
                 catch (OperationCanceledException)
                 {

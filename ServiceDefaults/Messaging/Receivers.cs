@@ -11,7 +11,7 @@ namespace MicroPlatform.ServiceDefaults.Messaging;
 internal sealed class Receivers(int count) : IBackoffStrategy
 {
     private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ErrorDelay = TimeSpan.FromSeconds(1);
 
     private readonly Channel<bool> signal =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -57,9 +57,9 @@ internal sealed class Receivers(int count) : IBackoffStrategy
 
     public Task WaitAsync(CancellationToken token) => Task.Delay(Busy, token);
 
-    public void WaitError(CancellationToken token) => token.WaitHandle.WaitOne(AfterError);
+    public void WaitError(CancellationToken token) => token.WaitHandle.WaitOne(ErrorDelay);
 
-    public Task WaitErrorAsync(CancellationToken token) => Task.Delay(AfterError, token);
+    public Task WaitErrorAsync(CancellationToken token) => Task.Delay(ErrorDelay, token);
 
     private void Count(int more)
     {

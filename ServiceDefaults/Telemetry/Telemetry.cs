@@ -80,7 +80,7 @@ public static partial class Telemetry
                 .AddProcessor(new Spans())
                 .AddAspNetCoreInstrumentation(options =>
                 {
-                    options.Filter = IsAsked;
+                    options.Filter = IsTraced;
                     options.EnrichWithHttpResponse = Describe;
                 })
                 .AddHttpClientInstrumentation(options => options.EnrichWithHttpRequestMessage = Describe)
@@ -89,7 +89,7 @@ public static partial class Telemetry
     }
 
     /// <summary>Tells the Gateway which route the request matched.</summary>
-    internal static Task TellRouteAsync(HttpContext context, RequestDelegate next)
+    internal static Task SendRouteHeaderAsync(HttpContext context, RequestDelegate next)
     {
         if (!context.IsGrpc() && context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } route })
         {
@@ -104,7 +104,7 @@ public static partial class Telemetry
     }
 
     // Probes and streaming pages send requests every few seconds.
-    private static bool IsAsked(HttpContext context) =>
+    private static bool IsTraced(HttpContext context) =>
         !context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
         && !context.Request.Path.StartsWithSegments("/grpc.health.v1.Health", StringComparison.Ordinal)
         && !context.Request.Path.Value!.EndsWith("/stream", StringComparison.Ordinal);

@@ -22,6 +22,7 @@ using StatusCode = Grpc.Core.StatusCode;
 namespace MicroPlatform.Tests.Architecture;
 
 /// <summary>gRPC services that the Gateway does not route answer only services of the platform.</summary>
+[Trait("Speed", "slow")]
 public sealed class InternalCallTests : IClassFixture<TestPlatform>
 {
     private const string Key = TestPlatform.InternalCallKey;

@@ -7,6 +7,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 namespace MicroPlatform.Tests.Cart;
 
 /// <summary>How migrations change carts, checkouts and products of the previous version.</summary>
+[Trait("Speed", "slow")]
 public sealed class CheckoutMigrationTests(Cluster cluster)
 {
     [Fact]

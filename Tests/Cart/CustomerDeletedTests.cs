@@ -9,6 +9,7 @@ using Rebus.Messages;
 
 namespace MicroPlatform.Tests.Cart;
 
+[Trait("Speed", "slow")]
 public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private readonly HttpClient cart = platform.Http("cart");
@@ -116,6 +117,7 @@ public sealed class CustomerDeletedTests(TestPlatform platform) : IClassFixture<
         $"{count} connections wait for the table of carts");
 
     /// <summary>A platform of its own, because the other tests of the class need Cart.</summary>
+    [Trait("Speed", "slow")]
     public sealed class Outage(TestPlatform platform) : IClassFixture<TestPlatform>
     {
         [Fact]

@@ -5,6 +5,7 @@ using MicroPlatform.Tests.Fixtures;
 
 namespace MicroPlatform.Tests.Customers;
 
+[Trait("Speed", "slow")]
 public sealed class ForgeryTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Customer = "nonadmin3@email.com";

@@ -21,7 +21,7 @@ internal interface IServiceHost : IAsyncDisposable
 internal sealed class ServiceHost<TProgram>(TestPlatform platform, string service) : WebApplicationFactory<TProgram>, IServiceHost
     where TProgram : class
 {
-    private static readonly TimeSpan LongestStop = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromMinutes(2);
     private readonly Lock starting = new();
     private IHostApplicationLifetime? lifetime;
 
@@ -59,10 +59,10 @@ internal sealed class ServiceHost<TProgram>(TestPlatform platform, string servic
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using var registration = lifetime.ApplicationStopped.Register(() => stopped.TrySetResult());
             lifetime.StopApplication();
-            await stopped.Task.WaitAsync(LongestStop);
+            await stopped.Task.WaitAsync(StopTimeout);
         }
 
-        await base.DisposeAsync().AsTask().WaitAsync(LongestStop);
+        await base.DisposeAsync().AsTask().WaitAsync(StopTimeout);
     }
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)

@@ -96,6 +96,7 @@ public sealed class BoardTests(TestPlatform platform) : IClassFixture<TestPlatfo
 }
 
 /// <summary>How the Gateway gathers the board, in front of fakes that count requests.</summary>
+[Trait("Speed", "slow")]
 public sealed class BoardGatheringTests : IAsyncLifetime
 {
     private const string Stream = "/api/v1/overview/board/stream";

@@ -183,7 +183,7 @@ public sealed class ReadReplicaTests(Cluster cluster) : IAsyncLifetime
             var ct = TestContext.Current.CancellationToken;
             var programs = await PostgresPrograms.FindAsync(major: null);
             var home = Path.Combine(ServerAccount.TemporaryFolder, $"replica-{Guid.NewGuid():N}");
-            await ServerAccount.OwnAsync(home, ct);
+            await ServerAccount.TakeOwnershipAsync(home, ct);
             var login = new NpgsqlConnectionStringBuilder(primary.ConnectionString);
             var replica = new Replica(programs, home, Ports.Free(), primary.ConnectionString);
             await ServerAccount.RunAsync(

@@ -3,6 +3,7 @@ using MicroPlatform.Tests.Fixtures;
 namespace MicroPlatform.Tests.Sales;
 
 /// <summary>The list on a large table: 100,000 orders with two lines each, of a thousand customers.</summary>
+[Trait("Speed", "slow")]
 public sealed class OrderListTests(TestPlatform platform) : IClassFixture<TestPlatform>, IAsyncLifetime
 {
     private const string Orders = "/api/v1/sales/orders";

@@ -7,6 +7,7 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.Sales;
 
+[Trait("Speed", "slow")]
 public sealed class SoldItemsTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string SoldItems = "/api/v1/sales/sold-items";

@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
+[Trait("Speed", "slow")]
 public sealed class IdempotencyTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
     private const string Path = "/api/v1/todos";

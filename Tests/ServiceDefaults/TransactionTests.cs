@@ -8,6 +8,7 @@ using Npgsql;
 
 namespace MicroPlatform.Tests.ServiceDefaults;
 
+[Trait("Speed", "slow")]
 public sealed class TransactionTests(Cluster cluster)
 {
     [Theory]

@@ -15,7 +15,7 @@ public sealed class ReadabilityTests(TestPlatform platform) : IClassFixture<Test
     // Migrations are generated.
     private static readonly string[] Exempt = ["artifacts"];
 
-    public static TheoryData<string> Services => [.. TestPlatform.Names, "gateway"];
+    public static TheoryData<string> Services => [.. TestPlatform.NamesWithGateway];
 
     [Fact]
     public void No_line_of_code_is_longer_than_140_columns()

@@ -10,7 +10,7 @@ namespace MicroPlatform.Tests.Browser;
 [Trait("Speed", "slow")]
 public sealed partial class ReferencePageTests(RunningPlatform platform, Chromium chromium) : BrowserTest(platform, chromium)
 {
-    private static readonly string[] Documents = [.. TestPlatform.Names.Append("gateway").Select(TestPlatform.ProjectOf)];
+    private static readonly string[] Documents = [.. TestPlatform.NamesWithGateway.Select(TestPlatform.ProjectOf)];
 
     [Theory]
     [InlineData(ColorScheme.Light)]

@@ -73,6 +73,22 @@ public sealed class ProductTests(TestPlatform platform) : IClassFixture<TestPlat
     }
 
     [Theory]
+    [InlineData("POST", "")]
+    [InlineData("PUT", "/1")]
+    [InlineData("DELETE", "/1")]
+    public async Task Only_admins_change_the_catalogue(string method, string path)
+    {
+        var body = method is "DELETE" ? null : new { sku = "S", name = "Stolen", price = 0.01m };
+        Assert.Equal(HttpStatusCode.Unauthorized, await http.SendAsync(method, Shop.Products + path, body).StatusAsync());
+        Assert.Equal(
+            HttpStatusCode.Forbidden,
+            await http.SendAsync(method, Shop.Products + path, body, await platform.CustomerTokenAsync("nonadmin3@email.com"))
+                .StatusAsync());
+        Assert.Equal(0, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM products WHERE name = 'Stolen'"));
+        Assert.Equal(1, await platform.QueryAsync<long>("cartdb", "SELECT count(*) FROM products WHERE id = 1"));
+    }
+
+    [Theory]
     [InlineData("{}", "name,price,sku")]
     [InlineData("""{"sku":" ","name":"","price":1}""", "name,sku")]
     [InlineData("""{"sku":"s","name":"n","price":0}""", "price")]

@@ -17,7 +17,7 @@ public sealed class ContractTestGroup : ICollectionFixture<ContractFixture>
 public sealed class ContractFixture(Cluster cluster) : IAsyncLifetime
 {
     /// <summary>Every service that has a document.</summary>
-    public static readonly string[] Services = [.. TestPlatform.Names, "gateway"];
+    public static readonly string[] Services = TestPlatform.NamesWithGateway;
 
     private readonly Dictionary<string, JsonObject> documents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> tokens = new(StringComparer.Ordinal);

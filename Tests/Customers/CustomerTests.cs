@@ -212,6 +212,16 @@ public sealed class CustomerTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equal(tag, await TagAsync(account));
     }
 
+    [Fact]
+    public async Task An_unknown_path_is_not_found_with_and_without_a_token()
+    {
+        Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync("GET", "/api/v1/nothing").ProblemAsync()).Status);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.SendAsync(
+                "GET", "/api/v1/nothing", token: await platform.CustomerTokenAsync(Accounts.Admin)).ProblemAsync()).Status);
+    }
+
     private static string One(Account account) => $"{Accounts.Collection}/{account.Id}";
 
     private async Task<string> TagAsync(Account account)

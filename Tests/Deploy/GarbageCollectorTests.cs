@@ -6,7 +6,7 @@ namespace MicroPlatform.Tests.Deploy;
 /// <summary>The runtime of every service uses the garbage collector that <c>Directory.Build.props</c> chooses.</summary>
 public sealed class GarbageCollectorTests
 {
-    public static TheoryData<string> Services => [.. TestPlatform.Names.Append("gateway").Select(TestPlatform.ProjectOf)];
+    public static TheoryData<string> Services => [.. TestPlatform.NamesWithGateway.Select(TestPlatform.ProjectOf)];
 
     [Theory]
     [MemberData(nameof(Services))]

@@ -34,6 +34,9 @@ public sealed class TestPlatform(Cluster cluster) : IAsyncLifetime
     /// <summary>The services behind the Gateway. Tests of all services take them from here.</summary>
     internal static readonly string[] Names = ["customers", "cart", "users", "todo", "warehouse", "accounting", "sales"];
 
+    /// <summary>The same with the Gateway.</summary>
+    internal static readonly string[] NamesWithGateway = [.. Names, "gateway"];
+
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> databases = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Lazy<IServiceHost>> hosts = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> stopped = new(StringComparer.Ordinal);

@@ -8,7 +8,7 @@ namespace MicroPlatform.Tests.Gateway;
 [Trait("Speed", "slow")]
 public sealed partial class ReferenceTests(TestPlatform platform) : IClassFixture<TestPlatform>
 {
-    private static readonly string[] Documents = [.. TestPlatform.Names, "gateway"];
+    private static readonly string[] Documents = TestPlatform.NamesWithGateway;
     private static readonly string[] Verbs = ["get", "post", "put", "patch", "delete"];
 
     [Fact]

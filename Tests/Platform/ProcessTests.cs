@@ -14,7 +14,7 @@ public sealed class ProcessTests(RunningPlatform platform)
 {
     private const int GivenUpAfter = 180; // seconds; ends a test that hangs
 
-    public static TheoryData<string> Services => [.. TestPlatform.Names, "gateway"];
+    public static TheoryData<string> Services => [.. TestPlatform.NamesWithGateway];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

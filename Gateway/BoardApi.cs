@@ -79,6 +79,7 @@ internal static class BoardApi
             var selling = TryAsync<BoardSales>(Sales, $"{Api.Prefix}/sales/summary");
             var keeping = TryAsync<Page<OverviewItem>>(Warehouse, $"{Api.Prefix}/warehouse/items?lowStock=true&limit={Most}");
             var failing = TryAsync<Page<BoardDeadLetter>>(Sales, $"{Api.Prefix}/sales/dead-letters?limit={Most}");
+            await Task.WhenAll(selling, keeping, failing); // also when one is refused, so that no request outlives its caller
             var (sales, items, dead) = (await selling, await keeping, await failing);
             return new(
                 sales?.Orders, sales?.Days, sales?.Events, dead, items,

@@ -44,14 +44,14 @@ internal static class OverviewApi
     {
         var (token, cancel) = (Authentication.TokenOf(context.Request), context.RequestAborted);
         var unavailable = new List<string>();
-        var ordering = http.FetchAsync<OverviewOrder>(Sales, $"{Api.Prefix}/sales/orders/{id}", token, cancel);
+        var order = await OrderAsync();
         var booking = TryAsync(
             Accounting,
             () => http.FetchAsync<Page<OverviewTransaction>>(
                 Accounting, $"{Api.Prefix}/accounting/transactions?orderId={id}&limit={PageQuery.MaxLimit}", token, cancel));
-        var order = await OrderAsync();
         var stocking = TryAsync(Warehouse, () => ItemsAsync(warehouse, order, cancel));
         var buying = TryAsync(Customers, () => CustomerAsync(customers, order.CustomerId, cancel));
+        await Task.WhenAll(booking, stocking, buying);
         var (items, transactions, customer) = (await stocking, await booking, await buying);
         unavailable.Sort(StringComparer.Ordinal);
         return TypedResults.Ok(new OrderOverview(order, items, transactions?.Items, customer, unavailable));
@@ -60,7 +60,7 @@ internal static class OverviewApi
         {
             try
             {
-                return await ordering;
+                return await http.FetchAsync<OverviewOrder>(Sales, $"{Api.Prefix}/sales/orders/{id}", token, cancel);
             }
             catch (HttpRequestException refused) when (refused.StatusCode == HttpStatusCode.NotFound)
             {

@@ -9,10 +9,12 @@ namespace MicroPlatform.ServiceDefaults;
 /// <summary>Calls to services whose replicas come and go.</summary>
 public static class Replicas
 {
+    /// <summary>How long to wait before a request is repeated for the first time, and how much longer each further time.</summary>
+    public static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
+
     // One address may stand for several replicas, and each attempt may meet one that is still starting. All attempts take about 1.4 s.
     private const int MaxRetries = 10;
     private const int MaxDelayFactor = 3;
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
     /// Sends a request again when a replica has just ended or is still starting: every request that never arrived, and those that are safe
@@ -20,27 +22,23 @@ public static class Replicas
     /// </summary>
     public static IHttpClientBuilder AddRetries(this IHttpClientBuilder http)
     {
-        http.AddResilienceHandler("retries", pipeline => pipeline.AddRetry(new HttpRetryStrategyOptions
+        http.AddResilienceHandler("retries", pipeline =>
         {
-            MaxRetryAttempts = MaxRetries,
-            ShouldHandle = attempt => ValueTask.FromResult(attempt.Outcome.Exception.NeverArrived()
-                || (IsSafe(attempt.Context.GetRequestMessage()!) && IsTransient(attempt.Outcome))),
-            DelayGenerator = async attempt =>
+            pipeline.TimeProvider = TimeProvider.System; // tests stop the application's clock
+            pipeline.AddRetry(new HttpRetryStrategyOptions
             {
-                await DelayBeforeAsync(Math.Min(attempt.AttemptNumber + 1, MaxDelayFactor), attempt.Context.CancellationToken);
-                return TimeSpan.Zero;
-            },
-        }));
+                MaxRetryAttempts = MaxRetries,
+                BackoffType = DelayBackoffType.Linear,
+                Delay = RetryDelay,
+                MaxDelay = MaxDelayFactor * RetryDelay,
+                UseJitter = false,
+                ShouldRetryAfterHeader = false, // another replica may answer at once
+                ShouldHandle = attempt => ValueTask.FromResult(attempt.Outcome.Exception.NeverArrived()
+                    || (IsSafe(attempt.Context.GetRequestMessage()!) && IsTransient(attempt.Outcome))),
+            });
+        });
         return http;
     }
-
-    /// <summary>
-    /// Waits before an attempt is repeated, 50 ms longer each time. It is real time, because tests stop the application's clock.
-    /// </summary>
-    /// <param name="repetition">Which repetition follows, from 1.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
-    public static Task DelayBeforeAsync(int repetition, CancellationToken cancellationToken) =>
-        Task.Delay(RetryDelay * repetition, cancellationToken);
 
     /// <summary>Where a replica listens, as an address without a path.</summary>
     public static string AddressOf(ServiceEndpoint endpoint, string scheme) => endpoint.EndPoint is UriEndPoint { Uri: var uri }

@@ -196,6 +196,27 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_refused_query_ends_after_all_its_requests()
+    {
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        behind["sales"].Answer = context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return Task.CompletedTask;
+        };
+        var hasEnded = false;
+        behind["warehouse"].Answer = async context =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(0.5), context.RequestAborted); // a slow service
+            hasEnded = true;
+        };
+        var answer = http.SendAsync("GET", "/api/v1/overview/board", token: TestTokens.User(role: "staff"));
+        Assert.Equal(HttpStatusCode.Forbidden, (await answer.ProblemAsync()).Status);
+        Assert.True(hasEnded);
+    }
+
+    [Fact]
     public async Task A_user_without_the_role_gets_no_stream_and_no_service_is_called()
     {
         await using var gateway = GatewayHost.Start(behind);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using MicroPlatform.Tests.Fixtures;
+using Microsoft.AspNetCore.Http;
 
 namespace MicroPlatform.Tests.Gateway;
 
@@ -120,5 +121,27 @@ public sealed class OverviewTests(TestPlatform platform) : IClassFixture<TestPla
         Assert.Equal(
             HttpStatusCode.Forbidden,
             (await http.SendAsync("GET", Order1, token: await platform.CustomerTokenAsync("admin1@email.com")).ProblemAsync()).Status);
+    }
+}
+
+/// <summary>How the Gateway gathers an overview, in front of fakes that count requests.</summary>
+[Trait("Speed", "slow")]
+public sealed class OverviewGatheringTests
+{
+    [Fact]
+    public async Task For_an_unknown_order_only_Sales_is_called()
+    {
+        await using var behind = await FakePlatform.StartAsync();
+        await using var gateway = GatewayHost.Start(behind);
+        using var http = gateway.Http();
+        behind["sales"].Answer = context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        };
+        var answer = http.SendAsync("GET", "/api/v1/overview/orders/7", token: TestTokens.User(role: "staff"));
+        Assert.Equal(HttpStatusCode.NotFound, (await answer.ProblemAsync()).Status);
+        Assert.Single(behind["sales"].Requests);
+        Assert.All(["accounting", "warehouse", "customers"], service => Assert.Empty(behind[service].Requests));
     }
 }

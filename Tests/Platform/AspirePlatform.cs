@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Aspire.Hosting;
 using Aspire.Hosting.ApplicationModel;
@@ -161,14 +164,12 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
     /// <summary>Executes a command of the dashboard.</summary>
     public Task<ExecuteCommandResult> ExecuteAsync(string resource, string command) =>
-        app.ResourceCommands.ExecuteCommandAsync(
-            Model.Resources.Single(candidate => string.Equals(candidate.Name, resource, StringComparison.Ordinal)), command);
+        app.ResourceCommands.ExecuteCommandAsync(Find(resource), command);
 
     /// <summary>Waits until each process of a service runs and itself answers that it is ready.</summary>
     public async Task WaitUntilReadyAsync(string service)
     {
-        var replicas =
-            Model.Resources.Single(candidate => string.Equals(candidate.Name, service, StringComparison.Ordinal)).GetReplicaCount();
+        var replicas = Find(service).GetReplicaCount();
         using var http = new HttpClient();
         await Eventually.TrueAsync(
             async () => Enumerable.Range(0, replicas).All(replica => ProcessId(service, replica) is not null)
@@ -190,6 +191,39 @@ internal sealed class AspirePlatform : IAsyncDisposable
                 return false; // not listening yet
             }
         }
+    }
+
+    /// <summary>
+    /// Whether the orchestrator's proxy leads to each process of a service. The proxy chooses one at random for each connection, and may
+    /// lose the address of a process that is started again while the machine is busy.
+    /// </summary>
+    public async Task<bool> IsEachReplicaReachableAsync(string service)
+    {
+        foreach (var endpoint in ((IResourceWithEndpoints)Find(service)).GetEndpoints())
+        {
+            var ports = InstancesOf(service).Select(instance => PortOf(instance, endpoint.EndpointName)).ToHashSet();
+            var connections = new List<TcpClient>();
+            for (var attempt = 0; attempt < 40 && ports.Count > 0; attempt++)
+            {
+                var connection = new TcpClient();
+                connections.Add(connection);
+                await connection.ConnectAsync(IPAddress.Loopback, endpoint.Port);
+                await Task.Delay(50); // the proxy connects to a process after it has accepted the connection
+                ports.ExceptWith(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
+                    .Where(open => open.State is TcpState.Established).Select(open => open.RemoteEndPoint.Port));
+            }
+
+            connections.ForEach(connection => connection.Dispose());
+            if (ports.Count > 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
+
+        static int PortOf(ResourceEvent instance, string endpoint) => new Uri(instance.Snapshot.EnvironmentVariables.Single(variable =>
+            string.Equals(variable.Name, $"Kestrel__Endpoints__{endpoint}__Url", StringComparison.Ordinal)).Value!).Port;
     }
 
     /// <summary>The state of each process of a resource, as the dashboard shows it.</summary>
@@ -284,6 +318,9 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
         await Task.WhenAll(Services.Select(WaitUntilReadyAsync));
     }
+
+    private IResource Find(string name) =>
+        Model.Resources.Single(resource => string.Equals(resource.Name, name, StringComparison.Ordinal));
 
     private List<ResourceEvent> InstancesOf(string resource) =>
         [

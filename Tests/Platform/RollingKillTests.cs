@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -42,7 +43,13 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             }
 
             // First waits for all, before the second replicas are killed; at the end only for those that are stopped next.
-            await Task.WhenAll((replica == 0 ? Behind : Stopped).Select(service => platform.WaitUntilReadyAsync(service)));
+            foreach (var service in replica == 0 ? Behind : Stopped)
+            {
+                await platform.WaitUntilReadyAsync(service);
+                Assert.SkipUnless(
+                    await platform.IsEachReplicaReachableAsync(service),
+                    $"The orchestrator's proxy does not lead to a replica of {service} that runs and is ready.");
+            }
         }
 
         var (interrupted, refused) = (load.Interrupted, load.Refused);
@@ -226,6 +233,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
 
         private async Task ReadAsync(string path, string token)
         {
+            var start = Stopwatch.GetTimestamp();
             using var response = await http.SendAsync("GET", path, token: token);
             var text = await response.Content.ReadAsStringAsync(Cancel);
             // An overview that names an unavailable service is incomplete, and counts as a failure.
@@ -233,7 +241,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
                 || (text.Contains("\"unavailable\"", StringComparison.Ordinal)
                     && !text.Contains("\"unavailable\":[]", StringComparison.Ordinal)))
             {
-                Failures.Add($"GET {path}: {(int)response.StatusCode} {text}");
+                Failures.Add($"GET {path}: {(int)response.StatusCode} after {SecondsSince(start)} s {text}");
             }
         }
 
@@ -272,6 +280,7 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
 
         private async Task<bool> CallAsync(Func<Task> call, bool isWrite)
         {
+            var start = Stopwatch.GetTimestamp();
             try
             {
                 await call();
@@ -283,10 +292,12 @@ public sealed class RollingKillTests(TwofoldPlatform twofold)
             }
             catch (RpcException failure)
             {
-                Failures.Add($"gRPC {(isWrite ? "write" : "read")}: {failure.Status}");
+                Failures.Add($"gRPC {(isWrite ? "write" : "read")} after {SecondsSince(start)} s: {failure.Status}");
             }
 
             return false;
         }
+
+        private static double SecondsSince(long start) => Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 }

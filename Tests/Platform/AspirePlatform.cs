@@ -194,36 +194,25 @@ internal sealed class AspirePlatform : IAsyncDisposable
     }
 
     /// <summary>
-    /// Whether the orchestrator's proxy leads to each process of a service. The proxy chooses one at random for each connection, and may
-    /// lose the address of a process that is started again while the machine is busy.
+    /// The services whose replicas can all be reached. The orchestrator's proxy (Aspire 13.6.5) may lose the address of a replica that is
+    /// started again. The other replica then serves alone, and the service is down without it.
     /// </summary>
-    public async Task<bool> IsEachReplicaReachableAsync(string service)
+    public async Task<IReadOnlyList<string>> WithReachableReplicasAsync(IEnumerable<string> services)
     {
-        foreach (var endpoint in ((IResourceWithEndpoints)Find(service)).GetEndpoints())
+        var reachable = new List<string>();
+        foreach (var service in services)
         {
-            var ports = InstancesOf(service).Select(instance => PortOf(instance, endpoint.EndpointName)).ToHashSet();
-            var connections = new List<TcpClient>();
-            for (var attempt = 0; attempt < 40 && ports.Count > 0; attempt++)
+            if (await IsEachReplicaReachableAsync(service))
             {
-                var connection = new TcpClient();
-                connections.Add(connection);
-                await connection.ConnectAsync(IPAddress.Loopback, endpoint.Port);
-                await Task.Delay(50); // the proxy connects to a process after it has accepted the connection
-                ports.ExceptWith(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
-                    .Where(open => open.State is TcpState.Established).Select(open => open.RemoteEndPoint.Port));
+                reachable.Add(service);
             }
-
-            connections.ForEach(connection => connection.Dispose());
-            if (ports.Count > 0)
+            else
             {
-                return false;
+                TestContext.Current.TestOutputHelper?.WriteLine($"The orchestrator's proxy has lost a replica of {service}.");
             }
         }
 
-        return true;
-
-        static int PortOf(ResourceEvent instance, string endpoint) => new Uri(instance.Snapshot.EnvironmentVariables.Single(variable =>
-            string.Equals(variable.Name, $"Kestrel__Endpoints__{endpoint}__Url", StringComparison.Ordinal)).Value!).Port;
+        return reachable;
     }
 
     /// <summary>The state of each process of a resource, as the dashboard shows it.</summary>
@@ -317,6 +306,35 @@ internal sealed class AspirePlatform : IAsyncDisposable
         }
 
         await Task.WhenAll(Services.Select(WaitUntilReadyAsync));
+    }
+
+    private async Task<bool> IsEachReplicaReachableAsync(string service)
+    {
+        foreach (var endpoint in ((IResourceWithEndpoints)Find(service)).GetEndpoints())
+        {
+            var ports = InstancesOf(service).Select(instance => PortOf(instance, endpoint.EndpointName)).ToHashSet();
+            var connections = new List<TcpClient>();
+            for (var attempt = 0; attempt < 50 && ports.Count > 0; attempt++)
+            {
+                var connection = new TcpClient();
+                connections.Add(connection);
+                await connection.ConnectAsync(IPAddress.Loopback, endpoint.Port);
+                await Task.Delay(200); // the proxy connects to a process after it has accepted the connection
+                ports.ExceptWith(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
+                    .Where(open => open.State is TcpState.Established).Select(open => open.RemoteEndPoint.Port));
+            }
+
+            connections.ForEach(connection => connection.Dispose());
+            if (ports.Count > 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
+
+        static int PortOf(ResourceEvent instance, string endpoint) => new Uri(instance.Snapshot.EnvironmentVariables.Single(variable =>
+            string.Equals(variable.Name, $"Kestrel__Endpoints__{endpoint}__Url", StringComparison.Ordinal)).Value!).Port;
     }
 
     private IResource Find(string name) =>

@@ -180,11 +180,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
         await using var events = await Events.OpenAsync(http, Stream, token);
         Assert.Equal("board", (await events.NextAsync())!.Value.EventType);
 
-        behind["sales"].Answer = context =>
-        {
-            context.Response.StatusCode = StatusCodes.Status403Forbidden;
-            return Task.CompletedTask;
-        };
+        behind["sales"].Refuse(StatusCodes.Status403Forbidden);
         Assert.Equal(
             "expired",
             (await events.NextExceptAsync(() => gateway.Clock.Advance(TimeSpan.FromSeconds(0.1)), "heartbeat", "board"))!.Value.EventType);
@@ -200,11 +196,7 @@ public sealed class BoardGatheringTests : IAsyncLifetime
     {
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
-        behind["sales"].Answer = context =>
-        {
-            context.Response.StatusCode = StatusCodes.Status403Forbidden;
-            return Task.CompletedTask;
-        };
+        behind["sales"].Refuse(StatusCodes.Status403Forbidden);
         var hasEnded = false;
         behind["warehouse"].Answer = async context =>
         {

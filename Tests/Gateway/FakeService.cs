@@ -106,6 +106,13 @@ internal sealed class FakeService : IAsyncDisposable
     public Task EchoAsync(HttpContext context) =>
         context.Response.WriteAsJsonAsync(new { service = Name, method = context.Request.Method, path = context.Request.Path.Value });
 
+    /// <summary>Answers REST requests with this status and no body from now on.</summary>
+    public void Refuse(int status) => Answer = context =>
+    {
+        context.Response.StatusCode = status;
+        return Task.CompletedTask;
+    };
+
     /// <summary>Sends nothing until the caller has disconnected.</summary>
     public async Task StaySilentAsync(HttpContext context)
     {

@@ -27,11 +27,7 @@ public sealed class HealthTests : IAsyncLifetime
 
         await behind["todo"].DisposeAsync();
         await other.DisposeAsync();
-        behind["accounting"].Answer = context =>
-        {
-            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-            return Task.CompletedTask;
-        };
+        behind["accounting"].Refuse(StatusCodes.Status503ServiceUnavailable);
         gateway.Clock.Advance(TimeSpan.FromSeconds(2));
         using var response = await http.SendAsync("GET", Health);
         Assert.Contains("no-cache", response.Headers.CacheControl!.ToString(), StringComparison.Ordinal);

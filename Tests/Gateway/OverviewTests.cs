@@ -134,11 +134,7 @@ public sealed class OverviewGatheringTests
         await using var behind = await FakePlatform.StartAsync();
         await using var gateway = GatewayHost.Start(behind);
         using var http = gateway.Http();
-        behind["sales"].Answer = context =>
-        {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
-            return Task.CompletedTask;
-        };
+        behind["sales"].Refuse(StatusCodes.Status404NotFound);
         var answer = http.SendAsync("GET", "/api/v1/overview/orders/7", token: TestTokens.User(role: "staff"));
         Assert.Equal(HttpStatusCode.NotFound, (await answer.ProblemAsync()).Status);
         Assert.Single(behind["sales"].Requests);

@@ -179,11 +179,9 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
         async Task<bool> IsReadyAsync(ResourceEvent instance)
         {
-            // The address of this process, because the service's address leads to any of its replicas.
-            var address = instance.Snapshot.EnvironmentVariables.Single(variable => variable.Name is "Kestrel__Endpoints__http__Url").Value;
             try
             {
-                using var answer = await http.GetAsync(new Uri($"{address}/health/ready"));
+                using var answer = await http.GetAsync(new Uri(AddressOf(instance, "http"), "/health/ready"));
                 return answer.IsSuccessStatusCode && instance.Snapshot.State?.Text is "Running";
             }
             catch (HttpRequestException)
@@ -312,20 +310,12 @@ internal sealed class AspirePlatform : IAsyncDisposable
     {
         foreach (var endpoint in ((IResourceWithEndpoints)Find(service)).GetEndpoints())
         {
-            var ports = InstancesOf(service).Select(instance => PortOf(instance, endpoint.EndpointName)).ToHashSet();
-            var connections = new List<TcpClient>();
-            for (var attempt = 0; attempt < 50 && ports.Count > 0; attempt++)
-            {
-                var connection = new TcpClient();
-                connections.Add(connection);
-                await connection.ConnectAsync(IPAddress.Loopback, endpoint.Port);
-                await Task.Delay(200); // the proxy connects to a process after it has accepted the connection
-                ports.ExceptWith(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
-                    .Where(open => open.State is TcpState.Established).Select(open => open.RemoteEndPoint.Port));
-            }
-
+            var ports = InstancesOf(service).Select(instance => AddressOf(instance, endpoint.EndpointName).Port).ToList();
+            var connections = Enumerable.Range(0, 20).Select(_ => new TcpClient()).ToList(); // the proxy chooses at random for each
+            await Task.WhenAll(connections.Select(connection => connection.ConnectAsync(IPAddress.Loopback, endpoint.Port)));
+            var isReachable = await Eventually.IsTrueAsync(() => Task.FromResult(!ports.Except(ConnectedPorts()).Any()), seconds: 10);
             connections.ForEach(connection => connection.Dispose());
-            if (ports.Count > 0)
+            if (!isReachable)
             {
                 return false;
             }
@@ -333,9 +323,13 @@ internal sealed class AspirePlatform : IAsyncDisposable
 
         return true;
 
-        static int PortOf(ResourceEvent instance, string endpoint) => new Uri(instance.Snapshot.EnvironmentVariables.Single(variable =>
-            string.Equals(variable.Name, $"Kestrel__Endpoints__{endpoint}__Url", StringComparison.Ordinal)).Value!).Port;
+        static IEnumerable<int> ConnectedPorts() => IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
+            .Where(connection => connection.State is TcpState.Established).Select(connection => connection.RemoteEndPoint.Port);
     }
+
+    /// <summary>The address of one process, because the service's address leads to any of its replicas.</summary>
+    private static Uri AddressOf(ResourceEvent instance, string endpoint) => new(instance.Snapshot.EnvironmentVariables.Single(variable =>
+        string.Equals(variable.Name, $"Kestrel__Endpoints__{endpoint}__Url", StringComparison.Ordinal)).Value!);
 
     private IResource Find(string name) =>
         Model.Resources.Single(resource => string.Equals(resource.Name, name, StringComparison.Ordinal));
